@@ -1,0 +1,1 @@
+"""What every room stands on: table contracts, warehouse, files, references, provenance, settings."""
