@@ -1,0 +1,1 @@
+"""Tests of palbo_assets, laid out like its rooms."""
