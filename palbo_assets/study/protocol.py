@@ -32,6 +32,22 @@ def valid_patient_id(patient_id: str) -> bool:
     return len(patient_id) <= LONGEST_PATIENT_ID and _PATIENT_ID.fullmatch(patient_id) is not None
 
 
+class Specimen(StrEnum):
+    """What is taken from a patient."""
+
+    TUMOR_FF = "TUMOR_FF"  # fresh-frozen biopsy
+    TUMOR_FFPE = "TUMOR_FFPE"  # formalin-fixed, paraffin-embedded biopsy, from which slides are cut
+    BLOOD_EDTA = "BLOOD_EDTA"
+    PLASMA = "PLASMA"
+    SERUM = "SERUM"
+    PBMC = "PBMC"
+    WHOLE_BLOOD = "WHOLE_BLOOD"
+
+    @property
+    def is_tissue(self) -> bool:
+        return self in (Specimen.TUMOR_FF, Specimen.TUMOR_FFPE)
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,15 +90,14 @@ class Window(_Frozen):
 
 
 class Assay(_Frozen):
-    """One planned measurement: its modality, specimen type, and the cohorts that it's planned for at each timepoint."""
+    """One planned measurement: its modality, what may serve it, and the cohorts that it's planned for at each timepoint."""
 
     description: str
     modality: Modality
-    specimen: str
+    specimens: tuple[Specimen, ...] = Field(min_length=1)
     product: str
     timepoints: Mapping[Timepoint, frozenset[str]]
     roles: frozenset[str] = frozenset()
-    tissue: bool = False
     delivery_days: PositiveInt | None = None
 
     def takes(self, modality: str, role: str) -> bool:
