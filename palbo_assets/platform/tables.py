@@ -231,9 +231,7 @@ def validate(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
         for (column, rule), group in cases.groupby(["column", "check"], dropna=False, sort=True):
             rows = sorted({int(index) for index in group["index"].dropna()})[:5]
             found.append(f"{column}: {rule} at rows {rows}")
-        raise PalboError(
-            "E_CONTRACT", f"table {table.name} breaks its contract: " + "; ".join(found[:5])
-        ) from None
+        raise PalboError("E_CONTRACT", f"table {table.name} breaks its contract: " + "; ".join(found[:5])) from None
     return typed
 
 

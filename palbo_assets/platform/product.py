@@ -1,0 +1,350 @@
+"""The decorator that turns a room's function into a Dagster asset, and the step that the function works with.
+
+An asset's body loads, calls the science and returns the table's rows. What is the same for every product happens here:
+inputs and data version, skipping what is already published, fencing, errors for people, metadata, publication.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import inspect
+import multiprocessing
+import shutil
+import signal
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from palbo_assets.platform.config import load_settings
+from palbo_assets.platform.errors import PalboError, StaleWriterError
+from palbo_assets.platform.partitioning import Level, Partitioning, patient_and_timepoint
+from palbo_assets.platform.provenance import FileIndex, InputFile, ProductSpec, Snapshot, inputs_of
+from palbo_assets.platform.references import ReferenceBundle
+from palbo_assets.platform.resources import InstallationResource, LandingProvider
+from palbo_assets.platform.tables import Storage, Table, dagster_schema
+from palbo_assets.platform.warehouse import Version, Warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydantic import BaseModel
+
+OWNER = "team:data-platform"
+_PR_SET_PDEATHSIG = 1
+
+SPECS: dict[str, ProductSpec] = {}
+"""Every product declared in this process, by name; filled as rooms' ``assets.py`` are imported."""
+
+# Loses no update (an upstream published between two evaluations included) and asks for nothing that hasn't landed.
+AFTER_UPSTREAM = (
+    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated()).since(
+        dg.AutomationCondition.newly_requested()
+    )
+    & ~dg.AutomationCondition.in_progress()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+).with_label("after upstream")
+
+
+@dataclass
+class Step:
+    """What a body may use: its partition, files, references, settings, and a place to report numbers."""
+
+    partition_key: str
+    patient_id: str
+    timepoint: str
+    settings: Any
+    references: ReferenceBundle
+    workdir: Path
+    landing: LandingProvider
+    warehouse: Warehouse
+    _files: Sequence[InputFile]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def files(self, *roles: str) -> list[Any]:
+        """Accepted, current files of the partition in these roles (all roles when none is named), in stable order."""
+        return [file for file in self._files if not roles or file.role in roles]
+
+    def report(self, **metadata: Any) -> None:
+        """Numbers, text of the study's vocabulary, or dagster MetadataValue objects to show with the partition."""
+        self.metadata.update(metadata)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the partition: the same partition draws the same numbers everywhere."""
+        return int.from_bytes(hashlib.sha256(self.partition_key.encode()).digest()[:4], "big")
+
+    def landed_files_frame(self) -> pd.DataFrame:
+        """The landing ledger: patient_id, timepoint, modality, role, specimen_id, status, reason, received_at."""
+        return self.landing.ledger_frame()
+
+    def published_frame(self) -> pd.DataFrame:
+        """Published sample-level partitions: product, patient_id, timepoint."""
+        import pandas as pd
+
+        rows = [
+            (product, *patient_and_timepoint(Level.SAMPLE, key))
+            for product, key in sorted(self.warehouse.current_versions())
+            if product in SPECS and SPECS[product].level is Level.SAMPLE
+        ]
+        return pd.DataFrame(rows, columns=["product", "patient_id", "timepoint"], dtype=str)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What a step hands to the IO manager: the rows, what they were made of, and the right to publish them."""
+
+    frame: pd.DataFrame
+    version: Version
+    token: int
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The partition is already published with these inputs; nothing is written."""
+
+    data_version: str
+
+
+def product(
+    table: Table,
+    partitioning: Partitioning,
+    *,
+    reads: Sequence[str] = (),
+    upstream: Sequence[Table] = (),
+    references: Sequence[str] = (),
+    settings: type[BaseModel] | None = None,
+    code_version: str = "1",
+    group: str | None = None,
+    kinds: set[str] | frozenset[str] = frozenset(),
+    owners: Sequence[str] = (OWNER,),
+    observes_landing: bool = False,
+    pool: str | None = None,
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """Declare the asset that publishes ``table``.
+
+    Parameters
+    ----------
+    reads
+        Landed modalities whose files the partition is made of.
+    upstream
+        Tables that arrive as parameters of the same name.
+    references
+        Entries of the reference bundle that the body may ask for.
+    settings
+        The room's settings model; values come from ``settings.yaml`` over its defaults.
+    code_version
+        Raise it when the method changes: every partition becomes due.
+    observes_landing
+        The product reads the landing ledger itself (the delivery ledger does).
+    pool
+        Concurrency pool of memory-heavy products.
+    """
+
+    def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
+        room = function.__module__.rpartition(".")[0].rpartition(".")[2]
+        spec = ProductSpec(
+            table=table,
+            level=partitioning.level,
+            reads=tuple(reads),
+            upstream=tuple(source.name for source in upstream),
+            references=tuple(references),
+            settings=settings,
+            room=room,
+            code_version=code_version,
+            observes_landing=observes_landing,
+        )
+        SPECS[table.name] = spec
+        follows = bool(upstream or observes_landing) and partitioning.level in (Level.PATIENT, Level.COHORT)
+
+        @functools.wraps(function)
+        def compute(context: dg.AssetExecutionContext, **frames: Any) -> dg.Output[Any]:
+            return _run(spec, function, context, frames)
+
+        names = [source.name for source in upstream]
+        compute.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD),
+                *(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names),
+            ]
+        )
+        compute.__annotations__ = {}
+        return dg.asset(
+            name=table.name,
+            ins={source.name: _input(source, partitioning) for source in upstream},
+            deps=[
+                dg.AssetDep(landed_key(modality), partition_mapping=_landed_mapping(partitioning)) for modality in reads
+            ],
+            partitions_def=partitioning.definition,
+            io_manager_key="parquet" if table.storage is Storage.PARQUET else "warehouse",
+            required_resource_keys={"installation", "landing"},
+            description=inspect.getdoc(function) or table.description,
+            group_name=group or room or None,
+            kinds=set(kinds) or None,
+            owners=list(owners),
+            code_version=code_version,
+            metadata={
+                "dagster/column_schema": dagster_schema(table),
+                "dagster/table_name": table.name,
+                "grain": table.grain,
+            },
+            tags={"level": str(partitioning.level), "room": room},
+            automation_condition=AFTER_UPSTREAM if follows else None,
+            pool=pool,
+        )(compute)
+
+    return declare
+
+
+def landed_key(modality: str) -> dg.AssetKey:
+    """Asset key of the files that labs deliver for a modality."""
+    return dg.AssetKey(["landed", modality])
+
+
+def _landed_mapping(partitioning: Partitioning) -> dg.PartitionMapping | None:
+    return None if partitioning.level is Level.COHORT else dg.AllPartitionMapping()
+
+
+def _input(source: Table, partitioning: Partitioning) -> dg.AssetIn:
+    """How ``source`` arrives: the IO manager selects the rows that concern the partition of a product at this level."""
+    upstream_level = SPECS[source.name].level
+    any_batch = upstream_level is Level.BATCH and partitioning.level in (Level.SAMPLE, Level.PATIENT)
+    return dg.AssetIn(
+        metadata={"level": str(partitioning.level)},
+        # The rows of any batch may concern the partition.
+        partition_mapping=dg.AllPartitionMapping() if any_batch else None,
+    )
+
+
+def _run(
+    spec: ProductSpec, function: Callable[..., Any], context: dg.AssetExecutionContext, frames: Mapping[str, Any]
+) -> dg.Output[Any]:
+    _die_with_parent()
+    installation: InstallationResource = context.resources.installation
+    landing: LandingProvider = context.resources.landing
+    warehouse = installation.warehouse
+    key = "" if spec.level is Level.COHORT else context.partition_key
+    snapshot, files = step_snapshot(spec, key, installation, landing)
+    inputs = inputs_of(spec, key, snapshot, SPECS)
+    if inputs is None:
+        raise dg.Failure(
+            f"{spec.name} {key}: no accepted file and no upstream rows; nothing was delivered for this partition",
+            allow_retries=False,
+        )
+    data_version = inputs.data_version(spec.code_version)
+    published = snapshot.published.get((spec.name, key))
+    if published == data_version:
+        context.log.info(f"{spec.name} {key} is already published with these inputs")
+        return dg.Output(
+            Unchanged(data_version), data_version=dg.DataVersion(data_version), metadata={"unchanged": True}
+        )
+    token = warehouse.take_lease(spec.name, key, context.run_id)
+    with _scratch(installation.home.scratch) as workdir:
+        patient_id, timepoint = patient_and_timepoint(spec.level, key)
+        step = Step(
+            partition_key=key,
+            patient_id=patient_id,
+            timepoint=timepoint,
+            settings=load_settings(spec.settings, spec.room, installation.home.settings_file)
+            if spec.settings
+            else None,
+            references=installation.references.limited_to(spec.references),
+            workdir=workdir,
+            landing=landing,
+            warehouse=warehouse,
+            _files=files,
+        )
+        with _failures_for_people(spec, key, data_version, warehouse, context):
+            frame = function(step, **frames)
+    version = Version(data_version, spec.code_version, inputs.as_json())
+    return dg.Output(
+        Publication(frame, version, token),
+        data_version=dg.DataVersion(data_version),
+        metadata={"unchanged": False, "input_files": len(inputs.files), **step.metadata},
+    )
+
+
+def step_snapshot(
+    spec: ProductSpec, key: str, installation: InstallationResource, landing: LandingProvider
+) -> tuple[Snapshot, list[InputFile]]:
+    """The part of the world's state that one partition's inputs follow from, and the partition's files."""
+    patient_id, _ = patient_and_timepoint(spec.level, key)
+    files = FileIndex(landing.accepted(spec.reads, patient_id or None) if spec.reads else ())
+    snapshot = snapshot_of([spec], files, installation, landing)
+    return snapshot, files.of_partition(spec.level, key, spec.reads)
+
+
+def snapshot_of(
+    wanted: Sequence[ProductSpec], files: FileIndex, installation: InstallationResource, landing: LandingProvider
+) -> Snapshot:
+    """State of the warehouse, references and settings for planning ``wanted`` products."""
+    warehouse = installation.warehouse
+    batches = {name for spec in wanted for name in spec.upstream if SPECS[name].level is Level.BATCH}
+    return Snapshot(
+        files=files,
+        published=warehouse.current_versions(),
+        failed=warehouse.failed_versions(),
+        batch_samples={name: warehouse.batch_rows(SPECS[name].table) for name in sorted(batches)},
+        references={name: entry.sha256 for name, entry in installation.references.entries.items()},
+        settings={
+            spec.name: load_settings(spec.settings, spec.room, installation.home.settings_file).model_dump(mode="json")
+            for spec in wanted
+            if spec.settings is not None
+        },
+        landing=landing.state() if any(spec.observes_landing for spec in wanted) else "",
+    )
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    workdir = Path(tempfile.mkdtemp(dir=folder))
+    try:
+        yield workdir
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+@contextmanager
+def _failures_for_people(
+    spec: ProductSpec, key: str, data_version: str, warehouse: Warehouse, context: dg.AssetExecutionContext
+) -> Iterator[None]:
+    """Turn what goes wrong into a failure that says what to do, and keep cell values out of the event log."""
+    try:
+        yield
+    except (dg.Failure, StaleWriterError):
+        raise
+    except PalboError as error:
+        warehouse.record_failure(
+            spec.name, key, data_version, code=error.code, message=str(error), run_id=context.run_id
+        )
+        raise dg.Failure(
+            str(error), metadata={"code": error.code, "file": error.file, "fix": error.fix}, allow_retries=False
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        frames = [
+            f"{Path(place.filename).name}:{place.lineno} in {place.name}"
+            for place in traceback.extract_tb(error.__traceback__)
+        ]
+        raise dg.Failure(
+            f"{spec.name} {key}: {type(error).__name__} at {frames[-1]} (the text is withheld, it may quote values)",
+            metadata={"code": "E_INTERNAL", "trace": "\n".join(frames)},
+            allow_retries=False,
+        ) from None
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this step with its run worker: an orphan would go on computing (and writing) alone."""
+    if multiprocessing.parent_process() is None:
+        return
+    # Where there is no prctl (not Linux) the fencing token alone keeps an orphan from publishing.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

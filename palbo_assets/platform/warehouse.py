@@ -1,0 +1,496 @@
+"""The warehouse: typed tables in SQL, one transaction per (asset, partition), fenced against zombie writers.
+
+A publishing transaction takes the partition's lock, checks that the step still owns the partition, deletes the old
+rows, inserts the new ones, records the version with its inputs and an audit row, and commits. A killed run leaves the
+old rows; an orphaned step can't publish because its token is stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from palbo_assets.platform.config import Home
+from palbo_assets.platform.errors import PalboError, StaleWriterError
+from palbo_assets.platform.partitioning import SEPARATOR, Level, patient_and_timepoint
+from palbo_assets.platform.store import ObjectStore, link_atomically
+from palbo_assets.platform.tables import Storage, Table, Type, coerce, empty_frame, sql_table, validate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SYSTEM = sa.MetaData()
+"""Tables of the platform itself."""
+
+product_version = sa.Table(
+    "product_version",
+    SYSTEM,
+    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("partition_key", sa.Text, primary_key=True),
+    sa.Column("data_version", sa.Text, nullable=False),
+    sa.Column("content_sha256", sa.Text, nullable=False),
+    sa.Column("n_rows", sa.BigInteger, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("code_version", sa.Text, nullable=False),
+    sa.Column("inputs", sa.Text, nullable=False, comment="JSON: files, upstream versions, references, settings"),
+    sa.Column("published_at", sa.Text, nullable=False, comment="UTC"),
+    comment="The current version of every published partition",
+)
+
+partition_lease = sa.Table(
+    "partition_lease",
+    SYSTEM,
+    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("partition_key", sa.Text, primary_key=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    comment="Fencing tokens: only the step that took the newest token may publish",
+)
+
+product_failure = sa.Table(
+    "product_failure",
+    SYSTEM,
+    sa.Column("asset", sa.Text, primary_key=True),
+    sa.Column("partition_key", sa.Text, primary_key=True),
+    sa.Column("data_version", sa.Text, nullable=False),
+    sa.Column("code", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("failed_at", sa.Text, nullable=False, comment="UTC"),
+    comment="Partitions whose current inputs can't be used; the last good version stays",
+)
+
+audit_log = sa.Table(
+    "audit_log",
+    SYSTEM,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("at", sa.Text, nullable=False, comment="UTC"),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("object", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False, comment="JSON"),
+    comment="Who did what, append only",
+)
+
+_WRITE = "palbo_write"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What a published partition was made of. ``inputs`` is JSON-serialisable."""
+
+    data_version: str
+    code_version: str
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row of ``product_version``."""
+
+    asset: str
+    partition_key: str
+    data_version: str
+    content_sha256: str
+    n_rows: int
+    run_id: str
+    inputs: Mapping[str, Any]
+    published_at: str
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def connect(url: str) -> sa.Engine:
+    """Engine for SQLite or PostgreSQL. Bound values never appear in error texts: they may identify patients."""
+    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _configure_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver
+    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A deferred transaction that reads before it writes ends in "database is locked" under two writers.
+    writes = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def write_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection inside one write transaction, committed at the end, rolled back on any error."""
+    with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
+        yield connection
+
+
+class Warehouse:
+    """The tables of one installation."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.objects = ObjectStore(home.objects)
+        self._metadata = sa.MetaData()
+
+    @cached_property
+    def engine(self) -> sa.Engine:
+        if self.home.database_url.startswith("sqlite"):
+            self.home.root.mkdir(parents=True, exist_ok=True)
+        return connect(self.home.database_url)
+
+    def transaction(self) -> Any:
+        return write_transaction(self.engine)
+
+    def close(self) -> None:
+        if "engine" in self.__dict__:
+            self.engine.dispose()
+
+    # --- publishing -------------------------------------------------------------------------------------------
+
+    def take_lease(self, asset: str, partition_key: str, run_id: str) -> int:
+        """Become the partition's only legitimate writer; the fencing token to publish with."""
+        where = (partition_lease.c.asset == asset, partition_lease.c.partition_key == partition_key)
+        with self.transaction() as connection:
+            self._lock(connection, asset, partition_key)
+            current = connection.execute(sa.select(partition_lease.c.token).where(*where)).scalar()
+            token = (current or 0) + 1
+            if current is None:
+                connection.execute(
+                    sa.insert(partition_lease).values(
+                        asset=asset, partition_key=partition_key, token=token, run_id=run_id
+                    )
+                )
+            else:
+                connection.execute(sa.update(partition_lease).where(*where).values(token=token, run_id=run_id))
+        return token
+
+    def publish(
+        self,
+        table: Table,
+        partition_key: str,
+        frame: pd.DataFrame,
+        version: Version,
+        *,
+        run_id: str,
+        token: int,
+    ) -> Published:
+        """Replace a partition by ``frame`` in one transaction.
+
+        Raises
+        ------
+        PalboError
+            ``E_CONTRACT`` when the frame breaks the table's contract; the published rows stay as they were.
+        StaleWriterError
+            ``E_STALE_WRITER`` when another step took the partition meanwhile.
+        """
+        typed = validate(table, frame).sort_values(list(table.key), kind="stable", ignore_index=True)
+        content = content_sha256(typed)
+        stored = typed.assign(partition_key=partition_key, data_version=version.data_version, run_id=run_id)
+        if table.storage is Storage.PARQUET:
+            content = self.objects.put_bytes(_parquet_bytes(table, stored))
+        published = Published(
+            table.name,
+            partition_key,
+            version.data_version,
+            content,
+            len(typed),
+            run_id,
+            version.inputs,
+            utc_now(),
+        )
+        with self.transaction() as connection:
+            self._lock(connection, table.name, partition_key)
+            self._check_token(connection, table.name, partition_key, token)
+            if table.storage is Storage.SQL:
+                self._replace_rows(connection, table, partition_key, stored)
+            self._record_version(connection, published, version.code_version)
+        if table.storage is Storage.PARQUET:
+            self._link(table.name, partition_key, content)
+        return published
+
+    def _replace_rows(self, connection: sa.Connection, table: Table, partition_key: str, stored: pd.DataFrame) -> None:
+        target = sql_table(table, self._metadata)
+        connection.execute(sa.delete(target).where(target.c.partition_key == partition_key))
+        if stored.empty:
+            return
+        try:
+            connection.execute(sa.insert(target), _records(stored))
+        except sa.exc.IntegrityError:
+            raise PalboError(
+                "E_CONTRACT",
+                f"table {table.name}: another partition already holds a row with the same "
+                f"{', '.join(table.key)} as partition {partition_key}",
+                fix="one specimen belongs to one partition: correct the manifest",
+            ) from None
+
+    def _record_version(self, connection: sa.Connection, published: Published, code_version: str) -> None:
+        row = {
+            "asset": published.asset,
+            "partition_key": published.partition_key,
+            "data_version": published.data_version,
+            "content_sha256": published.content_sha256,
+            "n_rows": published.n_rows,
+            "run_id": published.run_id,
+            "code_version": code_version,
+            "inputs": json.dumps(published.inputs, sort_keys=True),
+            "published_at": published.published_at,
+        }
+        for system_table in (product_version, product_failure):
+            connection.execute(
+                sa.delete(system_table).where(
+                    system_table.c.asset == published.asset,
+                    system_table.c.partition_key == published.partition_key,
+                )
+            )
+        connection.execute(sa.insert(product_version).values(**row))
+        self.audit(
+            connection,
+            actor=f"run {published.run_id}",
+            action="publish",
+            subject=f"{published.asset}:{published.partition_key}",
+            detail={"data_version": published.data_version, "rows": published.n_rows},
+        )
+
+    def record_failure(
+        self, asset: str, partition_key: str, data_version: str, *, code: str, message: str, run_id: str
+    ) -> None:
+        """Note that these inputs can't be used, so that they aren't tried again until they change."""
+        key = (product_failure.c.asset == asset, product_failure.c.partition_key == partition_key)
+        with self.transaction() as connection:
+            connection.execute(sa.delete(product_failure).where(*key))
+            connection.execute(
+                sa.insert(product_failure).values(
+                    asset=asset,
+                    partition_key=partition_key,
+                    data_version=data_version,
+                    code=code,
+                    message=message,
+                    run_id=run_id,
+                    failed_at=utc_now(),
+                )
+            )
+
+    @staticmethod
+    def audit(
+        connection: sa.Connection, *, actor: str, action: str, subject: str, detail: Mapping[str, Any] | None = None
+    ) -> None:
+        connection.execute(
+            sa.insert(audit_log).values(
+                at=utc_now(),
+                actor=actor,
+                action=action,
+                object=subject,
+                detail=json.dumps(detail or {}, sort_keys=True),
+            )
+        )
+
+    def _lock(self, connection: sa.Connection, asset: str, partition_key: str) -> None:
+        if self.engine.dialect.name == "postgresql":
+            connection.execute(
+                sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"),
+                {"name": f"{asset}:{partition_key}"},
+            )
+
+    def _check_token(self, connection: sa.Connection, asset: str, partition_key: str, token: int) -> None:
+        current = connection.execute(
+            sa.select(partition_lease.c.token).where(
+                partition_lease.c.asset == asset, partition_lease.c.partition_key == partition_key
+            )
+        ).scalar()
+        if current != token:
+            raise StaleWriterError(
+                "E_STALE_WRITER",
+                f"another step took over {asset} {partition_key} while this one was computing",
+                fix="nothing: the newer step publishes",
+            )
+
+    def _link(self, asset: str, partition_key: str, sha256: str) -> None:
+        link_atomically(self.product_file(asset, partition_key), self.objects.path(sha256))
+
+    def product_file(self, asset: str, partition_key: str) -> Path:
+        """Readable name of a Parquet product."""
+        name = partition_key.replace(SEPARATOR, "__") or "all"
+        return self.home.products / asset / f"{name}.parquet"
+
+    # --- reading ----------------------------------------------------------------------------------------------
+
+    def versions(self, asset: str | None = None) -> dict[tuple[str, str], Published]:
+        """Current versions by (asset, partition key), of one asset or of all."""
+        query = sa.select(product_version)
+        if asset is not None:
+            query = query.where(product_version.c.asset == asset)
+        with self.engine.connect() as connection:
+            rows = connection.execute(query).mappings().all()
+        return {
+            (row["asset"], row["partition_key"]): Published(
+                asset=row["asset"],
+                partition_key=row["partition_key"],
+                data_version=row["data_version"],
+                content_sha256=row["content_sha256"],
+                n_rows=row["n_rows"],
+                run_id=row["run_id"],
+                inputs=json.loads(row["inputs"]),
+                published_at=row["published_at"],
+            )
+            for row in rows
+        }
+
+    def current_versions(self) -> dict[tuple[str, str], str]:
+        """Data version of every published partition, by (asset, partition key)."""
+        return self._data_versions(product_version)
+
+    def failed_versions(self) -> dict[tuple[str, str], str]:
+        """Data version of the inputs that failed, by (asset, partition key)."""
+        return self._data_versions(product_failure)
+
+    def _data_versions(self, source: sa.Table) -> dict[tuple[str, str], str]:
+        query = sa.select(source.c.asset, source.c.partition_key, source.c.data_version)
+        with self.engine.connect() as connection:
+            return {(asset, key): version for asset, key, version in connection.execute(query)}
+
+    def failures(self) -> dict[tuple[str, str], Mapping[str, str]]:
+        """Recorded failures by (asset, partition key)."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(sa.select(product_failure)).mappings().all()
+        return {(row["asset"], row["partition_key"]): dict(row) for row in rows}
+
+    def read(
+        self,
+        table: Table,
+        *,
+        partition_key: str | None = None,
+        patient_id: str | None = None,
+        timepoint: str | None = None,
+        provenance: bool = False,
+    ) -> pd.DataFrame:
+        """Rows of a table in its declared types, ordered by its key; everything when no condition is given."""
+        wanted = {
+            name: value
+            for name, value in (("partition_key", partition_key), ("patient_id", patient_id), ("timepoint", timepoint))
+            if value is not None
+        }
+        stored = (
+            self._read_parquet(table, wanted) if table.storage is Storage.PARQUET else self._read_sql(table, wanted)
+        )
+        stored = stored.sort_values(list(table.key), kind="stable", ignore_index=True)
+        return stored if provenance else stored[list(table.column_names)]
+
+    def read_for(self, table: Table, table_level: Level, level: Level, key: str) -> pd.DataFrame:
+        """The rows of ``table`` that concern partition ``key`` of a product at ``level``."""
+        patient_id, timepoint = patient_and_timepoint(level, key)
+        if table_level is Level.COHORT and "patient_id" not in table.column_names:
+            return self.read(table)
+        return self.read(
+            table,
+            patient_id=patient_id or None,
+            timepoint=timepoint if timepoint and "timepoint" in table.column_names else None,
+        )
+
+    def _read_sql(self, table: Table, wanted: Mapping[str, str]) -> pd.DataFrame:
+        import pandas as pd
+
+        source = sql_table(table, self._metadata)
+        query = sa.select(source).where(*(source.c[name] == value for name, value in wanted.items()))
+        with self.engine.connect() as connection:
+            result = connection.execute(query)
+            frame = pd.DataFrame(result.fetchall(), columns=list(result.keys()), dtype=object)
+        return coerce(table, frame, table.stored_columns)
+
+    def _read_parquet(self, table: Table, wanted: Mapping[str, str]) -> pd.DataFrame:
+        import pandas as pd
+
+        frames = [
+            self._read_object(table, published)
+            for (_, key), published in sorted(self.versions(table.name).items())
+            if _may_hold(key, wanted)
+        ]
+        if not frames:
+            empty = empty_frame(table).assign(**dict.fromkeys(("partition_key", "data_version", "run_id"), ""))
+            return coerce(table, empty, table.stored_columns)
+        frame = pd.concat(frames, ignore_index=True)
+        for name, value in wanted.items():
+            frame = frame[frame[name] == value]
+        return coerce(table, frame, table.stored_columns)
+
+    def _read_object(self, table: Table, published: Published) -> pd.DataFrame:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        content = self.objects.read_verified(published.content_sha256)
+        return pq.read_table(pa.BufferReader(content)).to_pandas(types_mapper=_nullable_type)
+
+    def batch_rows(self, table: Table) -> list[tuple[str, str, str]]:
+        """Distinct (batch partition, patient, timepoint) of a BATCH table: which samples a batch speaks about."""
+        source = sql_table(table, self._metadata)
+        columns = (source.c.partition_key, source.c.patient_id, source.c.timepoint)
+        with self.engine.connect() as connection:
+            return [tuple(row) for row in connection.execute(sa.select(*columns).distinct())]
+
+
+def _may_hold(partition_key: str, wanted: Mapping[str, str]) -> bool:
+    if "partition_key" in wanted:
+        return partition_key == wanted["partition_key"]
+    patient_id, _, timepoint = partition_key.partition(SEPARATOR)
+    return wanted.get("patient_id", patient_id) == patient_id and wanted.get("timepoint", timepoint) == timepoint
+
+
+def _nullable_type(arrow_type: Any) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    if pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type):
+        return pd.StringDtype()
+    if pa.types.is_integer(arrow_type):
+        return pd.Int64Dtype()
+    if pa.types.is_floating(arrow_type):
+        return pd.Float64Dtype()
+    return pd.BooleanDtype() if pa.types.is_boolean(arrow_type) else None
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries of plain Python values; null is None."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [dict(zip(plain.columns, row, strict=True)) for row in plain.itertuples(index=False, name=None)]
+
+
+def content_sha256(typed: pd.DataFrame) -> str:
+    """Hash of a typed, ordered frame's content, without what names the run."""
+    return hashlib.sha256(typed.to_csv(index=False, na_rep="\\N").encode("utf-8")).hexdigest()
+
+
+def _parquet_bytes(table: Table, stored: pd.DataFrame) -> bytes:
+    """Parquet with the unit and the description of each column in its field's metadata; zstd; deterministic."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = {Type.TEXT: pa.string(), Type.INTEGER: pa.int64(), Type.REAL: pa.float64(), Type.BOOLEAN: pa.bool_()}
+    schema = pa.schema(
+        [
+            pa.field(column.name, types[column.type], metadata={"unit": column.unit, "description": column.description})
+            for column in table.stored_columns
+        ]
+    )
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pandas(stored, schema=schema, preserve_index=False), sink, compression="zstd")
+    return sink.getvalue().to_pybytes()
+
+
+def missing_tables(engine: sa.Engine, names: Sequence[str]) -> list[str]:
+    """Declared tables that the database lacks."""
+    there = set(sa.inspect(engine).get_table_names())
+    return [name for name in names if name not in there]
