@@ -430,7 +430,8 @@ def _gff_lines(genome: MiniGenome) -> Iterator[str]:
 
 def _gene_lines(gene: Gene) -> Iterator[str]:
     def line(kind: str, start: int, end: int, phase: str, attributes: str) -> str:
-        return "\t".join((gene.chrom, "twin", kind, str(start + 1), str(end), ".", gene.strand, phase, attributes)) + "\n"
+        place = f"{gene.chrom}\ttwin\t{kind}\t{start + 1}\t{end}"
+        return f"{place}\t.\t{gene.strand}\t{phase}\t{attributes}\n"
 
     start, end = gene.exons[0][0], gene.exons[-1][1]
     transcript = f"transcript:{gene.transcript_id}"
