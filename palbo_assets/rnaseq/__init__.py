@@ -1,0 +1,1 @@
+"""RNA-seq: expression, its quality, single-sample signatures and the intrinsic subtype."""

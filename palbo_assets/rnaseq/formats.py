@@ -1,0 +1,101 @@
+"""The files that a lab may deliver as RNA-seq, each verified by the parser that the products use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
+from palbo_assets.study.vocabulary import Modality
+
+QUANT_TOOLS = ("salmon", "kallisto", "rsem")
+
+
+def verify_quant(path: Path, claim: Claim, context: Context) -> Finding:
+    """A table with TPM and effective lengths (salmon, kallisto, RSEM); it is read whole."""
+    return _verify(path, claim, "quant")
+
+
+def verify_gene_counts(path: Path, claim: Claim, context: Context) -> Finding:
+    """A table of gene counts (STAR, featureCounts, HTSeq); it is read whole."""
+    return _verify(path, claim, "gene_counts")
+
+
+def _verify(path: Path, claim: Claim, role: str) -> Finding:
+    from palbo_assets.rnaseq.identifiers import count_excel_damage
+    from palbo_assets.rnaseq.quantifiers import read_quantification
+
+    found = read_quantification(path)
+    right_role = "quant" if found.tool in QUANT_TOOLS else "gene_counts"
+    if role != right_role:
+        raise InputError(
+            "E_SCHEMA",
+            f"the header is {found.tool}'s, and the row says role {role}",
+            file=path.name,
+            row=1,
+            fix=f"name the role {right_role}",
+        )
+    if found.count_column and claim.sample_name and claim.sample_name not in found.count_column:
+        raise InputError(
+            "E_SAMPLE_MISMATCH",
+            "the count column is named after another sample than sample_name",
+            file=path.name,
+            column="sample_name",
+            fix="check which BAM was counted, and correct the delivery row or the file",
+        )
+    finding: dict[str, str | int | float] = {
+        "tool": found.tool,
+        "level": found.level,
+        "features": len(found.ids),
+        "assigned_reads": round(found.assigned_reads, 3),
+        "excel_damaged_symbols": count_excel_damage(found.ids),
+    }
+    if found.strandedness:
+        finding["strandedness"] = found.strandedness
+    return finding
+
+
+def verify_tx2gene(path: Path, claim: Claim, context: Context) -> Finding:
+    """A transcript-to-gene map with header; it is read whole."""
+    from palbo_assets.rnaseq.identifiers import count_excel_damage
+    from palbo_assets.rnaseq.transcript_map import read_tx2gene
+
+    found = read_tx2gene(path)
+    return {
+        "transcripts": len(found.gene_of),
+        "genes": int(found.gene_of.nunique()),
+        "symbols": int(found.symbol_of.nunique()),
+        "excel_damaged_symbols": count_excel_damage(found.symbol_of),
+    }
+
+
+def _plain_or_gzip(*suffixes: str) -> tuple[str, ...]:
+    return tuple(suffix + ending for suffix in suffixes for ending in ("", ".gz"))
+
+
+FORMATS: tuple[FileFormat, ...] = (
+    FileFormat(
+        modality=Modality.RNASEQ,
+        role="quant",
+        suffixes=_plain_or_gzip(".sf", "abundance.tsv", ".genes.results", ".isoforms.results"),
+        scope=Scope.SAMPLE,
+        verify=verify_quant,
+        description="Expression with TPM and effective lengths: salmon quant.sf, kallisto abundance.tsv, RSEM results",
+    ),
+    FileFormat(
+        modality=Modality.RNASEQ,
+        role="gene_counts",
+        suffixes=_plain_or_gzip("readspergene.out.tab", ".featurecounts.txt", ".htseq.txt", ".counts.tsv"),
+        scope=Scope.SAMPLE,
+        verify=verify_gene_counts,
+        description="Gene counts: STAR ReadsPerGene.out.tab, featureCounts or HTSeq",
+    ),
+    FileFormat(
+        modality=Modality.RNASEQ,
+        role="tx2gene",
+        suffixes=_plain_or_gzip("tx2gene.csv", "tx2gene.tsv"),
+        scope=Scope.COHORT,
+        verify=verify_tx2gene,
+        description="Transcript, gene and symbol of the annotation that all samples were quantified with",
+    ),
+)
