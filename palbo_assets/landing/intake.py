@@ -1,0 +1,95 @@
+"""One intake: scan the landing zone, retract what lost its consent, register partitions, derive what is due.
+
+The sensor and the command line share it, so that a laptop without a daemon takes files exactly as the daemon does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from palbo_assets.landing import files
+from palbo_assets.landing.scan import ScanReport, scan
+from palbo_assets.landing.settings import Settings
+from palbo_assets.platform.config import load_settings
+from palbo_assets.platform.consent import PATIENTS, retract, withdrawn_patients
+from palbo_assets.platform.formats import Context
+from palbo_assets.platform.partitioning import Level
+from palbo_assets.platform.planning import Run, plan, runs_of
+from palbo_assets.platform.product import SPECS, snapshot_of
+from palbo_assets.platform.provenance import FileIndex, batch_partition
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from palbo_assets.landing.resource import LandingResource
+    from palbo_assets.platform.resources import InstallationResource
+
+PATIENT_DIMENSION = "patient"
+BATCH_DIMENSION = "plate"
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What one intake found: the scan's verdicts, partitions retracted for lost consent, and the runs now due."""
+
+    report: ScanReport
+    retracted: list[str]
+    runs: list[Run]
+
+
+def take_in(
+    installation: InstallationResource, landing: LandingResource, instance: dg.DagsterInstance, *, actor: str
+) -> Intake:
+    """Scan once and say what is due. Safe to repeat and to kill at any point: everything it derives is derived anew."""
+    warehouse = installation.warehouse
+    withdrawn = withdrawn_patients(warehouse, SPECS)
+    report = scan(
+        warehouse.engine,
+        installation.home.landing,
+        withdrawn=withdrawn,
+        genome=genome_context(installation),
+        settings=load_settings(Settings, "landing", installation.home.settings_file),
+        now=datetime.now(UTC),
+    )
+    retracted = retract(warehouse, SPECS, withdrawn, actor) if withdrawn else []
+    register_partitions(installation, instance, withdrawn)
+    return Intake(report, retracted, due_runs(installation, landing))
+
+
+def genome_context(installation: InstallationResource) -> Context:
+    """The study's genome, against which verifiers compare contigs."""
+    references = installation.references
+    return Context(genome_build=references.build, contig_lengths=references.contig_lengths())
+
+
+def due_runs(installation: InstallationResource, landing: LandingResource) -> list[Run]:
+    """Everything that could be materialised now, one run a partition."""
+    index = FileIndex(landing.accepted(sorted({modality for spec in SPECS.values() for modality in spec.reads})))
+    return runs_of(plan(SPECS, snapshot_of(list(SPECS.values()), index, installation, landing)))
+
+
+def register_partitions(
+    installation: InstallationResource, instance: dg.DagsterInstance, withdrawn: frozenset[str]
+) -> None:
+    """Add patients (from deliveries and from the clinical export) and batches that Dagster doesn't know yet."""
+    warehouse = installation.warehouse
+    patients = set(files.patients_with_files(warehouse.engine))
+    if PATIENTS in SPECS and warehouse.versions(PATIENTS):
+        patients |= set(warehouse.read(SPECS[PATIENTS].table)["patient_id"])
+    accepted = files.accepted_files(warehouse.engine, installation.home.landing)
+    batches = {batch_partition(file) for file in accepted if file.batch_key}
+    for dimension, wanted in ((PATIENT_DIMENSION, patients - withdrawn), (BATCH_DIMENSION, batches)):
+        new = sorted(wanted - set(instance.get_dynamic_partitions(dimension)))
+        if new:
+            instance.add_dynamic_partitions(dimension, new)
+
+
+def requested_by_sensor(run: Run) -> bool:
+    """Whether the landing sensor asks for this run; patient and cohort products follow their upstream by condition."""
+    from palbo_assets.platform.provenance import is_root
+
+    return run.level in (Level.BATCH, Level.SAMPLE) or (
+        run.level is Level.COHORT and any(is_root(SPECS[name], SPECS) for name in run.products)
+    )
