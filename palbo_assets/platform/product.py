@@ -26,7 +26,7 @@ import dagster as dg
 from palbo_assets.platform.config import load_settings
 from palbo_assets.platform.errors import PalboError, StaleWriterError
 from palbo_assets.platform.partitioning import Level, Partitioning, patient_and_timepoint
-from palbo_assets.platform.provenance import FileIndex, InputFile, ProductSpec, Snapshot, inputs_of
+from palbo_assets.platform.provenance import FileIndex, InputFile, ProductSpec, Snapshot, inputs_of, is_root
 from palbo_assets.platform.references import ReferenceBundle
 from palbo_assets.platform.resources import InstallationResource, LandingProvider
 from palbo_assets.platform.tables import Storage, Table, dagster_schema
@@ -161,7 +161,8 @@ def product(
             observes_landing=observes_landing,
         )
         SPECS[table.name] = spec
-        follows = bool(upstream or observes_landing) and partitioning.level in (Level.PATIENT, Level.COHORT)
+        # What landed files make due at batch and sample level the landing sensor requests; the rest follows upstream.
+        follows = partitioning.level in (Level.PATIENT, Level.COHORT) and not is_root(spec, SPECS)
 
         @functools.wraps(function)
         def compute(context: dg.AssetExecutionContext, **frames: Any) -> dg.Output[Any]:
@@ -178,9 +179,7 @@ def product(
         return dg.asset(
             name=table.name,
             ins={source.name: _input(source, partitioning) for source in upstream},
-            deps=[
-                dg.AssetDep(landed_key(modality), partition_mapping=_landed_mapping(partitioning)) for modality in reads
-            ],
+            deps=[landed_key(modality, partitioning.level) for modality in reads],
             partitions_def=partitioning.definition,
             io_manager_key="parquet" if table.storage is Storage.PARQUET else "warehouse",
             required_resource_keys={"installation", "landing"},
@@ -202,13 +201,13 @@ def product(
     return declare
 
 
-def landed_key(modality: str) -> dg.AssetKey:
-    """Asset key of the files that labs deliver for a modality."""
-    return dg.AssetKey(["landed", modality])
+def landed_key(modality: str, level: Level) -> dg.AssetKey:
+    """Asset key of the files that labs deliver for a modality, as a product of this level sees them.
 
-
-def _landed_mapping(partitioning: Partitioning) -> dg.PartitionMapping | None:
-    return None if partitioning.level is Level.COHORT else dg.AllPartitionMapping()
+    Files of one patient are partitioned by patient and timepoint; files of many patients by batch; the study's own
+    files (the clinical export) are not partitioned.
+    """
+    return dg.AssetKey(["landed", f"{modality}_batches" if level is Level.BATCH else modality])
 
 
 def _input(source: Table, partitioning: Partitioning) -> dg.AssetIn:

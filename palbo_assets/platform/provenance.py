@@ -66,6 +66,15 @@ class ProductSpec:
         return self.table.name
 
 
+def is_root(spec: ProductSpec, specs: Mapping[str, ProductSpec]) -> bool:
+    """Whether a product follows from the study's own files alone (the clinical tables, a model), not from samples."""
+    return (
+        spec.level is Level.COHORT
+        and not spec.observes_landing
+        and all(is_root(specs[name], specs) for name in spec.upstream)
+    )
+
+
 @dataclass(frozen=True)
 class Inputs:
     """The inputs of one partition, in a form that can be stored as JSON."""

@@ -11,6 +11,7 @@ A missing entry makes what needs it NOT_EVALUABLE and the run stays green; a che
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -154,3 +155,29 @@ def write_bundle(folder: Path, build: str, entries: Iterable[Mapping[str, str]])
     (folder / MANIFEST).write_text(
         yaml.safe_dump({"build": build, "entries": rows}, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
+
+
+def add_entry(
+    folder: Path, name: str, file: Path, *, build: str = "", version: str = "", licence: str = "", source: str = ""
+) -> Entry:
+    """Copy ``file`` (and a FASTA's index beside it) into the bundle and register it, replacing an entry of that name.
+
+    Raises
+    ------
+    ReferenceBundleError
+        ``E_REFERENCE_SCHEMA`` when the bundle has no build yet and none is given.
+    """
+    bundle = ReferenceBundle.load(folder)
+    study_build = bundle.build or build
+    if not study_build:
+        raise ReferenceBundleError(
+            "E_REFERENCE_SCHEMA", "the bundle has no genome build yet", fix="name it with --build, e.g. GRCh38"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (file, file.with_name(file.name + ".fai")):
+        if path.is_file():
+            shutil.copyfile(path, folder / path.name)
+    entry = Entry(name, file.name, version, build or study_build, file_sha256(folder / file.name), licence, source)
+    entries = {**bundle.entries, name: entry}
+    write_bundle(folder, study_build, ({**vars(kept)} for kept in entries.values()))
+    return entry

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -284,6 +284,35 @@ class Warehouse:
                     failed_at=utc_now(),
                 )
             )
+
+    def retract(self, table: Table, partition_key: str, *, actor: str) -> None:
+        """Remove a published partition altogether, leaving an audit row."""
+        with self.transaction() as connection:
+            self._lock(connection, table.name, partition_key)
+            if table.storage is Storage.SQL:
+                target = sql_table(table, self._metadata)
+                connection.execute(sa.delete(target).where(target.c.partition_key == partition_key))
+            for system_table in (product_version, product_failure):
+                connection.execute(
+                    sa.delete(system_table).where(
+                        system_table.c.asset == table.name, system_table.c.partition_key == partition_key
+                    )
+                )
+            self.audit(connection, actor=actor, action="retract", subject=f"{table.name}:{partition_key}")
+        if table.storage is Storage.PARQUET:
+            link = self.product_file(table.name, partition_key)
+            if link.is_symlink():
+                link.resolve().unlink(missing_ok=True)
+                link.unlink()
+
+    def delete_patients(self, table: Table, patients: Iterable[str], *, actor: str) -> None:
+        """Remove single patients' rows from a table that holds many patients a partition."""
+        target = sql_table(table, self._metadata)
+        with self.transaction() as connection:
+            for patient_id in sorted(patients):
+                deleted = connection.execute(sa.delete(target).where(target.c.patient_id == patient_id)).rowcount
+                if deleted:
+                    self.audit(connection, actor=actor, action="retract", subject=table.name, detail={"rows": deleted})
 
     @staticmethod
     def audit(

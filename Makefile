@@ -1,0 +1,61 @@
+# All there is to remember: make demo, make test, make lint, make up.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+export PALBO_HOME ?= $(CURDIR)/.palbo
+
+.PHONY: help demo test test-fast test-faults lint format up lock docs clean tools
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed"; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)))' \
+	  || { echo "Python 3.11 or 3.12 is needed; $(PYTHON) is another: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python && $(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv --clear $(VENV); } \
+	  || { echo "Python's venv module is needed: apt install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## Write a small synthetic trial, ingest and materialise it, say where to look
+	@$(BIN)/palbo demo
+
+up: $(READY) ## Serve the Dagster UI and daemon on http://127.0.0.1:3000
+	@$(BIN)/palbo up
+
+lint: $(READY) ## Lint, format check, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tools: ## Debian packages that some tests use: headless Chromium, PostgreSQL (skipped when not root)
+	@bash palbo_assets_tests/install_tools.sh
+
+test: $(READY) tools lint ## Everything: lint, unit, end-to-end, UI, daemon and fault tests
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-fast: $(READY) ## Unit tests only, in a minute or two
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not daemon and not faults and not end_to_end"
+
+test-faults: $(READY) ## Kills, races and full disks only
+	$(BIN)/pytest -m faults
+
+lock: $(READY) ## Resolve the lock file anew
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes -q -o requirements.lock
+
+clean: ## Remove the demo installation and the virtual environment
+	rm -rf .palbo $(VENV)

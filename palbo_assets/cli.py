@@ -1,0 +1,322 @@
+"""`palbo`: the same things as the Dagster UI, for people at a terminal.
+
+Errors are one clear line and a non-zero exit code; ``--json`` where a script would want it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from palbo_assets.platform.config import Home
+from palbo_assets.platform.errors import PalboError
+
+if TYPE_CHECKING:
+    from palbo_assets.ingest import IngestResult, Progress
+    from palbo_assets.platform.warehouse import Warehouse
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Data assets of a longitudinal multi-omics trial.")
+reference_app = typer.Typer(no_args_is_help=True, help="The reference bundle.")
+app.add_typer(reference_app, name="reference")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """A mistake of the user's is one line and exit code 2, never a traceback."""
+    try:
+        yield
+    except PalboError as error:
+        typer.secho(str(error), fg=typer.colors.RED, err=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _warehouse() -> Iterator[Warehouse]:
+    """The warehouse of an installation that exists already."""
+    import palbo_assets.definitions  # noqa: F401  (declares every product)
+    from palbo_assets.platform.warehouse import Warehouse, missing_tables
+
+    warehouse = Warehouse(Home.from_environment())
+    try:
+        if missing_tables(warehouse.engine, ["product_version"]):
+            raise PalboError(
+                "E_NO_INSTALLATION",
+                f"there is no installation in {warehouse.home.root}",
+                fix="set PALBO_HOME, or start one with `palbo demo` or `palbo ingest`",
+            )
+        yield warehouse
+    finally:
+        warehouse.close()
+
+
+@app.command()
+def demo(
+    patients: Annotated[int, typer.Option(min=4, help="Patients of the twin.")] = 12,
+    seed: Annotated[int, typer.Option(help="Seed of the twin: the same seed writes the same bytes.")] = 7,
+) -> None:
+    """Write the synthetic twin's raw deliveries, take them in, materialise everything, say where to look."""
+    from rich.console import Console
+
+    from palbo_assets.demo.summary import demo_summary
+    from palbo_assets.demo.twin import write_twin
+
+    console = Console()
+    home = Home.from_environment()
+    with _clear_errors():
+        with console.status(f"Writing the twin: {patients} patients, seed {seed}"):
+            twin = write_twin(home, patients=patients, seed=seed)
+        console.print(f"Wrote {twin.n_files} raw files in {twin.n_deliveries} deliveries under {home.landing}")
+        result = _ingest_with_progress(home, console)
+        for table in demo_summary(home, twin.truth_file):
+            console.print(table)
+        _say_failures(console, result, expected=True)
+    console.print(
+        f"\nLook at [bold]{home.pages / 'cohort.html'}[/bold] (cohort page), `palbo ledger`, `palbo up` (Dagster UI), "
+        f"or query {home.database_url}"
+    )
+
+
+@app.command()
+def ingest(
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until everything due is materialised.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Scan the landing zone once, write receipts, and materialise what became due."""
+    from rich.console import Console
+
+    home = Home.from_environment()
+    if not wait:
+        log = home.root / "ingest.log"
+        home.create()
+        with log.open("ab") as stream:
+            subprocess.Popen(
+                [sys.executable, "-m", "palbo_assets.cli", "ingest", "--wait"],
+                stdout=stream,
+                stderr=stream,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        typer.echo(f"Ingest runs in the background; it reports to {log}")
+        return
+    console = Console(stderr=as_json)
+    with _clear_errors():
+        result = _ingest_with_progress(home, console)
+    counts = _status_counts(result)
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "files": counts,
+                    "runs": len(result.runs),
+                    "failed": [
+                        {"partition": run.partition_key, "products": run.products, "problems": run.problems}
+                        for run in result.failed
+                    ],
+                }
+            )
+        )
+    else:
+        console.print(
+            "Files: "
+            + (", ".join(f"{number} {status}" for status, number in counts.items()) or "nothing new")
+            + f". Runs: {len(result.runs)}, failed: {len(result.failed)}."
+        )
+        _say_failures(console, result)
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _ingest_with_progress(home: Home, console: Any) -> IngestResult:
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    from palbo_assets.ingest import ingest as run_ingest
+
+    with Bars(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=not console.is_terminal,
+    ) as bars:
+        tasks: dict[int, Any] = {}
+        scanning = bars.add_task("scanning the landing zone", total=None)
+
+        def show(progress: Progress) -> None:
+            bars.update(scanning, visible=False)
+            if progress.ingest_pass not in tasks:
+                tasks[progress.ingest_pass] = bars.add_task(f"pass {progress.ingest_pass}", total=progress.total)
+            bars.update(tasks[progress.ingest_pass], completed=progress.done)
+
+        return run_ingest(home, on_progress=show)
+
+
+def _status_counts(result: IngestResult) -> dict[str, int]:
+    return result.reports[0].status_counts() if result.reports else {}
+
+
+def _say_failures(console: Any, result: IngestResult, *, expected: bool = False) -> None:
+    for run in result.failed:
+        for problem in run.problems:
+            console.print(f"[red]{run.level} {run.partition_key}[/red] {problem}", soft_wrap=True)
+    if result.failed and expected:
+        console.print("(a planted fault that only its product can detect fails here; all others go on)")
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(exists=True, help="A delivery folder, or one file.")], as_json: AsJson = False
+) -> None:
+    """Say what the landing would say of a delivery, offline; nothing is written."""
+    from rich.console import Console
+
+    from palbo_assets.landing.intake import genome_context
+    from palbo_assets.landing.scan import check as check_delivery
+    from palbo_assets.platform.resources import InstallationResource
+
+    with _clear_errors():
+        report = check_delivery(path, genome=genome_context(InstallationResource()))
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
+    else:
+        Console().print(report.as_table())
+    if report.refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+def ledger(
+    patient: Annotated[str, typer.Option(help="Only this patient.")] = "",
+    state: Annotated[str, typer.Option(help="Only cells in this state, e.g. OVERDUE.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """What is expected, received, late, failed or not planned, per patient, timepoint and assay."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from palbo_assets.clinical.tables import DELIVERY_LEDGER
+
+    with _clear_errors(), _warehouse() as warehouse:
+        rows = warehouse.read(DELIVERY_LEDGER)
+    if patient:
+        rows = rows[rows["patient_id"] == patient]
+    if state:
+        rows = rows[rows["state"] == state.upper()]
+    if as_json:
+        typer.echo(rows.to_json(orient="records"))
+        return
+    table = Table("patient", "timepoint", "assay", "state", "reason")
+    for row in rows[rows["state"] != "NOT_EXPECTED"].fillna("").to_dict("records"):
+        table.add_row(row["patient_id"], row["timepoint"], row["assay"], row["state"], row["reason"])
+    Console().print(table)
+
+
+@app.command()
+def trace(patient: str, timepoint: str, column: str, as_json: AsJson = False) -> None:
+    """Where one value of the integrated table comes from: value, product, version, run, inputs, files, deliveries."""
+    from rich.console import Console
+
+    from palbo_assets.trace import trace_value
+
+    with _clear_errors(), _warehouse() as warehouse:
+        found = trace_value(warehouse, patient, timepoint, column)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=1))
+    else:
+        Console().print(found.as_tree())
+
+
+@app.command()
+def up(port: Annotated[int, typer.Option(help="Port of the UI on this machine.")] = 3000) -> None:
+    """Serve the Dagster UI and run its daemon for this installation, until interrupted."""
+    from palbo_assets.ingest import prepare
+
+    home = Home.from_environment()
+    with _clear_errors():
+        prepare(home)
+    environment = {
+        **os.environ,
+        "PALBO_HOME": str(home.root),
+        "PALBO_DATABASE_URL": home.database_url,
+        "PALBO_REFERENCE": str(home.reference),
+        "DAGSTER_HOME": str(home.dagster_home),
+    }
+    dagster = shutil.which("dagster", path=str(Path(sys.executable).parent)) or "dagster"
+    typer.echo(f"Dagster UI: http://127.0.0.1:{port}   landing zone: {home.landing}")
+    os.chdir(home.root)
+    os.execve(
+        dagster,
+        [dagster, "dev", "-m", "palbo_assets.definitions", "-h", "127.0.0.1", "-p", str(port)],
+        environment,
+    )
+
+
+@reference_app.command("check")
+def reference_check(as_json: AsJson = False) -> None:
+    """Verify every entry of the reference bundle, and list what is missing and what needs it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    import palbo_assets.definitions  # noqa: F401  (declares every product)
+    from palbo_assets.platform.errors import ReferenceBundleError
+    from palbo_assets.platform.product import SPECS
+    from palbo_assets.platform.references import ReferenceBundle
+
+    with _clear_errors():
+        bundle = ReferenceBundle.load(Home.from_environment().reference)
+    users: dict[str, list[str]] = {}
+    for spec in SPECS.values():
+        for name in spec.references:
+            users.setdefault(name, []).append(spec.name)
+    rows = []
+    for name in sorted({*users, *bundle.entries}):
+        try:
+            bundle.path(name)
+            verdict = "ok"
+        except ReferenceBundleError as error:
+            verdict = error.code
+        rows.append({"name": name, "verdict": verdict, "needed_by": sorted(users.get(name, []))})
+    if as_json:
+        typer.echo(json.dumps({"build": bundle.build, "entries": rows}, indent=1))
+    else:
+        table = Table("entry", "verdict", "needed by", title=f"{bundle.folder} (build {bundle.build or 'none'})")
+        for row in rows:
+            table.add_row(row["name"], row["verdict"], ", ".join(row["needed_by"]))
+        Console().print(table)
+    if any(row["verdict"] == "E_REFERENCE_CHECKSUM" for row in rows):
+        raise typer.Exit(1)
+
+
+@reference_app.command("add")
+def reference_add(
+    name: str,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    version: str = "",
+    licence: str = "",
+    source: str = "",
+    build: Annotated[str, typer.Option(help="Genome build; needed for the first entry.")] = "",
+) -> None:
+    """Copy a file into the reference bundle and register it with its checksum."""
+    from palbo_assets.platform.references import add_entry
+
+    with _clear_errors():
+        entry = add_entry(
+            Home.from_environment().reference, name, file, build=build, version=version, licence=licence, source=source
+        )
+    typer.echo(f"{entry.name}: {entry.file}, sha256 {entry.sha256}")
+
+
+if __name__ == "__main__":
+    app()

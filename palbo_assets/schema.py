@@ -1,0 +1,56 @@
+"""The warehouse's whole schema, and its migrations.
+
+Tables are declared in the rooms; this module gathers them for alembic. `upgrade` brings any database to the newest
+revision; a test asserts that the revisions and the declarations agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+from palbo_assets.landing import ledger
+from palbo_assets.platform.tables import Storage, Table, sql_table
+from palbo_assets.platform.warehouse import SYSTEM, Warehouse
+
+
+def whole_schema(tables: Iterable[Table]) -> sa.MetaData:
+    """Every SQL table of an installation: the platform's, the landing's, and the products' in ``tables``."""
+    gathered = sa.MetaData()
+    for source in (SYSTEM, ledger.metadata):
+        for table in source.sorted_tables:
+            table.to_metadata(gathered)
+    for product_table in tables:
+        if product_table.storage is Storage.SQL:
+            sql_table(product_table, gathered)
+    return gathered
+
+
+def _config(engine: sa.Engine, tables: Iterable[Table]) -> Config:
+    config = Config()
+    config.set_main_option("script_location", "palbo_assets:migrations")
+    config.attributes["engine"] = engine
+    config.attributes["target_metadata"] = whole_schema(tables)
+    return config
+
+
+def upgrade(warehouse: Warehouse, tables: Iterable[Table]) -> None:
+    """Bring the database to the newest revision; nothing happens when it is there."""
+    warehouse.home.create()
+    command.upgrade(_config(warehouse.engine, tables), "head")
+
+
+def new_revision(warehouse: Warehouse, tables: Iterable[Table], message: str) -> None:
+    """Write a revision for what the declarations have and the database lacks (for developers)."""
+    command.revision(_config(warehouse.engine, tables), message=message, autogenerate=True)
+
+
+def differences(warehouse: Warehouse, tables: Iterable[Table]) -> list[object]:
+    """What the declarations and the database don't agree on; empty after `upgrade`."""
+    with warehouse.engine.connect() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection), whole_schema(tables)))

@@ -1,0 +1,158 @@
+"""From a value of the integrated table back to the files that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.landing.files import ledger_frame
+from palbo_assets.platform.errors import PalboError
+from palbo_assets.platform.product import SPECS
+from palbo_assets.platform.warehouse import Published, Warehouse
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+INTEGRATED = "integrated_resistance_table"
+FACTS = "facts"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One product partition in a value's history, with the files it read and the partitions it was made from."""
+
+    published: Published
+    files: tuple[Mapping[str, str], ...]
+    upstream: tuple[Origin, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "product": self.published.asset,
+            "partition": self.published.partition_key,
+            "data_version": self.published.data_version,
+            "run_id": self.published.run_id,
+            "published_at": self.published.published_at,
+            "references": dict(self.published.inputs.get("references", {})),
+            "settings": dict(self.published.inputs.get("settings", {})),
+            "files": [dict(file) for file in self.files],
+            "upstream": [origin.as_json() for origin in self.upstream],
+        }
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A value with its unit and status, and where it came from (no origin when it was never measured)."""
+
+    patient_id: str
+    timepoint: str
+    column: str
+    value: str
+    unit: str
+    status: str
+    origin: Origin | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "patient_id": self.patient_id,
+            "timepoint": self.timepoint,
+            "column": self.column,
+            "value": self.value,
+            "unit": self.unit,
+            "status": self.status,
+            "origin": self.origin.as_json() if self.origin else None,
+        }
+
+    def as_tree(self) -> Tree:
+        from rich.tree import Tree
+
+        value = self.value or "no value"
+        tree = Tree(
+            f"[bold]{self.patient_id} {self.timepoint} {self.column}[/bold] = {value} {self.unit} ({self.status})"
+        )
+        if self.origin:
+            _add(tree, self.origin)
+        else:
+            tree.add(f"never measured: {self.status}")
+        return tree
+
+
+def _add(tree: Tree, origin: Origin) -> None:
+    published = origin.published
+    branch = tree.add(
+        f"{published.asset} {published.partition_key or 'cohort'}  version {published.data_version}  run {published.run_id}"
+    )
+    for file in origin.files:
+        branch.add(
+            f"{file['path']}  sha256 {file['sha256'][:16]}...  delivery {file['delivery']}  {file['received_at']}"
+        )
+    for upstream in origin.upstream:
+        _add(branch, upstream)
+
+
+def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: str) -> Trace:
+    """Follow one cell of the integrated table to its files.
+
+    Raises
+    ------
+    PalboError
+        ``E_UNKNOWN_COLUMN`` or ``E_UNKNOWN_ROW`` with what there is instead.
+    """
+    table = SPECS[INTEGRATED].table
+    if column not in table.column_names:
+        raise _unknown("column", column, [name for name in table.column_names if not name.endswith("__status")])
+    rows = warehouse.read(table, patient_id=patient_id, timepoint=timepoint)
+    if rows.empty:
+        raise PalboError(
+            "E_UNKNOWN_ROW",
+            f"the integrated table has no row for {patient_id} {timepoint}",
+            fix="see `palbo ledger` for the patients and timepoints that there are",
+        )
+    row = rows.iloc[0].astype(object).where(rows.iloc[0].notna(), "")
+    facts = warehouse.read(SPECS[FACTS].table, patient_id=patient_id, timepoint=timepoint)
+    measured = facts[facts["feature"] == column]
+    origin = None
+    if not measured.empty:
+        fact = measured.iloc[0]
+        published = warehouse.versions(fact["source_asset"]).get((fact["source_asset"], fact["source_partition"]))
+        origin = _origin(warehouse, published) if published else None
+    return Trace(
+        patient_id=patient_id,
+        timepoint=timepoint,
+        column=column,
+        value=str(row[column]),
+        unit=table[column].unit,
+        status=str(row.get(f"{column}__status", "")),
+        origin=origin,
+    )
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> PalboError:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=3, cutoff=0.4)
+    return PalboError(
+        "E_UNKNOWN_COLUMN",
+        f"the integrated table has no {kind} {name}",
+        fix=f"did you mean {', '.join(close)}?" if close else "see the table data_dictionary",
+    )
+
+
+def _origin(warehouse: Warehouse, published: Published) -> Origin:
+    landed = ledger_frame(warehouse.engine).astype(str)
+    by_hash = {row["sha256"]: row for row in landed.to_dict("records")}
+    files = tuple(
+        {
+            "path": str(by_hash.get(file["sha256"], {}).get("file", "")),
+            "delivery": str(by_hash.get(file["sha256"], {}).get("delivery", "")),
+            "received_at": str(by_hash.get(file["sha256"], {}).get("received_at", "")),
+            **file,
+        }
+        for file in published.inputs["files"]
+    )
+    upstream = []
+    for product, versions in sorted(published.inputs["upstream"].items()):
+        there = warehouse.versions(product)
+        upstream += [_origin(warehouse, there[product, key]) for key in sorted(versions) if (product, key) in there]
+    return Origin(published, files, tuple(upstream))
