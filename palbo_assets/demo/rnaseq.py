@@ -1,7 +1,8 @@
-"""RNA-seq of the twin: salmon's quant.sf of a transcriptome of 2,000 genes, its tx2gene, and the frozen PAM50 reference.
+"""RNA-seq of the twin: salmon's quant.sf of 2,000 genes, its tx2gene, and the frozen PAM50 reference.
 
-Symbols that signatures and PAM50 need are real; every number is made up, from a fixed seed. The five centroids have the
-shape of the real ones (luminal, proliferation, HER2 and basal genes rise and fall together) and are no published values.
+Symbols that signatures and PAM50 need are real; every number is made up, from a fixed seed. The five centroids have
+the shape of the real ones (luminal, proliferation, HER2 and basal genes rise and fall together) and are no published
+values.
 Accessions have Ensembl's form with a species code that doesn't exist.
 """
 
@@ -52,16 +53,16 @@ GROUP_LEVELS: Mapping[str, tuple[float, ...]] = {  # in the order of SUBTYPES
 # Members of published sets (each is a subset of the MSigDB Hallmark set of that name, v7.0, CC BY 4.0).
 CORE_SETS: Mapping[str, tuple[str, ...]] = {
     "E2F_TARGETS_CORE": (
-        "MCM2", "MCM3", "MCM4", "MCM5", "MCM6", "MCM7", "PCNA", "RRM2", "CDK1", "TOP2A", "MKI67", "BIRC5", "CHEK1", "EZH2",
-        "TK1", "DUT", "RFC3", "LIG1", "DNMT1", "HELLS", "MELK", "MYBL2", "AURKA", "AURKB", "PLK1", "CDC20",
+        "MCM2", "MCM3", "MCM4", "MCM5", "MCM6", "MCM7", "PCNA", "RRM2", "CDK1", "TOP2A", "MKI67", "BIRC5", "CHEK1",
+        "EZH2", "TK1", "DUT", "RFC3", "LIG1", "DNMT1", "HELLS", "MELK", "MYBL2", "AURKA", "AURKB", "PLK1", "CDC20",
     ),
     "ESTROGEN_RESPONSE_CORE": (
         "GREB1", "CA12", "TFF1", "PGR", "MYB", "IGFBP4", "NRIP1", "PDZK1", "XBP1", "TFF3", "STC2", "RARA", "SLC39A6",
         "BCL2", "CCND1", "MAPT", "MLPH", "AREG", "CELSR2", "SIAH2",
     ),
     "INTERFERON_ALPHA_CORE": (
-        "MX1", "ISG15", "IFIT2", "IFIT3", "IFI44", "IFI44L", "IFI35", "IRF7", "RSAD2", "IFI27", "IRF9", "OASL", "CXCL10",
-        "TAP1", "USP18", "BST2", "STAT2", "CMPK2", "IFIH1", "DDX60",
+        "MX1", "ISG15", "IFIT2", "IFIT3", "IFI44", "IFI44L", "IFI35", "IRF7", "RSAD2", "IFI27", "IRF9", "OASL",
+        "CXCL10", "TAP1", "USP18", "BST2", "STAT2", "CMPK2", "IFIH1", "DDX60",
     ),
 }  # fmt: skip
 _SET_FOLLOWS = {"E2F_TARGETS_CORE": "proliferation", "ESTROGEN_RESPONSE_CORE": "luminal"}
@@ -74,8 +75,8 @@ IMMUNE = (
 )  # fmt: skip
 OTHERS = (
     "CCNE2", "CDK2", "CDK4", "CDK6", "CDKN2A", "CDKN1A", "CDKN1B", "RB1", "E2F1", "E2F2", "FGFR1", "FGFR2", "NRG1",
-    "ERBB3", "PIK3CA", "AKT1", "PTEN", "TP53", "KRAS", "NRAS", "HRAS", "NF1", "BRAF", "MAP2K1", "FAT1", "KMT2C", "ARID1A",
-    "GATA3", "TBX3", "MAP3K1", "CDH1", "BRCA1", "BRCA2", "APOBEC3A", "APOBEC3B", "AR", "VIM",
+    "ERBB3", "PIK3CA", "AKT1", "PTEN", "TP53", "KRAS", "NRAS", "HRAS", "NF1", "BRAF", "MAP2K1", "FAT1", "KMT2C",
+    "ARID1A", "GATA3", "TBX3", "MAP3K1", "CDH1", "BRCA1", "BRCA2", "APOBEC3A", "APOBEC3B", "AR", "VIM",
 )  # fmt: skip
 HOUSEKEEPING = ("ACTB", "GAPDH", "RPLP0", "PUM1", "TBP")
 HAEMOGLOBIN = ("HBA1", "HBA2", "HBB")
@@ -138,10 +139,10 @@ def transcriptome() -> Transcriptome:
                 profile[position[gene]] = 0.8 * np.asarray(GROUP_LEVELS[group])
 
     per_gene = rng.integers(1, 4, N_GENES)
-    gene = np.repeat(np.arange(N_GENES), per_gene)
-    share = rng.uniform(0.2, 1.0, gene.size)
-    share /= np.bincount(gene, share)[gene]
-    return Transcriptome(symbols, tpm, profile, gene, rng.integers(600, 6000, gene.size), share)
+    gene_of = np.repeat(np.arange(N_GENES), per_gene)
+    share = rng.uniform(0.2, 1.0, gene_of.size)
+    share /= np.bincount(gene_of, share)[gene_of]
+    return Transcriptome(symbols, tpm, profile, gene_of, rng.integers(600, 6000, size=gene_of.size), share)
 
 
 def pam50_genes() -> tuple[str, ...]:
@@ -167,8 +168,6 @@ def write(
     ValueError
         When the truth shifts a gene that the transcriptome doesn't have.
     """
-    import numpy as np
-
     design = transcriptome()
     unknown = sorted(set(truth.expression_log2fc) - set(design.symbols))
     if unknown:
@@ -217,7 +216,7 @@ def write_tx2gene(folder: Path) -> list[WrittenFile]:
 
 
 def reference_entries(folder: Path) -> list[dict[str, str]]:
-    """Write the RNA-seq entries of the twin's reference bundle: synthetic centroids, frozen medians, small gene sets."""
+    """Write the twin's entries of the reference bundle: synthetic centroids, frozen medians, small gene sets."""
     import numpy as np
 
     design = transcriptome()
@@ -242,7 +241,7 @@ def reference_entries(folder: Path) -> list[dict[str, str]]:
         + "\n",
         encoding="ascii",
     )
-    synthetic = {"version": VERSION, "build": "", "licence": "Apache-2.0"}
+    synthetic = {"version": VERSION, "build": "", "licence": "CC0-1.0"}
     return [
         {"name": "pam50_centroids", "path": str(centroids), **synthetic,
          "source": "synthetic centroids of the twin; gene symbols of PAM50, no published values"},
