@@ -1,0 +1,1 @@
+"""H&E tumour-infiltrating lymphocytes by machine learning, and marker immunohistochemistry."""
