@@ -36,7 +36,7 @@ HG19 = {
     "chr11": 135006516, "chr12": 133851895, "chr13": 115169878, "chr14": 107349540, "chr15": 102531392,
     "chr16": 90354753, "chr17": 81195210, "chr18": 78077248, "chr19": 59128983, "chr20": 63025520,
     "chr21": 48129895, "chr22": 51304566, "chrX": 155270560, "chrY": 59373566, "chrM": 16571,
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def write(
             WrittenFile(
                 path.name, "wes", "normal_bam", patient_id=truth.patient_id, timepoint="BL",
                 specimen_id=f"{truth.patient_id}-B1", sample_name=name, genome_build=genome.build,
-            )  # fmt: skip
+            )
         )
     return written
 
@@ -113,7 +113,7 @@ def _tumour(
     return WrittenFile(
         path.name, "wes", "tumour_bam", patient_id=truth.patient_id, timepoint=truth.timepoint,
         specimen_id=f"{truth.patient_id}-{truth.timepoint}-T1", sample_name=name, genome_build=genome.build,
-    )  # fmt: skip
+    )
 
 
 def _carried(truth: SampleTruth | None, patient: PatientTruth, genome: MiniGenome) -> dict[str, list[_Carried]]:
@@ -167,9 +167,8 @@ def _write_bam(
     serial = 0
     for chrom in sorted(genome.contigs, key=order.__getitem__):
         starts, lengths = _fragments(genome, chrom, depth_factor, depth, rng)
-        parts.append(
-            _contig_records(order[chrom], genome.sequence(chrom), starts, lengths, carried[chrom], profiles, serial, rng)
-        )
+        bases = genome.sequence(chrom)
+        parts.append(_contig_records(order[chrom], bases, starts, lengths, carried[chrom], profiles, serial, rng))
         serial += len(starts)
     path.write_bytes(bgzf(b"".join(parts)))
     pysam.index(str(path))  # type: ignore[attr-defined]
@@ -300,7 +299,7 @@ def _encode(
             "<iiBBHHHiiii",
             reference_id, at, len(name), 60, _bin(at, at + used), len(cigar) // 4, flag, READ,
             reference_id, other, int(span[column]) if mate == 0 else -int(span[column]),
-        )  # fmt: skip
+        )
         body += name + cigar + packed[mate, column].tobytes() + quality[mate, column].tobytes() + b"RGZ1\0"
         records.append(struct.pack("<i", len(body)) + body)
     return b"".join(records)
@@ -373,11 +372,11 @@ def write_caller_vcf(
                 [mutation.chrom, str(mutation.pos), ".", mutation.ref, mutation.alt, ".", "PASS",
                  f"TLOD={4.2 * alt:.2f}", "GT:AD:AF:DP:SB", *samples]
             )
-        )  # fmt: skip
+        )
     path = folder / f"{tumour}.mutect2.vcf.gz"
     path.write_bytes(bgzf(("\n".join(lines) + "\n").encode()))
     pysam.tabix_index(str(path), preset="vcf", force=True)
     return WrittenFile(
         path.name, "wes", "somatic_vcf", patient_id=truth.patient_id, timepoint=truth.timepoint,
         specimen_id=f"{truth.patient_id}-{truth.timepoint}-T1", sample_name=tumour, genome_build=genome.build,
-    )  # fmt: skip
+    )

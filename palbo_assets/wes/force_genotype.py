@@ -1,0 +1,94 @@
+"""What every tumour of a patient says at every variant that was called in any of them, and with what power.
+
+"Acquired" may only be said of an alteration that the earlier sample would have shown. So each variant is counted in
+each of the patient's tumours, its local background is measured there, and the power to have seen it at the fraction
+that it reached elsewhere is stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from palbo_assets.study.vocabulary import State
+from palbo_assets.wes.alleles import Fetch, Variant
+from palbo_assets.wes.evidence import Evidence, Pileup, background_error, count_variants
+from palbo_assets.wes.exact import binomial_at_least
+from palbo_assets.wes.settings import Settings
+from palbo_assets.wes.somatic_filter import power, smallest_visible_vaf
+
+if TYPE_CHECKING:
+    import pysam
+
+
+@dataclass(frozen=True)
+class ForcedGenotype:
+    """One variant in one tumour.
+
+    ``expected_vaf`` is the largest fraction at which the variant was called in the patient; ``power`` the
+    probability that this depth would have shown it at that fraction; ``visible_vaf`` the smallest fraction that this
+    depth shows with the wanted power. ``trace`` marks an uncalled alteration above local background.
+    """
+
+    evidence: Evidence | None
+    background: float | None
+    p_value: float | None
+    expected_vaf: float | None
+    power: float | None
+    visible_vaf: float | None
+    trace: bool
+    state: State
+
+
+def force_genotypes(
+    bam: pysam.AlignmentFile,
+    expected: Mapping[Variant, float | None],
+    called: frozenset[Variant],
+    fetch: Fetch,
+    settings: Settings,
+) -> dict[Variant, ForcedGenotype]:
+    """Count the variants in one tumour.
+
+    Parameters
+    ----------
+    expected
+        Variant -> largest fraction at which it was called in the patient.
+    called
+        Variants that were called in this very tumour: present whatever a threshold here says.
+    """
+    backgrounds: dict[Variant, float | None] = {}
+
+    def measure(variant: Variant, found: Pileup) -> None:
+        backgrounds[variant] = background_error(found, variant, fetch, settings)
+
+    counted = count_variants(bam, expected, fetch, settings, each=measure)
+    return {
+        variant: judge(counted.get(variant), backgrounds.get(variant), vaf, variant in called, settings)
+        for variant, vaf in expected.items()
+    }
+
+
+def judge(
+    evidence: Evidence | None,
+    background: float | None,
+    expected_vaf: float | None,
+    called: bool,
+    settings: Settings,
+) -> ForcedGenotype:
+    """State of one variant in one tumour: ABSENT needs power, and a trace above background is neither."""
+    if evidence is None:
+        state = State.PRESENT if called else State.NOT_EVALUABLE
+        return ForcedGenotype(None, background, None, expected_vaf, None, None, False, state)
+    error = settings.background_floor if background is None else background
+    p_value = binomial_at_least(evidence.alt, evidence.depth, error)
+    seen = power(evidence.depth, expected_vaf, settings.power_alt_reads) if expected_vaf is not None else None
+    trace = not called and evidence.alt >= settings.trace_alt_reads and p_value < settings.trace_p
+    if called:
+        state = State.PRESENT
+    elif not trace and seen is not None and seen >= settings.min_power:
+        state = State.ABSENT
+    else:
+        state = State.NOT_EVALUABLE
+    visible = smallest_visible_vaf(evidence.depth, settings.power_alt_reads, settings.min_power)
+    return ForcedGenotype(evidence, background, p_value, expected_vaf, seen, visible, trace, state)

@@ -1,0 +1,93 @@
+"""Annotation that a lab's own tools wrote into a VCF: VEP's CSQ, SnpEff's ANN, GATK's Funcotator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote
+
+from palbo_assets.wes.caller_vcf import CallerRecord
+from palbo_assets.wes.consequence import MAF_CLASSES, Consequence, choose, maf_class
+
+_ONE_LETTER = {
+    "Ala": "A", "Arg": "R", "Asn": "N", "Asp": "D", "Cys": "C", "Gln": "Q", "Glu": "E", "Gly": "G", "His": "H",
+    "Ile": "I", "Leu": "L", "Lys": "K", "Met": "M", "Phe": "F", "Pro": "P", "Ser": "S", "Thr": "T", "Trp": "W",
+    "Tyr": "Y", "Val": "V", "Sec": "U", "Ter": "*",
+}
+
+
+def short_change(hgvsp: str) -> str | None:
+    """``p.E545K`` from ``ENSP00000263967.3:p.Glu545Lys``; a frameshift keeps its first residue only (``p.E137fs``)."""
+    change = unquote(hgvsp).rpartition(":")[2].strip("()")
+    if not change.startswith("p."):
+        return None
+    change = re.sub(r"[A-Z][a-z]{2}", lambda found: _ONE_LETTER.get(found[0], found[0]), change)
+    change = re.sub(r"^(p\.[A-Z*]\d+)[A-Z]?fs.*", r"\1fs", change)
+    return change.replace("(", "").replace(")", "")
+
+
+class LabAnnotation:
+    """Reads the annotation of a file's records, if its header declares one."""
+
+    def __init__(self, header: Sequence[str]) -> None:
+        self._fields: dict[str, list[str]] = {}
+        for line in header:
+            match = re.match(r"##INFO=<ID=(CSQ|ANN|FUNCOTATION),", line)
+            text = re.search(r'Description="(.*)"', line)
+            if match and text:
+                listed = re.search(r"(?:Format: |annotations: |Funcotation fields are: )(.*)", text[1])
+                if listed:
+                    self._fields[match[1]] = [name.strip(" '\"") for name in listed[1].split("|")]
+
+    @property
+    def declared(self) -> bool:
+        """Whether the header declares an annotation that can be read."""
+        return bool(self._fields)
+
+    def of(self, record: CallerRecord, pinned: Mapping[str, str]) -> Consequence | None:
+        """The record's consequence on its gene's pinned transcript, else the most severe one; None without any."""
+        for key, names in self._fields.items():
+            if key not in record.info:
+                continue
+            entries = []
+            for entry in record.info[key].split(","):
+                values = dict(zip(names, entry.strip("[]").split("|"), strict=False))
+                allele = values.get("Allele")
+                if key == "FUNCOTATION" or allele is None or allele in _spellings(record):
+                    entries.append(_consequence(key, values, record))
+            if entries:
+                return choose(entries, pinned)
+        return None
+
+
+def _spellings(record: CallerRecord) -> set[str]:
+    """How VEP and SnpEff write the record's alternative allele: as it is, or without the shared first base."""
+    ref, alt = record.given_ref, record.given_alt
+    return {alt, alt[1:] or "-"} if ref[:1] == alt[:1] else {alt}
+
+
+def _consequence(key: str, values: Mapping[str, str], record: CallerRecord) -> Consequence:
+    if key == "FUNCOTATION":
+        given = {re.sub(r"^Gencode_\d+_", "", name): value for name, value in values.items()}
+        kind = {"SPLICE_SITE": "Splice_Site", "NONSENSE": "Nonsense_Mutation", "MISSENSE": "Missense_Mutation"}.get(
+            given.get("variantClassification", ""), _from_funcotator(given.get("variantClassification", ""))
+        )
+        transcript = given.get("annotationTranscript", "").split(".")[0]
+        return Consequence(
+            given.get("hugoSymbol") or None, transcript or None, kind, short_change(given.get("proteinChange", ""))
+        )
+    terms = (values.get("Consequence") or values.get("Annotation") or "").split("&")
+    change = short_change(values.get("HGVSp") or values.get("HGVS.p") or "")
+    return Consequence(
+        values.get("SYMBOL") or values.get("Gene_Name") or None,
+        (values.get("Feature") or values.get("Feature_ID") or "").split(".")[0] or None,
+        maf_class(terms, record.variant.ref, record.variant.alt),
+        change,
+    )
+
+
+def _from_funcotator(kind: str) -> str:
+    """MAF class of a Funcotator classification such as ``FRAME_SHIFT_DEL``."""
+    plain = {name.upper().replace("'", "").replace("_MUTATION", ""): name for name in MAF_CLASSES}
+    plain |= {"FIVE_PRIME_UTR": "5'UTR", "THREE_PRIME_UTR": "3'UTR", "START_CODON_SNP": "Translation_Start_Site"}
+    return plain.get(kind.upper().replace("_MUTATION", ""), "IGR")

@@ -1,0 +1,137 @@
+"""Which variant of a tumour is somatic and well enough supported, judged on its evidence beside the normal's.
+
+Near misses stay, with the reasons in the ``filter`` text, so that a threshold can be looked at again later.
+"""
+
+from __future__ import annotations
+
+from palbo_assets.wes.evidence import Evidence
+from palbo_assets.wes.exact import binomial_at_least, fisher_greater, fisher_two_sided
+from palbo_assets.wes.settings import Settings
+
+PASS = "PASS"
+REASONS = (
+    "low_tumour_depth",
+    "low_alt_reads",
+    "low_vaf",
+    "low_normal_depth",
+    "normal_evidence",
+    "not_somatic",
+    "strand_bias",
+    "homopolymer",
+    "no_normal",
+    "not_countable",
+    "caller_filter",
+    "identity_mismatch",
+)
+
+
+def is_germline(normal: Evidence | None, settings: Settings) -> bool:
+    """Whether the normal itself carries the variant at a germline fraction; such rows identify a person."""
+    return (
+        normal is not None
+        and normal.depth >= settings.min_normal_depth
+        and (normal.vaf or 0.0) >= settings.germline_vaf
+    )
+
+
+def somatic_filter(
+    tumour: Evidence | None,
+    normal: Evidence | None,
+    settings: Settings,
+    *,
+    hotspot: bool = False,
+    indel: bool = False,
+    homopolymer: int = 0,
+) -> str:
+    """``PASS`` or the reasons against the variant, joined by ``;`` in the order of `REASONS`.
+
+    Parameters
+    ----------
+    tumour, normal
+        Fragments in both samples; None where a sample is missing or the allele can't be counted in it.
+    hotspot
+        Known hotspots need fewer fragments and a smaller fraction.
+    homopolymer
+        Length in bases of the run that follows an indel's anchor.
+    """
+    if tumour is None:
+        return "not_countable"
+    against = set()
+    vaf = tumour.vaf or 0.0
+    if tumour.depth < settings.min_tumour_depth:
+        against.add("low_tumour_depth")
+    if tumour.alt < (settings.min_alt_reads_hotspot if hotspot else settings.min_alt_reads):
+        against.add("low_alt_reads")
+    if vaf < (settings.min_vaf_hotspot if hotspot else settings.min_vaf):
+        against.add("low_vaf")
+    if indel and homopolymer >= settings.homopolymer_length and vaf < settings.homopolymer_vaf:
+        against.add("homopolymer")
+    if strand_phred(tumour) > settings.max_strand_phred:
+        against.add("strand_bias")
+    if normal is None:
+        against.add("no_normal")
+    else:
+        against |= _against_normal(tumour, normal, settings)
+    return ";".join(reason for reason in REASONS if reason in against) or PASS
+
+
+def _against_normal(tumour: Evidence, normal: Evidence, settings: Settings) -> set[str]:
+    against = set()
+    if normal.depth < settings.min_normal_depth:
+        against.add("low_normal_depth")
+    # Tumour DNA in the normal brings the alteration there at a known share of the tumour's fraction.
+    leaked = settings.tumour_in_normal * (tumour.vaf or 0.0)
+    tolerated = max(settings.max_normal_vaf, 2 * leaked)
+    explained = leaked > 0 and binomial_at_least(normal.alt, normal.depth, tolerated) > 0.05
+    too_many = normal.alt > settings.max_normal_alt and not explained
+    too_large = normal.alt > 1 and (normal.vaf or 0.0) > tolerated
+    if too_many or too_large:
+        against.add("normal_evidence")
+    if somatic_p(tumour, normal) > settings.max_somatic_p:
+        against.add("not_somatic")
+    return against
+
+
+def somatic_p(tumour: Evidence, normal: Evidence) -> float:
+    """One-sided Fisher exact p that the alternative's share is larger in the tumour (as in VarScan2)."""
+    return fisher_greater(tumour.alt, tumour.depth - tumour.alt, normal.alt, normal.depth - normal.alt)
+
+
+def strand_phred(evidence: Evidence) -> float:
+    """Phred of the two-sided Fisher p that both alleles come from the strands alike (GATK's FS)."""
+    from math import log10
+
+    p = fisher_two_sided(
+        evidence.ref_forward, evidence.ref_reverse, evidence.alt_forward, evidence.alt_reverse
+    )
+    return -10 * log10(max(p, 1e-300))
+
+
+def cancer_cell_fraction(vaf: float, purity: float, copies: float = 2.0, multiplicity: float = 1.0) -> float:
+    """Share of tumour cells with the alteration: VAF (p CN + 2 (1 - p)) / (p m), at most 1.
+
+    ``copies`` is the tumour's total copy number at the place, ``multiplicity`` the mutated copies a cell.
+    """
+    if not 0 < purity <= 1:
+        raise ValueError("purity lies in (0, 1]")
+    return min(1.0, vaf * (purity * copies + 2 * (1 - purity)) / (purity * multiplicity))
+
+
+def power(depth: int, vaf: float, min_reads: int) -> float:
+    """Probability of at least ``min_reads`` fragments with an alteration of this fraction at this depth."""
+    return binomial_at_least(min_reads, depth, vaf)
+
+
+def smallest_visible_vaf(depth: int, min_reads: int, wanted: float) -> float | None:
+    """Smallest fraction (to 0.001) that this depth shows with probability ``wanted``; None where none does."""
+    if power(depth, 1.0, min_reads) < wanted:
+        return None
+    low, high = 0, 1000
+    while low < high:
+        middle = (low + high) // 2
+        if power(depth, middle / 1000, min_reads) >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return low / 1000

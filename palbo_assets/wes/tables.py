@@ -1,0 +1,127 @@
+"""The tables that the exome room publishes."""
+
+from __future__ import annotations
+
+from palbo_assets.platform.tables import (
+    PATIENT_ID,
+    SPECIMEN_ID,
+    TIMEPOINT,
+    Column,
+    Table,
+    boolean,
+    integer,
+    real,
+    text,
+)
+from palbo_assets.study.vocabulary import State
+from palbo_assets.wes.consequence import MAF_CLASSES
+
+_VARIANT_KEY: tuple[Column, ...] = (
+    text("chrom", "Contig as the study's reference names it", nullable=False, key=True),
+    integer("pos", "Position of the first reference base, 1-based", nullable=False, key=True, minimum=1),
+    text("ref", "Reference allele, left-aligned, indels with their anchor base", nullable=False, key=True),
+    text("alt", "Alternative allele", nullable=False, key=True),
+)
+_EFFECT: tuple[Column, ...] = (
+    text("gene", "Gene symbol; null between genes"),
+    text("transcript_id", "Transcript on which the consequence is stated: the gene's pinned one where there is one"),
+    text("consequence", "MAF variant class", allowed=MAF_CLASSES),
+    text("hgvsp_short", "Protein change in one-letter form, such as p.H1047R"),
+    boolean("lof", "Loss of function: nonsense, frameshift, canonical splice site or lost start", nullable=False),
+    boolean("hotspot", "Whether gene and protein change are in the hotspot list", nullable=False),
+)
+_FRACTION = {"unit": "1", "minimum": 0.0, "maximum": 1.0}
+
+SOMATIC_CALLS = Table(
+    name="somatic_calls",
+    description="Somatic SNVs and indels of a tumour against the patient's normal; near misses carry their reasons",
+    grain="variant x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        *_VARIANT_KEY,
+        *_EFFECT,
+        integer("t_depth", "Fragments that cover the place in the tumour", unit="fragments", minimum=0),
+        integer("t_alt", "Fragments of the tumour with the alternative allele", unit="fragments", minimum=0),
+        real("t_vaf", "Alternative fraction in the tumour", **_FRACTION),
+        integer("t_alt_forward", "t_alt from forward reads", unit="fragments", minimum=0),
+        integer("t_alt_reverse", "t_alt from reverse reads", unit="fragments", minimum=0),
+        integer("n_depth", "Fragments that cover the place in the normal", unit="fragments", minimum=0),
+        integer("n_alt", "Fragments of the normal with the alternative allele", unit="fragments", minimum=0),
+        real("p_value", "One-sided Fisher p that the fraction is larger in the tumour", **_FRACTION),
+        real("ccf", "Share of tumour cells with the alteration; null without a purity", **_FRACTION),
+        text("filter", "PASS, or the reasons against the call joined by ;", nullable=False),
+        text("caller_filter", "What the lab's caller put into FILTER; null where only we saw the variant"),
+        text("source", "Who saw the variant: bam and callers' names, joined by +", nullable=False),
+        boolean("forced", "Counted only because it was called in another specimen", nullable=False),
+        boolean("evaluable", "Both samples are deep enough here to judge the variant", nullable=False),
+    ),
+)
+
+SAMPLE_IDENTITY = Table(
+    name="sample_identity",
+    description="Whether a tumour and the patient's normal come from one person",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("verdict", "Outcome", nullable=False, allowed=("matched", "mismatch", "not_evaluable")),
+        text("reason", "Stable code; empty for a clean match"),
+        integer("n_sites", "SNPs that are deep enough in both samples", unit="SNPs", minimum=0),
+        integer("n_homozygous", "Those that are homozygous in the normal", unit="SNPs", minimum=0),
+        real("concordance", "Share of n_homozygous with the same genotype in the tumour", **_FRACTION),
+        real("correlation", "Pearson's r of allele fractions over n_sites", unit="1", minimum=-1.0, maximum=1.0),
+    ),
+)
+
+FORCED_GENOTYPES = Table(
+    name="forced_genotypes",
+    description="Every variant called in any tumour of a patient, counted in every tumour of the patient",
+    grain="variant x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        *_VARIANT_KEY,
+        *_EFFECT,
+        integer("depth", "Fragments that cover the place", unit="fragments", minimum=0),
+        integer("alt_count", "Fragments with the alternative allele", unit="fragments", minimum=0),
+        real("vaf", "Alternative fraction", **_FRACTION),
+        real("background_error", "Errors per base towards one alternative, within 50 bp", **_FRACTION),
+        real("p_value", "Binomial p of alt_count against background_error", **_FRACTION),
+        boolean("called", "Called with PASS in this very specimen", nullable=False),
+        boolean("trace", "Not called, yet above local background", nullable=False),
+        real("expected_vaf", "Largest fraction at which the variant was called in the patient", **_FRACTION),
+        real("power", "Probability that this depth shows the variant at expected_vaf", **_FRACTION),
+        real("visible_vaf", "Smallest fraction that this depth shows with the wanted power", **_FRACTION),
+        text("state", "ABSENT needs power", nullable=False, allowed=tuple(State)),
+        text("reason", "Why the state is NOT_EVALUABLE; null else"),
+    ),
+)
+
+_PERCENT = {"unit": "%", "minimum": 0.0, "maximum": 100.0}
+
+READ_QC = Table(
+    name="read_qc",
+    description="Depth and cleanliness of a tumour exome and of the patient's normal",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        integer("reads", "Primary reads of the tumour", unit="reads", minimum=0),
+        real("mapped_pct", "Mapped reads of the tumour", **_PERCENT),
+        real("duplicate_pct", "Duplicates among mapped reads of the tumour", **_PERCENT),
+        real("on_target_pct", "Unique mapped reads of the tumour within 100 bp of targets", **_PERCENT),
+        real("tumour_mean_depth", "Mean depth over targets, duplicates out", unit="x", minimum=0.0),
+        real("tumour_covered_20x_pct", "Target bases at 20x or more in the tumour", **_PERCENT),
+        real("normal_mean_depth", "Mean depth over targets, duplicates out", unit="x", minimum=0.0),
+        real("normal_covered_20x_pct", "Target bases at 20x or more in the normal", **_PERCENT),
+        text("verdict", "Worst of all metrics; null without targets", allowed=("pass", "warn", "fail")),
+        text("reason", "Metrics that are no pass, or the reference that is missing; empty else"),
+    ),
+)
+
+TABLES = (SOMATIC_CALLS, SAMPLE_IDENTITY, FORCED_GENOTYPES, READ_QC)
