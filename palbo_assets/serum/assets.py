@@ -1,0 +1,102 @@
+"""The room's products. The science is in the modules beside this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.product import Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.serum.settings import Settings
+from palbo_assets.serum.tables import ELISA_PLATES, ELISA_RESULTS, NRG1_ELISA
+from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.vocabulary import OBSERVED, Modality
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from palbo_assets.serum.plate import PlateResult
+
+GROUP = "serum"
+READS = (str(Modality.ELISA),)
+
+
+@product(
+    ELISA_PLATES,
+    BATCH,
+    reads=READS,
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"scipy", "sql"},
+)
+def elisa_plates(step: Step) -> pd.DataFrame:
+    """Standard curve (weighted 4PL), limits of quantification and detection, and acceptance of each plate."""
+    result = _evaluate(step)
+    step.report(
+        accepted=bool(result.plate["accepted"]),
+        standards_passing=int(result.plate["n_standards_passing"]),
+        quality_controls_passing=int(result.plate["n_qc_passing"]),
+    )
+    return frame_from_rows(ELISA_PLATES, [result.plate])
+
+
+@product(
+    ELISA_RESULTS,
+    BATCH,
+    reads=READS,
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"scipy", "sql"},
+)
+def elisa_results(step: Step) -> pd.DataFrame:
+    """Concentration of each specimen on the plate: replicates, dilution, censoring at the limits of quantification."""
+    frame = frame_from_rows(ELISA_RESULTS, _evaluate(step).specimens)
+    step.report(
+        specimens=int(frame["specimen_id"].nunique()),
+        quantified=int((frame["status"] == OBSERVED).sum()),
+        below_lloq=int((frame["censored"] == "<").sum()),
+        above_uloq=int((frame["censored"] == ">").sum()),
+    )
+    return frame
+
+
+@product(
+    NRG1_ELISA,
+    SAMPLE,
+    upstream=(ELISA_RESULTS,),
+    code_version="1",
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def nrg1_elisa(step: Step, elisa_results: pd.DataFrame) -> pd.DataFrame:
+    """Serum neuregulin-1, one value a specimen, from the plate and the dilution that the room's rule prefers."""
+    from palbo_assets.serum.specimens import one_result_per_specimen
+
+    frame = frame_from_rows(NRG1_ELISA, one_result_per_specimen(elisa_results))
+    step.report(specimens=len(frame), quantified=int((frame["status"] == OBSERVED).sum()))
+    return frame
+
+
+def _evaluate(step: Step) -> PlateResult:
+    from palbo_assets.serum.plate import evaluate_files
+
+    return evaluate_files(_only(step, "plate"), _only(step, "layout"), step.settings)
+
+
+def _only(step: Step, role: str) -> Path:
+    files = step.files(role)
+    if len(files) != 1:
+        raise InputError(
+            "E_SCHEMA",
+            f"the plate has {len(files)} files of role {role}",
+            fix="deliver one export and one layout a plate; a correction keeps the file name, so that it supersedes",
+        )
+    path: Path = files[0].path
+    return path
+
+
+ASSETS = (elisa_plates, elisa_results, nrg1_elisa)

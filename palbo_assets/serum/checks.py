@@ -1,0 +1,59 @@
+"""Asset checks of the room: for each product its contract and at least one biological or technical expectation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from palbo_assets.platform.checks import row_check, schema_check
+from palbo_assets.serum.tables import ELISA_PLATES, ELISA_RESULTS, NRG1_ELISA
+from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.vocabulary import OBSERVED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@row_check(ELISA_PLATES, BATCH, description="The plate is accepted (ICH M10)")
+def plate_is_accepted(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[~rows["accepted"].astype(bool)]
+
+
+@row_check(ELISA_PLATES, BATCH, description="The limit of detection lies below the limit of quantification")
+def detection_lies_below_quantification(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["lod_pg_ml"] > rows["lloq_pg_ml"]).fillna(False)]
+
+
+@row_check(ELISA_RESULTS, BATCH, description="A patient with several visits planned has them on one plate")
+def visits_share_the_plate(rows: pd.DataFrame) -> pd.DataFrame:
+    """A difference between visits on two plates carries the variance between plates."""
+    return rows[(rows["timepoints_on_plate"] < 2).fillna(False)]
+
+
+@row_check(ELISA_RESULTS, BATCH, description="No value stands outside the limits of quantification")
+def values_lie_within_the_limits(rows: pd.DataFrame) -> pd.DataFrame:
+    value = rows["concentration_pg_ml"]
+    return rows[((value < rows["lloq_pg_ml"]) | (value > rows["uloq_pg_ml"])).fillna(False)]
+
+
+@row_check(NRG1_ELISA, SAMPLE, description="A concentration is there exactly when its status is OBSERVED, and never 0")
+def values_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
+    value = rows["concentration_pg_ml"]
+    return rows[((rows["status"] == OBSERVED) != value.notna()) | (value <= 0).fillna(False)]
+
+
+@row_check(NRG1_ELISA, SAMPLE, description="Every specimen was read on an accepted plate")
+def plate_was_accepted(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[~rows["plate_accepted"].astype(bool)]
+
+
+CHECKS = (
+    schema_check(ELISA_PLATES, BATCH),
+    schema_check(ELISA_RESULTS, BATCH),
+    schema_check(NRG1_ELISA, SAMPLE),
+    plate_is_accepted,
+    detection_lies_below_quantification,
+    visits_share_the_plate,
+    values_lie_within_the_limits,
+    values_are_explained,
+    plate_was_accepted,
+)
