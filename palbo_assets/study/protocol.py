@@ -28,7 +28,7 @@ _PATIENT_ID = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)*")
 
 
 def valid_patient_id(patient_id: str) -> bool:
-    """Whether the id is safe as a partition key, a path and an export identifier: ``A-Z 0-9``, single hyphens inside."""
+    """Whether the id is safe in partition keys, paths and exports: ``A-Z 0-9``, single hyphens inside."""
     return len(patient_id) <= LONGEST_PATIENT_ID and _PATIENT_ID.fullmatch(patient_id) is not None
 
 
@@ -90,7 +90,7 @@ class Window(_Frozen):
 
 
 class Assay(_Frozen):
-    """One planned measurement: its modality, what may serve it, and the cohorts that it's planned for at each timepoint."""
+    """One planned measurement: its modality, what may serve it, and for which cohorts it's planned when."""
 
     description: str
     modality: Modality
@@ -279,7 +279,7 @@ def _read(path: Path) -> Any:
 
     Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader)  # noqa: S506 (Loader is a SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise PalboError(

@@ -85,9 +85,23 @@ def test_timepoint_is_derived_from_days(
 
 @pytest.mark.parametrize(
     ("label", "timepoint"),
-    [("PRE", "BL"), ("baseline", "BL"), ("SCR", "BL"), ("C1D1", "BL"), ("C2D15", "W06"), ("c4 d1", "W12"),
-     ("EOT", "PD"), ("Prog", "PD"), ("0W", "BL"), ("6W", "W06"), ("12w", "W12"), ("Week-6", "W06"), ("PD", "PD"),
-     ("On", None), ("", None)],
+    [
+        ("PRE", "BL"),
+        ("baseline", "BL"),
+        ("SCR", "BL"),
+        ("C1D1", "BL"),
+        ("C2D15", "W06"),
+        ("c4 d1", "W12"),
+        ("EOT", "PD"),
+        ("Prog", "PD"),
+        ("0W", "BL"),
+        ("6W", "W06"),
+        ("12w", "W12"),
+        ("Week-6", "W06"),
+        ("PD", "PD"),
+        ("On", None),
+        ("", None),
+    ],
 )
 def test_labels_of_labs_are_recognised_or_left_open(label: str, timepoint: str | None) -> None:
     assert PROTOCOL.canonical(label) == timepoint
@@ -112,7 +126,8 @@ def test_study_ids_are_accepted(patient_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "patient_id", ["", "palbo-001", "PALBO_001", "-A", "A-", "A--B", "A|B", "A/B", "A B", "A\n", "A...B", "A" * 64, "Ａ"]
+    "patient_id",
+    ["", "palbo-001", "PALBO_001", "-A", "A-", "A--B", "A|B", "A/B", "A B", "A\n", "A...B", "A" * 64, "Ａ"],
 )
 def test_ids_that_would_break_keys_paths_or_exports_are_refused(patient_id: str) -> None:
     assert not valid_patient_id(patient_id)

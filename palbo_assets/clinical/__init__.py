@@ -1,0 +1,1 @@
+"""Enrolment, eligibility, RECIST response, survival; what specimens and deliveries exist; accrual."""

@@ -1,0 +1,101 @@
+"""What a site's data manager delivers: the REDCap export together with the data dictionary it was made with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from palbo_assets.clinical.redcap import Dictionary
+
+# Korean resident registration numbers and mobile phone numbers.
+_PERSONAL = re.compile(r"\b\d{6}-[1-8]\d{6}\b|\b01[016-9]-?\d{3,4}-?\d{4}\b")
+
+
+def verify_dictionary(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read the data dictionary; see `read_dictionary` for what is refused."""
+    from palbo_assets.clinical.redcap import read_dictionary
+
+    known = read_dictionary(path)
+    return {"fields": len(known.fields), "instruments": len(known.forms)}
+
+
+def verify_export(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read the export with its dictionary, refuse what identifies people, and count patients and queries.
+
+    Raises
+    ------
+    InputError
+        What `read_cohort` raises; ``E_PHI_FOUND`` for filled identifier fields that the study doesn't use, and for
+        cells that look like a resident registration or phone number; ``E_EMPTY`` without any patient of the study.
+    """
+    from palbo_assets.clinical.redcap import read_dictionary
+    from palbo_assets.clinical.summary import read_cohort
+    from palbo_assets.platform.text import read_table
+
+    dictionary = context.siblings.get("redcap_dictionary")
+    if dictionary is None:
+        raise InputError(
+            "E_NO_DICTIONARY",
+            "codes mean nothing without the data dictionary",
+            file=path.name,
+            fix="deliver the data dictionary (role redcap_dictionary) with the export",
+        )
+    refuse_identifiers(path, read_table(path), read_dictionary(dictionary))
+    cohort = read_cohort(path, dictionary)
+    if not cohort.patients:
+        raise InputError(
+            "E_EMPTY", "no record has a study id", file=path.name, fix="use the study pseudonym as the record's id"
+        )
+    return {
+        "patients": ";".join(patient.patient_id for patient in cohort.patients),
+        "n_patients": len(cohort.patients),
+        "n_queries": len(cohort.queries) + sum(len(patient.queries) for patient in cohort.patients),
+    }
+
+
+def refuse_identifiers(path: Path, table: pd.DataFrame, dictionary: Dictionary) -> None:
+    """Raise ``E_PHI_FOUND`` where the export (as text, indexed by line) names people."""
+    used = {"birth_year"}
+    for name in table.columns:
+        known = dictionary.fields.get(name)
+        column = table[name]
+        suspicious = column.str.contains(_PERSONAL)
+        if known is not None and known.identifier and name not in used and not known.validation.startswith("date"):
+            suspicious = suspicious | ((column != "") & (name != dictionary.record_field))
+        if suspicious.any():
+            raise InputError(
+                "E_PHI_FOUND",
+                "the column holds what identifies a person",
+                file=path.name,
+                row=int(column.index[suspicious][0]),
+                column=name,
+                fix="export without identifier fields, and correct free text that names people",
+            )
+
+
+FORMATS = (
+    FileFormat(
+        modality="clinical",
+        role="redcap_export",
+        suffixes=(".csv",),
+        scope=Scope.COHORT,
+        verify=verify_export,
+        description="REDCap data export (CSV, raw or labels) of all instruments",
+        needs=(frozenset({"redcap_dictionary"}),),
+    ),
+    FileFormat(
+        modality="clinical",
+        role="redcap_dictionary",
+        suffixes=("dictionary.csv",),
+        scope=Scope.COHORT,
+        verify=verify_dictionary,
+        description="REDCap data dictionary (CSV) of the same project",
+    ),
+)
