@@ -8,8 +8,8 @@ that it reached elsewhere is stated.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from palbo_assets.study.vocabulary import State
 from palbo_assets.wes.alleles import Fetch, Variant
@@ -19,7 +19,10 @@ from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.somatic_filter import power, smallest_visible_vaf
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pysam
+
+_EFFECT = ("gene", "transcript_id", "consequence", "hgvsp_short", "lof", "hotspot")
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,75 @@ def judge(
         state = State.NOT_EVALUABLE
     visible = smallest_visible_vaf(evidence.depth, settings.power_alt_reads, settings.min_power)
     return ForcedGenotype(evidence, background, p_value, expected_vaf, seen, visible, trace, state)
+
+
+@dataclass
+class CalledVariant:
+    """A variant that passed in at least one of the patient's specimens."""
+
+    effect: dict[str, Any]
+    largest_vaf: float | None = None
+    called_in: set[str] = field(default_factory=set)
+
+
+def union_of_calls(somatic_calls: pd.DataFrame) -> dict[Variant, CalledVariant]:
+    """PASS variants of a patient's ``somatic_calls`` rows, in genome order of their names."""
+    import pandas as pd
+
+    union: dict[Variant, CalledVariant] = {}
+    order = ["chrom", "pos", "ref", "alt", "specimen_id"]
+    passing = somatic_calls[somatic_calls["filter"] == "PASS"].sort_values(order)
+    for row in passing.to_dict("records"):
+        variant = Variant(row["chrom"], int(row["pos"]), row["ref"], row["alt"])
+        effect = {name: None if pd.isna(row[name]) else row[name] for name in _EFFECT}
+        known = union.setdefault(variant, CalledVariant(effect))
+        known.called_in.add(row["specimen_id"])
+        if not pd.isna(row["t_vaf"]):
+            known.largest_vaf = max(known.largest_vaf or 0.0, float(row["t_vaf"]))
+    return union
+
+
+def rows_of(
+    union: Mapping[Variant, CalledVariant],
+    genotypes: Mapping[Variant, ForcedGenotype] | None,
+    called: frozenset[Variant],
+) -> list[dict[str, Any]]:
+    """Rows of ``forced_genotypes`` for one tumour; ``genotypes`` is None for a tumour of another person."""
+    rows = []
+    for variant, known in union.items():
+        row: dict[str, Any] = {**variant._asdict(), **known.effect, "expected_vaf": known.largest_vaf}
+        if genotypes is None:
+            rows.append(
+                row
+                | {"called": False, "trace": False, "state": State.NOT_EVALUABLE.value, "reason": "E_IDENTITY_MISMATCH"}
+            )
+            continue
+        found = genotypes[variant]
+        counted = found.evidence
+        rows.append(
+            row
+            | {
+                "depth": counted.depth if counted else None,
+                "alt_count": counted.alt if counted else None,
+                "vaf": counted.vaf if counted else None,
+                "background_error": found.background,
+                "p_value": found.p_value,
+                "called": variant in called,
+                "trace": found.trace,
+                "power": found.power,
+                "visible_vaf": found.visible_vaf,
+                "state": found.state.value,
+                "reason": _reason(found),
+            }
+        )
+    return rows
+
+
+def _reason(found: ForcedGenotype) -> str | None:
+    if found.state is not State.NOT_EVALUABLE:
+        return None
+    if found.evidence is None:
+        return "NOT_COUNTABLE"
+    if found.trace:
+        return "TRACE"
+    return "NOT_COVERED" if found.evidence.depth == 0 else "LOW_POWER"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,27 +41,33 @@ def measure(bam: pysam.AlignmentFile, targets: Sequence[Region], settings: Setti
     exact = target_regions(targets, contigs, 0, 1 << 60)
     padded = target_regions(targets, contigs, settings.target_padding, 1 << 60)
     near = {name: _edges(padded, name) for name in contigs}
+    depths = {region: np.zeros(region.end - region.start, dtype=np.int64) for region in exact}
     reads = mapped = duplicates = on_target = 0
-    blocks: dict[int, list[tuple[int, int]]] = {}
+    current, starts, ends = "", array("q"), array("q")
     for read in bam.fetch(until_eof=True):
         flag = read.flag
         if flag & 0x900:  # secondary and supplementary lines aren't reads of their own
             continue
         reads += 1
-        if flag & 0x4:
+        chrom = read.reference_name
+        if flag & 0x4 or chrom is None:
             continue
         mapped += 1
         if flag & 0x400:
             duplicates += 1
             continue
-        end = read.reference_end or read.reference_start + 1
-        starts, ends = near[read.reference_name]
-        index = int(starts.searchsorted(end)) - 1
-        if index >= 0 and ends[index] > read.reference_start:
+        if chrom != current:  # a contig's reads at a time bound memory
+            _add_depth(depths, current, starts, ends)
+            current, starts, ends = chrom, array("q"), array("q")
+        begin, end = read.reference_start, read.reference_end or read.reference_start + 1
+        index = int(near[chrom][0].searchsorted(end)) - 1
+        if index >= 0 and near[chrom][1][index] > begin:
             on_target += 1
             if not flag & 0x200 and read.mapping_quality >= settings.min_mapping_quality:
-                blocks.setdefault(read.reference_id, []).append((read.reference_start, end))
-    depth = _depth(exact, bam, blocks)
+                starts.append(begin)
+                ends.append(end)
+    _add_depth(depths, current, starts, ends)
+    depth = np.concatenate(list(depths.values())) if depths else np.zeros(0, dtype=np.int64)
     unique = mapped - duplicates
     return ReadQuality(
         reads,
@@ -78,24 +85,15 @@ def _edges(regions: Sequence[Region], chrom: str) -> tuple[np.ndarray, np.ndarra
     return edges[:, 0], edges[:, 1]
 
 
-def _depth(
-    targets: Sequence[Region], bam: pysam.AlignmentFile, blocks: dict[int, list[tuple[int, int]]]
-) -> np.ndarray:
-    """Reads over each target base, from the sorted starts and ends of reads."""
-    depth = []
-    edges = {
-        number: np.sort(np.array(listed, dtype=np.int64), axis=0) for number, listed in blocks.items() if listed
-    }
-    for chrom, start, end in targets:
-        found = edges.get(bam.get_tid(chrom))
-        place = np.arange(start, end)
-        if found is None:
-            depth.append(np.zeros(len(place), dtype=np.int64))
-        else:
-            begun = found[:, 0].searchsorted(place, side="right")
-            ended = found[:, 1].searchsorted(place, side="right")
-            depth.append(begun - ended)
-    return np.concatenate(depth) if depth else np.zeros(0, dtype=np.int64)
+def _add_depth(depths: dict[Region, np.ndarray], chrom: str, starts: array[int], ends: array[int]) -> None:
+    """Add one contig's reads to the depth of its targets."""
+    if not starts:
+        return
+    begun, ended = np.sort(np.array(starts)), np.sort(np.array(ends))
+    for region, depth in depths.items():
+        if region.chrom == chrom:
+            place = np.arange(region.start, region.end)
+            depth += begun.searchsorted(place, side="right") - ended.searchsorted(place, side="right")
 
 
 def verdict(tumour: ReadQuality, normal: ReadQuality | None, settings: Settings) -> tuple[Qc, list[str]]:

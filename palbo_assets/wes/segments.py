@@ -38,12 +38,6 @@ class Segmentation:
     segments: tuple[Segment, ...]
     purity: float | None
 
-    def copies_at(self, chrom: str, pos: int) -> float | None:
-        """Total copies at a 1-based position; None outside segments or for relative segments."""
-        return next(
-            (one.copies for one in self.segments if one.chrom == chrom and one.start < pos <= one.end), None
-        )
-
 
 def read_segments(path: Path) -> Segmentation:
     """Read a segment file; columns name the tool.

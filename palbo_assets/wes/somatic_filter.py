@@ -22,7 +22,6 @@ REASONS = (
     "no_normal",
     "not_countable",
     "caller_filter",
-    "identity_mismatch",
 )
 
 

@@ -1,0 +1,285 @@
+"""Somatic variants of one tumour specimen: found in its alignments, joined with what the lab's callers say.
+
+Where alignments are there, our own counts decide, also for variants that only a caller saw. Where only a caller's
+file is there, its counts do. A caller that looked at a variant and rejected it is heeded, except at known hotspots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from palbo_assets.wes import evidence, somatic_filter
+from palbo_assets.wes.alleles import ContigNames, Fetch, Variant, homopolymer_length
+from palbo_assets.wes.caller_vcf import SampleCounts, read_vcf
+from palbo_assets.wes.consequence import Consequence, annotate, read_hotspots, read_transcripts
+from palbo_assets.wes.evidence import Evidence
+from palbo_assets.wes.lab_annotation import LabAnnotation
+from palbo_assets.wes.maf import read_maf
+from palbo_assets.wes.segments import Segmentation
+from palbo_assets.wes.settings import Settings
+
+
+@dataclass(frozen=True)
+class References:
+    """The study's reference files; None where the bundle lacks one."""
+
+    fasta: Path | None = None
+    targets: Path | None = None
+    gff3: Path | None = None
+    transcripts: Path | None = None
+    hotspots: Path | None = None
+
+    def contigs(self) -> dict[str, int]:
+        """Contig -> length in bases from the FASTA's index; empty without a FASTA."""
+        import pysam
+
+        if self.fasta is None:
+            return {}
+        with pysam.FastaFile(str(self.fasta)) as opened:
+            return dict(zip(opened.references, opened.lengths, strict=True))
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """Files of one tumour specimen and the patient's normal."""
+
+    tumour: Path | None = None
+    normal: Path | None = None
+    vcfs: Sequence[tuple[Path, str]] = ()  # (file, sample name or empty)
+    mafs: Sequence[tuple[Path, str]] = ()
+    segmentation: Segmentation | None = None
+
+
+@dataclass
+class _Seen:
+    """All that is known of one variant while it is put together."""
+
+    sources: set[str] = field(default_factory=set)
+    caller_filters: list[str] = field(default_factory=list)
+    caller_passed: bool = False
+    tumour: Evidence | None = None
+    normal: Evidence | None = None
+    from_caller: tuple[SampleCounts, SampleCounts | None] | None = None
+    consequence: Consequence | None = None
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Rows of ``somatic_calls`` (without patient, timepoint and specimen) and how many germline variants left."""
+
+    rows: list[dict[str, Any]]
+    n_germline: int
+
+
+def call_specimen(specimen: Specimen, references: References, settings: Settings, workdir: Path) -> Calls:
+    """Candidate variants of a specimen with evidence, consequence and filter, in genome order.
+
+    Raises
+    ------
+    InputError
+        What reading the specimen's files raises.
+    """
+    pinned = read_transcripts(references.transcripts) if references.transcripts else {}
+    hotspots = read_hotspots(references.hotspots) if references.hotspots else frozenset()
+    contigs = references.contigs()
+    seen: dict[Variant, _Seen] = {}
+    homopolymers: dict[Variant, int] = {}
+    with ExitStack() as stack:
+        fetch = stack.enter_context(evidence.reference(references.fasta)) if references.fasta else None
+        if fetch is not None and specimen.tumour is not None and references.targets is not None:
+            _from_alignments(specimen, references, fetch, settings, workdir, seen)
+        _from_callers(specimen, contigs, fetch, pinned, settings, seen)
+        if fetch is not None and specimen.tumour is not None:
+            _count_rest(specimen, references, fetch, settings, workdir, seen)
+        if fetch is not None:
+            homopolymers = {one: homopolymer_length(one, fetch) for one in seen if one.kind in ("ins", "del")}
+    if specimen.tumour is None or references.fasta is None:
+        for known in seen.values():
+            _take_caller_counts(known)
+    germline = [variant for variant, known in seen.items() if somatic_filter.is_germline(known.normal, settings)]
+    for variant in germline:
+        del seen[variant]
+    if references.gff3 is not None and references.fasta is not None:
+        found = annotate(seen, contigs, references.fasta, references.gff3, pinned, workdir)
+        for variant, consequence in found.items():
+            seen[variant].consequence = consequence
+    order = {name: index for index, name in enumerate(contigs)}
+    listed = sorted(seen, key=lambda one: (order.get(one.chrom, len(order)), *one))
+    return Calls(
+        [_row(one, seen[one], hotspots, homopolymers.get(one, 0), specimen, settings) for one in listed],
+        len(germline),
+    )
+
+
+def _from_alignments(
+    specimen: Specimen,
+    references: References,
+    fetch: Fetch,
+    settings: Settings,
+    workdir: Path,
+    seen: dict[Variant, _Seen],
+) -> None:
+    """Candidates in the padded targets, with both samples' evidence."""
+    assert specimen.tumour is not None and references.targets is not None
+    with ExitStack() as stack:
+        tumour = stack.enter_context(evidence.alignments(specimen.tumour, workdir, references.fasta))
+        normal = (
+            stack.enter_context(evidence.alignments(specimen.normal, workdir, references.fasta))
+            if specimen.normal
+            else None
+        )
+        contigs = dict(zip(tumour.references, tumour.lengths, strict=True))
+        regions = evidence.target_regions(
+            evidence.read_bed(references.targets), contigs, settings.target_padding, settings.region_length
+        )
+        for region in regions:
+            of_tumour = evidence.pileup(tumour, region, fetch, settings)
+            candidates = evidence.candidates(of_tumour, fetch, settings)
+            if not candidates:
+                continue
+            of_normal = evidence.pileup(normal, region, fetch, settings) if normal is not None else None
+            for variant in candidates:
+                known = seen.setdefault(variant, _Seen())
+                known.sources.add("bam")
+                known.tumour = of_tumour.evidence(variant)
+                known.normal = of_normal.evidence(variant) if of_normal is not None else None
+
+
+def _from_callers(
+    specimen: Specimen,
+    contigs: Mapping[str, int],
+    fetch: Fetch | None,
+    pinned: Mapping[str, str],
+    settings: Settings,
+    seen: dict[Variant, _Seen],
+) -> None:
+    def add(variant: Variant, source: str, filters: str, passed: bool, counts: Any, effect: Consequence | None) -> None:
+        weak = counts[0].alt is not None and counts[0].alt < settings.candidate_alt_reads
+        if variant not in seen and not passed and weak:
+            return  # a caller's own reject that no threshold of ours could ever take
+        known = seen.setdefault(variant, _Seen())
+        known.sources.add(source)
+        known.caller_filters.append(filters)
+        known.caller_passed |= passed
+        known.from_caller = known.from_caller or counts
+        known.consequence = known.consequence or effect
+
+    for path, name in specimen.vcfs:
+        found = read_vcf(path, reference_contigs=contigs, fetch=fetch, tumour_sample=name)
+        annotation = LabAnnotation(found.header)
+        for record in found.records:
+            counts = (record.tumour, record.normal)
+            effect = annotation.of(record, pinned)
+            add(record.variant, found.caller, record.filter, record.passed, counts, effect)
+    for path, name in specimen.mafs:
+        for row in read_maf(path, reference_contigs=contigs, fetch=fetch, sample_name=name):
+            passed = row.filter in ("PASS", ".", "")
+            add(row.variant, "maf", row.filter, passed, (row.tumour, row.normal), row.consequence)
+
+
+def _count_rest(
+    specimen: Specimen,
+    references: References,
+    fetch: Fetch,
+    settings: Settings,
+    workdir: Path,
+    seen: dict[Variant, _Seen],
+) -> None:
+    """Count in the alignments what only callers saw."""
+    rest = [variant for variant, known in seen.items() if "bam" not in known.sources]
+    if not rest:
+        return
+    assert specimen.tumour is not None
+
+    def count(path: Path, keep: Callable[[_Seen, Evidence | None], None], variants: Iterable[Variant]) -> None:
+        with evidence.alignments(path, workdir, references.fasta) as opened:
+            for variant, counted in evidence.count_variants(opened, variants, fetch, settings).items():
+                keep(seen[variant], counted)
+
+    def of_tumour(known: _Seen, counted: Evidence | None) -> None:
+        known.tumour = counted
+
+    def of_normal(known: _Seen, counted: Evidence | None) -> None:
+        known.normal = counted
+
+    count(specimen.tumour, of_tumour, rest)
+    if specimen.normal is not None:
+        count(specimen.normal, of_normal, rest)
+
+
+def _take_caller_counts(known: _Seen) -> None:
+    if known.from_caller is not None and known.tumour is None:
+        known.tumour = _as_evidence(known.from_caller[0])
+        known.normal = _as_evidence(known.from_caller[1])
+
+
+def _as_evidence(counts: SampleCounts | None) -> Evidence | None:
+    if counts is None or counts.depth is None or counts.alt is None:
+        return None
+    return Evidence(counts.depth, counts.alt, 0, 0, counts.alt_forward or 0, counts.alt_reverse or 0)
+
+
+def _row(
+    variant: Variant,
+    known: _Seen,
+    hotspots: frozenset[tuple[str, str]],
+    homopolymer: int,
+    specimen: Specimen,
+    settings: Settings,
+) -> dict[str, Any]:
+    effect = known.consequence or Consequence()
+    hotspot = (effect.gene, effect.hgvsp_short) in hotspots
+    indel = variant.kind in ("ins", "del", "complex")
+    verdict = somatic_filter.somatic_filter(
+        known.tumour, known.normal, settings, hotspot=hotspot, indel=indel, homopolymer=homopolymer
+    )
+    if known.caller_filters and not known.caller_passed and not hotspot:
+        verdict = "caller_filter" if verdict == somatic_filter.PASS else f"{verdict};caller_filter"
+    tumour, normal = known.tumour, known.normal
+    from_bam = tumour is not None and (tumour.alt_forward + tumour.alt_reverse == tumour.alt)
+    return {
+        **variant._asdict(),
+        "gene": effect.gene,
+        "transcript_id": effect.transcript_id,
+        "consequence": effect.consequence if known.consequence else None,
+        "hgvsp_short": effect.hgvsp_short,
+        "lof": effect.lof,
+        "hotspot": hotspot,
+        "t_depth": tumour.depth if tumour else None,
+        "t_alt": tumour.alt if tumour else None,
+        "t_vaf": tumour.vaf if tumour else None,
+        "t_alt_forward": tumour.alt_forward if tumour and from_bam else None,
+        "t_alt_reverse": tumour.alt_reverse if tumour and from_bam else None,
+        "n_depth": normal.depth if normal else None,
+        "n_alt": normal.alt if normal else None,
+        "p_value": somatic_filter.somatic_p(tumour, normal) if tumour and normal else None,
+        "ccf": _ccf(variant, tumour, specimen.segmentation),
+        "filter": verdict,
+        "caller_filter": ";".join(sorted(set(known.caller_filters))) if known.caller_filters else None,
+        "source": "+".join(sorted(known.sources)),
+        "forced": False,
+        "evaluable": tumour is not None
+        and normal is not None
+        and tumour.depth >= settings.min_tumour_depth
+        and normal.depth >= settings.min_normal_depth,
+    }
+
+
+def _ccf(variant: Variant, tumour: Evidence | None, segmentation: Segmentation | None) -> float | None:
+    """Cancer cell fraction where a purity is stated; without segments' copy number two copies are assumed."""
+    if tumour is None or tumour.vaf is None or segmentation is None or segmentation.purity is None:
+        return None
+    names = ContigNames([variant.chrom])
+    copies = next(
+        (
+            one.copies
+            for one in segmentation.segments
+            if names.canonical(one.chrom) and one.start < variant.pos <= one.end
+        ),
+        None,
+    )
+    return somatic_filter.cancer_cell_fraction(tumour.vaf, segmentation.purity, 2.0 if copies is None else copies)
