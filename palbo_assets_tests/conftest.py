@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+
+from palbo_assets_tests.databases import postgres_binaries, running_cluster
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -17,3 +22,31 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the real-file collection is not here ({folder}); set PALBO_SHARED_DATA to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server of this test session."""
+    if postgres_binaries() is None:
+        pytest.skip("PostgreSQL is not installed (apt install postgresql)")
+    with running_cluster(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_cluster: str) -> Iterator[str]:
+    """URL of an empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    admin = sa.create_engine(postgres_cluster, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield postgres_cluster.rsplit("/", 1)[0] + f"/{name}"
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """An empty database of each kind; empty text is the installation's own SQLite file."""
+    return request.getfixturevalue("postgres_url") if request.param == "postgresql" else ""

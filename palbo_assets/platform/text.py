@@ -37,8 +37,8 @@ def decode(path: Path, encodings: Sequence[str] = ENCODINGS) -> str:
         raise InputError("E_TOO_BIG", f"a table of {size} bytes is not expected here", file=path.name)
     content = path.read_bytes()
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return content.decode("utf-16")
-    if b"\0" in content:
+        encodings = ("utf-16",)
+    elif b"\0" in content:
         raise InputError("E_SCHEMA", "the file holds NUL bytes, so it isn't text", file=path.name, fix="export as CSV")
     for encoding in encodings:
         try:

@@ -1,0 +1,370 @@
+"""Write the twin: the reference bundle, every lab's deliveries with manifests, the planted faults, and the truth.
+
+Labs deliver in their own folders as they would: one sequencing delivery a patient and timepoint, plates and scoring
+tables for many patients, one clinical export. ``truth.json`` lies apart from the landing zone; only tests and the
+demo's own summary read it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palbo_assets.demo import course
+from palbo_assets.demo.truth import PatientTruth, SampleTruth, WrittenFile
+from palbo_assets.platform.config import Home
+from palbo_assets.platform.errors import PalboError
+from palbo_assets.platform.references import write_bundle
+from palbo_assets.platform.store import file_sha256
+from palbo_assets.study.protocol import Protocol, load_protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from palbo_assets.demo.genome import MiniGenome
+
+MANIFEST_COLUMNS = (
+    "file", "modality", "patient_id", "timepoint", "specimen_id", "sha256", "role", "sample_name", "genome_build",
+    "panel_version",
+)  # fmt: skip
+PANEL_VERSION = "v1"
+MARKER = "twin.json"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One planted fault: the file that carries it, and the code by which the platform must catch it.
+
+    ``caught_by`` is ``receipt`` (the landing's verdict on the file) or the product whose check finds it.
+    """
+
+    name: str
+    file: str
+    code: str
+    caught_by: str
+    patient_id: str = ""
+    timepoint: str = ""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """What was written."""
+
+    truth_file: Path
+    n_files: int
+    n_deliveries: int
+
+
+class _Deliveries:
+    """Collects files into deliveries; the manifest of each is written last, as labs are asked to do."""
+
+    def __init__(self, landing: Path) -> None:
+        self.landing = landing
+        self.rows: dict[Path, list[WrittenFile]] = {}
+
+    def add(self, lab: str, name: str, write: Callable[[Path], Iterable[WrittenFile]]) -> list[WrittenFile]:
+        folder = self.landing / lab / name
+        folder.mkdir(parents=True, exist_ok=True)
+        written = list(write(folder))
+        self.rows.setdefault(folder, []).extend(written)
+        return written
+
+    def write_manifests(self) -> None:
+        for folder, rows in self.rows.items():
+            staging = folder / ".delivery.csv.part"
+            with staging.open("w", encoding="utf-8", newline="") as stream:
+                writer = csv.DictWriter(stream, MANIFEST_COLUMNS, lineterminator="\n")
+                writer.writeheader()
+                for row in rows:
+                    writer.writerow({**asdict(row), "sha256": file_sha256(folder / row.file)})
+            staging.replace(folder / "delivery.csv")
+
+
+def write_twin(home: Home, *, patients: int = course.SCRIPTED, seed: int = 7) -> Twin:
+    """Write the twin into an installation's landing zone and reference folder.
+
+    The same numbers write the same bytes. An installation that holds another twin or a trial's files is refused.
+
+    Raises
+    ------
+    PalboError
+        ``E_DEMO`` when there are fewer patients than scripted ones, or when the landing zone already holds files.
+    """
+    import numpy as np
+
+    from palbo_assets.demo import facs
+    from palbo_assets.demo.genome import build_genome
+
+    if patients < course.SCRIPTED:
+        raise PalboError("E_DEMO", f"the twin needs at least {course.SCRIPTED} patients", fix="raise --patients")
+    home.create()
+    wanted = {"patients": patients, "seed": seed}
+    marker = home.root / MARKER
+    if marker.is_file():
+        known = json.loads(marker.read_text(encoding="utf-8"))
+        if {name: known[name] for name in wanted} != wanted:
+            raise PalboError(
+                "E_DEMO",
+                f"{home.root} already holds a twin of {known['patients']} patients, seed {known['seed']}",
+                fix="remove that folder, or set PALBO_HOME to another one",
+            )
+        return Twin(home.root / "truth.json", known["n_files"], known["n_deliveries"])
+    if any(home.landing.iterdir()):
+        raise PalboError(
+            "E_DEMO", "the landing zone already holds files", fix="set PALBO_HOME to an empty folder for the demo"
+        )
+    rng = np.random.default_rng(seed)
+    genome = build_genome(home.reference, seed)
+    people = course.patients(patients, genome, rng, facs.TYPICAL_PCT_PARENT)
+    deliveries = _Deliveries(home.landing)
+    faults = _write_deliveries(deliveries, people, genome, load_protocol(), rng, home.root / "demo-scratch")
+    _write_reference(home.reference, genome)
+    shutil.rmtree(home.root / "demo-scratch", ignore_errors=True)
+    deliveries.write_manifests()
+    n_files = sum(len(rows) for rows in deliveries.rows.values())
+    truth = {
+        **wanted,
+        "patients_truth": [asdict(patient) for patient in people],
+        "transitions": course.expected_transitions(people),
+        "faults": [asdict(fault) for fault in faults],
+    }
+    truth_file = home.root / "truth.json"
+    truth_file.write_text(json.dumps(truth, indent=1, sort_keys=True), encoding="utf-8")
+    marker.write_text(
+        json.dumps({**wanted, "n_files": n_files, "n_deliveries": len(deliveries.rows)}), encoding="utf-8"
+    )
+    return Twin(truth_file, n_files, len(deliveries.rows))
+
+
+def _write_reference(folder: Path, genome: MiniGenome) -> None:
+    from palbo_assets.demo import ctdna, rnaseq
+    from palbo_assets.demo import wes as _wes  # noqa: F401  (the genome's own files are written by build_genome)
+
+    entries = [*genome.reference_entries(), *rnaseq.reference_entries(folder), *ctdna.reference_entries(genome, folder)]
+    write_bundle(
+        folder,
+        genome.build,
+        (
+            {
+                "name": entry["name"],
+                "file": str(Path(entry["path"]).relative_to(folder)),
+                "version": entry.get("version", ""),
+                "build": entry.get("build") or genome.build,
+                "licence": entry.get("licence", ""),
+                "source": entry.get("source", ""),
+            }
+            for entry in entries
+        ),
+    )
+
+
+def _write_deliveries(
+    deliveries: _Deliveries,
+    people: Sequence[PatientTruth],
+    genome: MiniGenome,
+    protocol: Protocol,
+    rng: np.random.Generator,
+    scratch: Path,
+) -> list[Fault]:
+    planned = _Planned(people, protocol)
+    faults = [
+        *_write_exomes(deliveries, planned, genome, rng),
+        *_write_expression(deliveries, planned, rng, scratch),
+        *_write_plasma(deliveries, planned, genome, rng),
+        *_write_slides(deliveries, planned, rng),
+        *_write_stains(deliveries, planned, rng),
+        *_write_serum(deliveries, planned, rng),
+        *_write_cytometry(deliveries, planned, rng),
+    ]
+    from palbo_assets.demo import clinical
+
+    deliveries.add("clinic", "export-01", lambda folder: clinical.write(list(people), folder, rng))
+    withdrawn = [patient.patient_id for patient in people if patient.withdrawn]
+    faults += [Fault("withdrawn patient", "", "E_CONSENT", "receipt", patient_id=name) for name in withdrawn]
+    return faults
+
+
+class _Planned:
+    """Which samples the protocol plans for an assay, among those that exist."""
+
+    def __init__(self, people: Sequence[PatientTruth], protocol: Protocol) -> None:
+        self.people = {patient.patient_id: patient for patient in people}
+        self.protocol = protocol
+
+    def samples(self, assay: str) -> list[tuple[PatientTruth, SampleTruth]]:
+        return [
+            (patient, sample)
+            for patient in self.people.values()
+            for timepoint, sample in patient.samples.items()
+            if self.protocol.expected(set(patient.cohorts), assay, timepoint)
+        ]
+
+    def truths(self, assay: str) -> list[SampleTruth]:
+        return [sample for _, sample in self.samples(assay)]
+
+
+def _write_exomes(
+    deliveries: _Deliveries, planned: _Planned, genome: MiniGenome, rng: np.random.Generator
+) -> list[Fault]:
+    """One delivery a biopsy; baseline's carries the blood. Three of them are faulty, as the returned list says."""
+    from palbo_assets.demo import wes
+
+    swapped = {course.patient_id(6): course.patient_id(7), course.patient_id(7): course.patient_id(6)}
+    faults = []
+    for patient, sample in planned.samples("wes_tumour"):
+        name = f"wes-{sample.patient_id}-{sample.timepoint}"
+        at = (sample.patient_id, sample.timepoint)
+        if at == (course.patient_id(10), "PD"):
+            written = deliveries.add(
+                "sequencing", name, lambda folder, s=sample, p=patient: [wes.write_on_hg19(s, p, genome, folder, rng)]
+            )
+            faults.append(_fault("hg19 file", written[0], "E_BUILD_MISMATCH"))
+            continue
+        if sample.patient_id in swapped and sample.timepoint == "PD":
+            donor = planned.people[swapped[sample.patient_id]]
+            deliveries.add(
+                "sequencing",
+                name,
+                lambda folder, s=sample, d=donor: _mislabelled(wes, d.samples["PD"], d, s, genome, folder, rng),
+            )
+            faults.append(Fault("swapped pair", "", "E_IDENTITY_MISMATCH", "sample_identity", sample.patient_id, "PD"))
+            continue
+        written = deliveries.add(
+            "sequencing",
+            name,
+            lambda folder, s=sample, p=patient: wes.write(s, p, genome, folder, rng, germline=s.timepoint == "BL"),
+        )
+        if at == (course.patient_id(11), "BL"):
+            tumour = next(row for row in written if row.role == "tumour_bam")
+            wes.truncate(deliveries.landing / "sequencing" / name / tumour.file)
+            faults.append(_fault("truncated BAM", tumour, "E_TRUNCATED"))
+    return faults
+
+
+def _mislabelled(
+    wes: object,
+    donor_sample: SampleTruth,
+    donor: PatientTruth,
+    label: SampleTruth,
+    genome: MiniGenome,
+    folder: Path,
+    rng: np.random.Generator,
+) -> list[WrittenFile]:
+    """The donor's tumour under the label's name everywhere (file, read group, manifest), as a swapped tube gives."""
+    from palbo_assets.demo.wes import write
+
+    relabelled = replace(donor_sample, patient_id=label.patient_id, timepoint=label.timepoint)
+    return write(relabelled, donor, genome, folder, rng, germline=False)
+
+
+def _write_expression(
+    deliveries: _Deliveries, planned: _Planned, rng: np.random.Generator, scratch: Path
+) -> list[Fault]:
+    """Two rounds of sequencing; one specimen's table of the first round is wrong and corrected by the second."""
+    from palbo_assets.demo import rnaseq
+
+    faults = []
+    deliveries.add("rna", "rna-01", rnaseq.write_tx2gene)
+    for _, sample in planned.samples("rnaseq"):
+        written = deliveries.add("rna", "rna-01", lambda folder, s=sample: rnaseq.write(s, folder, rng))
+        if (sample.patient_id, sample.timepoint) == (course.patient_id(5), "BL"):
+            corrected = deliveries.add("rna", "rna-02", lambda folder, s=sample: rnaseq.write(s, folder, rng))
+            faults.append(_fault("corrected file", written[0], "W_SUPERSEDED"))
+            assert corrected[0].specimen_id == written[0].specimen_id
+    return faults
+
+
+def _write_plasma(
+    deliveries: _Deliveries, planned: _Planned, genome: MiniGenome, rng: np.random.Generator
+) -> list[Fault]:
+    from palbo_assets.demo import ctdna
+
+    panel = deliveries.add("plasma", "panel-v1", lambda folder: [ctdna.write_panel(genome, folder, PANEL_VERSION)])
+    bed = deliveries.landing / "plasma" / "panel-v1" / panel[0].file
+    for patient, sample in planned.samples("ctdna"):
+        deliveries.add(
+            "plasma",
+            f"plasma-{sample.patient_id}-{sample.timepoint}",
+            lambda folder, s=sample, p=patient: ctdna.write(s, p, genome, bed, folder, rng),
+        )
+    deliveries.add("plasma", "wet-lab-01", lambda folder: ctdna.write_wet_lab(planned.truths("ctdna"), folder, rng))
+    return []
+
+
+def _write_slides(deliveries: _Deliveries, planned: _Planned, rng: np.random.Generator) -> list[Fault]:
+    """All slides, then one of them a second time in another delivery."""
+    from palbo_assets.demo import slides
+
+    faults = []
+    for _, sample in planned.samples("he_til"):
+        written = deliveries.add("pathology", "slides-01", lambda folder, s=sample: slides.write(s, folder, rng))
+        if sample.patient_id == course.patient_id(9):
+            first = deliveries.landing / "pathology" / "slides-01" / written[0].file
+            again = deliveries.add(
+                "pathology", "slides-02", lambda folder, f=first, w=written: _copied(f, w[0], folder)
+            )
+            faults.append(_fault("duplicate", again[0], "W_DUPLICATE"))
+    return faults
+
+
+def _copied(source: Path, row: WrittenFile, folder: Path) -> list[WrittenFile]:
+    shutil.copyfile(source, folder / f"again-{source.name}")
+    return [replace(row, file=f"again-{source.name}")]
+
+
+def _write_stains(deliveries: _Deliveries, planned: _Planned, rng: np.random.Generator) -> list[Fault]:
+    """Two scoring tables; the second comes from a Korean spreadsheet (CP949), which is not an error."""
+    from palbo_assets.demo import ihc
+
+    samples = planned.truths("til_marker_ihc")
+    half = len(samples) // 2
+    deliveries.add("pathology", "ihc-01", lambda folder: ihc.write(samples[:half], folder, rng, "ihc-01"))
+    written = deliveries.add(
+        "pathology", "ihc-02", lambda folder: ihc.write_cp949(samples[half:], folder, rng, "ihc-02")
+    )
+    return [_fault("CP949 table", written[0], "ACCEPTED")]
+
+
+def _write_serum(deliveries: _Deliveries, planned: _Planned, rng: np.random.Generator) -> list[Fault]:
+    """One good plate, and one on which only blanks were read."""
+    from palbo_assets.demo import elisa
+
+    bad = {course.patient_id(10)}
+    samples = planned.truths("nrg1_elisa")
+    good = [sample for sample in samples if sample.patient_id not in bad]
+    for number, first in enumerate(range(0, len(good), elisa.SPECIMENS_PER_PLATE), start=1):
+        plate = good[first : first + elisa.SPECIMENS_PER_PLATE]
+        deliveries.add(
+            "immunology",
+            f"elisa-{number:02d}",
+            lambda folder, p=plate, n=number: elisa.write_plate(p, folder, rng, f"NRG1-{n:02d}"),
+        )
+    written = deliveries.add(
+        "immunology", "elisa-blank", lambda folder: elisa.write_blank_only_plate(folder, rng, "NRG1-BLANK")
+    )
+    return [_fault("blank-only plate", next(row for row in written if row.role == "plate"), "E_NO_STANDARDS")]
+
+
+def _write_cytometry(deliveries: _Deliveries, planned: _Planned, rng: np.random.Generator) -> list[Fault]:
+    """Blood of the on-treatment cohort; one tube was never stained."""
+    from palbo_assets.demo import facs
+
+    faults = []
+    for _, sample in planned.samples("facs"):
+        name = f"facs-{sample.patient_id}-{sample.timepoint}"
+        if (sample.patient_id, sample.timepoint) == (course.patient_id(5), "W12"):
+            written = deliveries.add("immunology", name, lambda folder, s=sample: facs.write_unstained(s, folder, rng))
+            faults.append(_fault("unstained FCS", written[0], "E_UNSTAINED"))
+        else:
+            deliveries.add("immunology", name, lambda folder, s=sample: facs.write(s, folder, rng))
+    deliveries.add("immunology", "cbc-01", lambda folder: facs.write_cbc(planned.truths("facs"), folder, rng))
+    return faults
+
+
+def _fault(name: str, written: WrittenFile, code: str) -> Fault:
+    return Fault(name, written.file, code, "receipt", written.patient_id, written.timepoint)
