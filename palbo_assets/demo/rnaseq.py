@@ -122,7 +122,12 @@ def transcriptome() -> Transcriptome:
 
     level = rng.normal(7.5, 2.2, N_GENES)  # log2 TPM
     level[: len(real)] = rng.normal(7.0, 0.8, len(real))
-    for genes, typical, spread in ((IMMUNE, 4.5, 0.7), (HOUSEKEEPING, 10.0, 0.7), (MITOCHONDRIAL, 12.0, 0.5)):
+    kinds: tuple[tuple[tuple[str, ...], float, float], ...] = (
+        (IMMUNE, 4.5, 0.7),
+        (HOUSEKEEPING, 10.0, 0.7),
+        (MITOCHONDRIAL, 12.0, 0.5),
+    )
+    for genes, typical, spread in kinds:
         level[[position[gene] for gene in genes]] = rng.normal(typical, spread, len(genes))
     level[[position[gene] for gene in HAEMOGLOBIN]] = (7.0, 7.4, 8.1)
     tpm = 2.0**level
