@@ -59,6 +59,7 @@ class Step:
     partition_key: str
     patient_id: str
     timepoint: str
+    data_version: str
     settings: Any
     references: ReferenceBundle
     workdir: Path
@@ -250,6 +251,7 @@ def _run(
             partition_key=key,
             patient_id=patient_id,
             timepoint=timepoint,
+            data_version=data_version,
             settings=load_settings(spec.settings, spec.room, installation.home.settings_file)
             if spec.settings
             else None,

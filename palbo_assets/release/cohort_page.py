@@ -1,0 +1,223 @@
+"""The cohort page: one self-contained HTML file that opens anywhere, with no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.release import figures
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# (feature of the integrated pairs, label); units come from the table's declaration.
+SLOPES: tuple[tuple[str, str], ...] = (
+    ("he__stil_area_pct", "Stromal TILs, H&E"),
+    ("ihc__cd8_density_mm2", "CD8, IHC"),
+    ("ihc__cyclin_e1_h_score", "Cyclin E1, IHC"),
+    ("rna__ccne1", "CCNE1, RNA"),
+    ("elisa__nrg1_pg_ml", "Neuregulin-1, serum"),
+    ("ctdna__max_vaf", "ctDNA, highest VAF"),
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of the page: a note on how to read it, and a figure or a table."""
+
+    anchor: str
+    title: str
+    note: str
+    chart: Any = None
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Number:
+    """A headline number."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class CohortTables:
+    """What the page is made of; each frame holds its table's declared columns."""
+
+    patients: pd.DataFrame
+    treatment_response: pd.DataFrame
+    sample_manifest: pd.DataFrame
+    delivery_ledger: pd.DataFrame
+    accrual: pd.DataFrame
+    resistance_states: pd.DataFrame
+    resistance_transitions: pd.DataFrame
+    pairs: pd.DataFrame
+    units: dict[str, str] = field(default_factory=dict)
+
+
+def combined_states(states: pd.DataFrame) -> pd.DataFrame:
+    """One state a patient, timepoint and mechanism over all sources.
+
+    PRESENT when any source says so; ABSENT when a source that could see it says so and none contradicts; else
+    NOT_EVALUABLE. ``sources`` lists what each source said.
+    """
+    import pandas as pd
+
+    rank = {"PRESENT": 0, "ABSENT": 1, "NOT_EVALUABLE": 2}
+    rows = []
+    for (patient, timepoint, mechanism), group in states.groupby(["patient_id", "timepoint", "mechanism"], sort=True):
+        said = sorted(zip(group["source"], group["state"], strict=True))
+        rows.append(
+            {
+                "patient_id": patient,
+                "timepoint": timepoint,
+                "mechanism": mechanism,
+                "state": min((state for _, state in said), key=rank.__getitem__),
+                "sources": ", ".join(f"{source}: {state}" for source, state in said),
+            }
+        )
+    return pd.DataFrame(rows, columns=["patient_id", "timepoint", "mechanism", "state", "sources"])
+
+
+def headline(tables: CohortTables) -> list[Number]:
+    """The numbers on top: patients, pairs, what is late or quarantined, events."""
+    ledger, response = tables.delivery_ledger, tables.treatment_response
+    expected = ledger[ledger["state"] != "NOT_EXPECTED"]
+    counts = ledger["state"].value_counts()
+    events = response["pfs_event"].dropna()
+    return [
+        Number(str(len(tables.patients)), "patients"),
+        Number(str(n_pairs(tables)), "baseline-progression pairs"),
+        Number(f"{int(counts.get('READY', 0))} / {len(expected)}", "assays ready / expected"),
+        Number(str(int(counts.get("QUARANTINED", 0) + counts.get("QC_FAIL", 0))), "quarantined or failed QC"),
+        Number(str(int(counts.get("OVERDUE", 0))), "overdue"),
+        Number(f"{int(events.sum())} / {len(events)}", "progressed or died / followed"),
+    ]
+
+
+def n_pairs(tables: CohortTables) -> int:
+    """Patients with a tumour measured by any assay at baseline and at progression."""
+    ready = tables.delivery_ledger[tables.delivery_ledger["state"] == "READY"]
+    timepoints = ready.groupby("patient_id")["timepoint"].agg(set)
+    return int(sum({"BL", "PD"} <= found for found in timepoints))
+
+
+def sections(tables: CohortTables) -> list[Section]:
+    """The page's parts in reading order."""
+    transitions = tables.resistance_transitions
+    slopes = [
+        (feature, label, tables.units.get(feature, ""))
+        for feature, label in SLOPES
+        if f"{feature}__bl" in tables.pairs.columns
+    ]
+    return [
+        Section(
+            "ledger",
+            "Expected against received",
+            "One cell a patient, timepoint and assay. Pale cells are not planned by the protocol for that patient's "
+            "cohorts; they are not missing. Hover for the reason.",
+            figures.ledger_heat_map(tables.delivery_ledger) if len(tables.delivery_ledger) else None,
+        ),
+        Section(
+            "oncoprint",
+            "Mechanisms of resistance at baseline and progression",
+            "Each cell is split: baseline left, progression right. A hollow cell with a dot can't be evaluated: not "
+            "measured, or measured without the power to say. Only filled pale cells say absent.",
+            figures.oncoprint(combined_states(tables.resistance_states)) if len(tables.resistance_states) else None,
+        ),
+        Section(
+            "transitions",
+            "What changed",
+            "Acquired needs measured power at baseline; without it a mechanism seen only at progression is "
+            "indeterminate.",
+            figures.transitions_bar(transitions) if len(transitions) else None,
+        ),
+        _transition_table(transitions),
+        Section(
+            "swimmer",
+            "Time without progression",
+            "Bars run from the first dose to progression, death (cross) or censoring (triangle); ticks are biopsies "
+            "and blood draws.",
+            figures.swimmer(tables.treatment_response, tables.sample_manifest)
+            if tables.treatment_response["pfs_days"].notna().any()
+            else None,
+        ),
+        Section(
+            "slopes",
+            "Pairs: baseline to progression",
+            "One grey line a patient with both values; the thick line joins the medians. Values below the limit of "
+            "quantification or without quality are left out and counted beside.",
+            figures.paired_slopes(tables.pairs, slopes) if len(tables.pairs) and slopes else None,
+        ),
+        Section(
+            "accrual",
+            "Accrual against plan",
+            "Counts of the clinical export against the numbers of the protocol.",
+            columns=tuple(tables.accrual.columns),
+            rows=_cells(tables.accrual),
+        ),
+    ]
+
+
+def _transition_table(transitions: pd.DataFrame) -> Section:
+    """Evaluable pairs as denominators, never all patients."""
+    evaluable = transitions[transitions["transition"] != "not_evaluable"]
+    rows = []
+    for mechanism, group in transitions.groupby("mechanism", sort=True):
+        judged = evaluable[evaluable["mechanism"] == mechanism]["transition"]
+        rows.append(
+            (
+                str(mechanism),
+                int(judged.isin(["acquired", "gained"]).sum()),
+                int(judged.str.startswith("preexisting").sum()),
+                int((judged == "lost").sum()),
+                int(judged.str.endswith("indeterminate").sum()),
+                len(judged),
+                len(group) - len(judged),
+            )
+        )
+    return Section(
+        "transition-counts",
+        "Counts with denominators",
+        "Patients by transition. The denominator of a share is the evaluable column, not the number of patients.",
+        columns=(
+            "mechanism", "acquired or gained", "pre-existing", "lost", "indeterminate", "evaluable", "not evaluable",
+        ),
+        rows=tuple(rows),
+    )  # fmt: skip
+
+
+def _cells(frame: pd.DataFrame) -> tuple[tuple[Any, ...], ...]:
+    plain = frame.astype(object).where(frame.notna(), "")
+    return tuple(tuple(row) for row in plain.itertuples(index=False, name=None))
+
+
+def render(tables: CohortTables, *, study: str, data_version: str) -> bytes:
+    """The page as UTF-8 HTML; the same tables give the same bytes."""
+    import jinja2
+
+    parts = sections(tables)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("cohort.html.j2").render(
+        title="Cohort",
+        subtitle=f"{study}: resistance to palbociclib, what each patient's samples say",
+        numbers=headline(tables),
+        sections=parts,
+        charts={part.anchor: figures.themed(part.chart) for part in parts if part.chart is not None},
+        bundle=vega_bundle(),
+        data_version=data_version,
+    )
+    return page.encode("utf-8")
+
+
+@cache
+def vega_bundle() -> str:
+    """Vega, Vega-Lite and vegaEmbed as one script, from the installed vl-convert: nothing is fetched."""
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle()).replace("</script", "<\\/script")

@@ -1,0 +1,229 @@
+"""Figures of the cohort page, as Vega-Lite charts from frames.
+
+Every figure says what it does not show: cells that aren't planned, states that can't be evaluated, pairs that are
+incomplete. Nothing missing is drawn as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.release import palette
+from palbo_assets.study.vocabulary import TIMEPOINTS
+
+if TYPE_CHECKING:
+    import altair as alt
+    import pandas as pd
+
+MONTH_DAYS = 30.4375  # 365.25 / 12, as in the protocol
+_ROW = 17  # px
+
+
+def _scale(colours: Mapping[str, str]) -> alt.Scale:
+    import altair as alt
+
+    return alt.Scale(domain=list(colours), range=list(colours.values()))
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Nullable dtypes as plain ones: missing numbers are NaN, missing text is None."""
+    plain = frame.copy()
+    for name, dtype in frame.dtypes.items():
+        if str(dtype) in ("Float64", "Int64"):
+            plain[name] = frame[name].astype("float64")
+        else:
+            plain[name] = frame[name].astype(object).where(frame[name].notna(), None)
+    return plain
+
+
+def ledger_heat_map(ledger: pd.DataFrame) -> alt.Chart:
+    """Patient x (timepoint, assay): what is expected and what became of it.
+
+    ``ledger`` has patient_id, timepoint, assay, state, reason.
+    """
+    import altair as alt
+
+    states = [state for state in palette.LEDGER if (ledger["state"] == state).any()]
+    return (
+        alt.Chart(_plain(ledger[["patient_id", "timepoint", "assay", "state", "reason"]]))
+        .mark_rect(stroke="#ffffff", strokeWidth=1.5)
+        .encode(
+            x=alt.X("assay:N", title=None, sort=None, axis=alt.Axis(labelAngle=-45)),
+            y=alt.Y("patient_id:N", title=None),
+            color=alt.Color(
+                "state:N",
+                scale=_scale({state: palette.LEDGER[state] for state in states}),
+                legend=alt.Legend(orient="top", title=None, columns=5),
+            ),
+            column=alt.Column("timepoint:N", sort=list(TIMEPOINTS), title=None, spacing=8),
+            tooltip=["patient_id", "timepoint", "assay", "state", "reason"],
+        )
+        .properties(width=alt.Step(_ROW), height=alt.Step(_ROW))
+    )
+
+
+def oncoprint(states: pd.DataFrame) -> alt.LayerChart:
+    """Mechanism x patient, baseline left and progression right in each cell.
+
+    ``states`` has patient_id, timepoint, mechanism, state, sources. A hollow cell can't be evaluated: it doesn't say
+    that the mechanism isn't there.
+    """
+    import altair as alt
+
+    shown = _plain(states[states["timepoint"].isin(["BL", "PD"])])
+    present = shown[shown["state"] == "PRESENT"].groupby("mechanism")["patient_id"].nunique()
+    order = sorted(set(shown["mechanism"]), key=lambda name: (-int(present.get(name, 0)), name))
+    base = alt.Chart(shown).encode(
+        x=alt.X("patient_id:N", title=None, axis=alt.Axis(labelAngle=-90)),
+        xOffset=alt.XOffset("timepoint:N", sort=["BL", "PD"]),
+        y=alt.Y("mechanism:N", sort=order, title=None),
+        tooltip=["patient_id", "mechanism", "timepoint", "state", "sources"],
+    )
+    cells = base.mark_rect(stroke="#c6ced8", strokeWidth=0.6).encode(
+        color=alt.Color(
+            "state:N", scale=_scale(palette.STATE), legend=alt.Legend(orient="top", title=None, symbolStrokeWidth=1)
+        )
+    )
+    dots = base.transform_filter("datum.state == 'NOT_EVALUABLE'").mark_point(
+        size=5, filled=True, color="#b8c2cc", opacity=1
+    )
+    return (cells + dots).properties(width=alt.Step(15), height=alt.Step(_ROW + 3))
+
+
+def swimmer(response: pd.DataFrame, biopsies: pd.DataFrame) -> alt.LayerChart:
+    """Time on treatment without progression, with the response, the event and the biopsies.
+
+    ``response`` has patient_id, pfs_days, pfs_event, best_overall_response, resistance_class; ``biopsies`` has
+    patient_id, timepoint, collected_day.
+    """
+    import altair as alt
+
+    bars = _plain(response.dropna(subset=["pfs_days"]))
+    bars["months"] = bars["pfs_days"] / MONTH_DAYS
+    bars["end"] = bars["pfs_event"].map({True: "progression or death", False: "censored"})
+    order = bars.sort_values("pfs_days", ascending=False)["patient_id"].tolist()
+    marks = _plain(biopsies[biopsies["patient_id"].isin(order)].dropna(subset=["collected_day"])).drop_duplicates()
+    marks["months"] = marks["collected_day"] / MONTH_DAYS
+    y = alt.Y("patient_id:N", sort=order, title=None)
+    lanes = (
+        alt.Chart(bars)
+        .mark_bar(height=9, cornerRadius=2)
+        .encode(
+            x=alt.X("months:Q", title="months from first dose"),
+            y=y,
+            color=alt.Color(
+                "best_overall_response:N",
+                title="best response",
+                scale=_scale(
+                    {key: value for key, value in palette.RESPONSE.items() if key in set(bars["best_overall_response"])}
+                ),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=["patient_id", "best_overall_response", "pfs_days", "end", "resistance_class"],
+        )
+    )
+    ends = (
+        alt.Chart(bars)
+        .mark_point(size=65, strokeWidth=2, color=palette.INK, opacity=1)
+        .encode(
+            x="months:Q",
+            y=y,
+            shape=alt.Shape(
+                "end:N",
+                title="end",
+                scale=alt.Scale(domain=["progression or death", "censored"], range=["cross", "triangle-right"]),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=["patient_id", "pfs_days", "end"],
+        )
+    )
+    biopsy = (
+        alt.Chart(marks)
+        .mark_tick(thickness=2, size=13, color=palette.INK)
+        .encode(x="months:Q", y=y, tooltip=["patient_id", "timepoint", "collected_day"])
+    )
+    return (lanes + biopsy + ends).properties(width=620, height=alt.Step(_ROW))
+
+
+def paired_slopes(pairs: pd.DataFrame, features: Sequence[tuple[str, str, str]]) -> alt.HConcatChart:
+    """Baseline to progression, one line a patient, for each (feature, label, unit); the title counts the pairs.
+
+    ``pairs`` has patient_id and ``<feature>__bl``, ``<feature>__pd``. Patients without both values have no line and
+    are counted beside.
+    """
+    import altair as alt
+    import pandas as pd
+
+    charts: list[Any] = []
+    for feature, label, unit in features:
+        both = _plain(pairs[["patient_id", f"{feature}__bl", f"{feature}__pd"]]).dropna()
+        rows = pd.concat(
+            [
+                pd.DataFrame({"patient_id": both["patient_id"], "timepoint": timepoint, "value": both[column]})
+                for timepoint, column in (("BL", f"{feature}__bl"), ("PD", f"{feature}__pd"))
+            ]
+        )
+        median = (
+            rows.groupby("timepoint", as_index=False)["value"].median() if len(both) else rows[["timepoint", "value"]]
+        )
+        encoding: dict[str, Any] = {
+            "x": alt.X("timepoint:N", sort=["BL", "PD"], title=None, axis=alt.Axis(labelAngle=0)),
+            "y": alt.Y("value:Q", title=unit or None, scale=alt.Scale(zero=False, nice=True)),
+        }
+        lines = (
+            alt.Chart(rows)
+            .mark_line(point=alt.OverlayMarkDef(size=26), color=palette.LINE, opacity=0.8, strokeWidth=1.2)
+            .encode(
+                detail="patient_id:N",
+                tooltip=["patient_id", "timepoint", alt.Tooltip("value:Q", format=".4~g")],
+                **encoding,
+            )
+        )
+        middle = alt.Chart(median).mark_line(color=palette.STATE["PRESENT"], strokeWidth=3).encode(**encoding)
+        title = alt.TitleParams(
+            label, subtitle=f"{len(both)} pairs of {len(pairs)} patients", fontSize=12, anchor="start"
+        )
+        charts.append((lines + middle).properties(width=110, height=190, title=title))
+    return alt.hconcat(*charts, spacing=26)
+
+
+def transitions_bar(transitions: pd.DataFrame) -> alt.Chart:
+    """What became of each mechanism between baseline and progression; patients that can't be judged included."""
+    import altair as alt
+
+    counted = transitions.groupby(["mechanism", "transition"], as_index=False).size()
+    shown = [name for name in palette.TRANSITION if (counted["transition"] == name).any()]
+    counted["rank"] = counted["transition"].map({name: rank for rank, name in enumerate(shown)})
+    return (
+        alt.Chart(_plain(counted))
+        .mark_bar(stroke="#c6ced8", strokeWidth=0.6)
+        .encode(
+            x=alt.X("size:Q", title="patients", axis=alt.Axis(tickMinStep=1)),
+            y=alt.Y("mechanism:N", title=None),
+            color=alt.Color(
+                "transition:N",
+                scale=_scale({name: palette.TRANSITION[name] for name in shown}),
+                legend=alt.Legend(orient="top", title=None, columns=4),
+            ),
+            order=alt.Order("rank:Q"),
+            tooltip=["mechanism", "transition", alt.Tooltip("size:Q", title="patients")],
+        )
+        .properties(width=560, height=alt.Step(_ROW + 3))
+    )
+
+
+def themed(chart: Any) -> dict[str, Any]:
+    """The chart's Vega-Lite specification in the page's typography."""
+    specification: dict[str, Any] = (
+        chart.configure_view(stroke=None)
+        .configure_axis(
+            labelColor=palette.INK, titleColor=palette.MUTED, domainColor="#c6ced8", tickColor="#c6ced8", grid=False,
+            labelFontSize=11, titleFontSize=11, titleFontWeight="normal",
+        )
+        .configure_header(labelFontWeight="bold", labelColor=palette.INK)
+        .configure_legend(labelColor=palette.INK, labelFontSize=11, symbolStrokeColor="#c6ced8")
+        .configure(font="system-ui, sans-serif", background="transparent")
+        .to_dict()
+    )  # fmt: skip
+    return specification
