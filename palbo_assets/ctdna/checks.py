@@ -1,0 +1,94 @@
+"""Asset checks of the room: for each product its contract and at least one biological or technical expectation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.platform.checks import row_check, schema_check
+from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.vocabulary import OBSERVED, CallState
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_DEFAULTS = Settings()
+
+
+@row_check(CTDNA_WET_LAB, BATCH, description="Each plasma gave the cfDNA input below which nothing can be said")
+def input_suffices(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["input_ng"] < _DEFAULTS.input_ng_fail).fillna(False)]
+
+
+@row_check(CTDNA_WET_LAB, BATCH, description="No plasma is haemolysed, and none is serum")
+def plasma_is_plasma(rows: pd.DataFrame) -> pd.DataFrame:
+    haemolysed = (rows["haemolysis_grade"] >= _DEFAULTS.haemolysis_fail).fillna(False)
+    return rows[haemolysed | (rows["specimen_type"] != "PLASMA").fillna(False)]
+
+
+@row_check(CTDNA_QC, SAMPLE, description="The plasma passed quality")
+def quality_did_not_fail(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["verdict"] == "fail").fillna(False) | (rows["status"] != OBSERVED)]
+
+
+@row_check(CTDNA_QC, SAMPLE, description="A library doesn't yield more molecules than genome equivalents put in")
+def molecules_do_not_exceed_input(rows: pd.DataFrame) -> pd.DataFrame:
+    """More than one unique molecule per genome equivalent (20 % tolerance): families split by barcode errors."""
+    return rows[(rows["conversion"] > 1.2).fillna(False)]
+
+
+@row_check(
+    CTDNA_CALLS,
+    SAMPLE,
+    description="ABSENT is said only where the allele fraction to be excluded would have been found",
+    severity=dg.AssetCheckSeverity.ERROR,
+)
+def absence_has_power(rows: pd.DataFrame) -> pd.DataFrame:
+    powered = (rows["power"] >= _DEFAULTS.required_power) & (rows["lod95_vaf"] <= rows["excluded_vaf"])
+    return rows[(rows["state"] == CallState.ABSENT) & ~powered.fillna(False)]
+
+
+@row_check(CTDNA_CALLS, SAMPLE, description="What was not assayed has no evidence; fractions follow from counts")
+def evidence_is_consistent(rows: pd.DataFrame) -> pd.DataFrame:
+    not_assayed = (rows["state"] == CallState.NOT_ASSAYED) & rows["unique_depth"].notna()
+    fraction = rows["alt_molecules"].astype("Float64") / rows["unique_depth"].astype("Float64")
+    wrong = ((rows["vaf"] - fraction).abs() > 1e-9).fillna(False)
+    return rows[not_assayed.fillna(False) | wrong]
+
+
+@row_check(CTDNA_CALLS, SAMPLE, description="No allele that is PRESENT may come from blood cells or the germline")
+def present_alleles_are_somatic(rows: pd.DataFrame) -> pd.DataFrame:
+    """PRESENT alleles in genes of clonal haematopoiesis or in the germline band: to be looked at in blood."""
+    doubtful = rows["chip_gene"].astype(bool) | rows["filter"].fillna("").str.contains("germline_band", regex=False)
+    return rows[(rows["state"] == CallState.PRESENT) & doubtful]
+
+
+@row_check(CTDNA_BURDEN, SAMPLE, description="A tumour fraction is there exactly when its status is OBSERVED")
+def fractions_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["status"] == OBSERVED) != rows["tumour_fraction"].notna()]
+
+
+@row_check(CTDNA_BURDEN, SAMPLE, description="The fraction is below what only loss or amplification could explain")
+def fraction_is_plausible(rows: pd.DataFrame) -> pd.DataFrame:
+    """A fraction at its bound: the largest VAF is 0.5 or more, so 2 x VAF isn't a fraction of tumour DNA."""
+    return rows[(rows["tumour_fraction"] >= 1).fillna(False)]
+
+
+CHECKS = (
+    schema_check(CTDNA_WET_LAB, BATCH),
+    input_suffices,
+    plasma_is_plasma,
+    schema_check(CTDNA_QC, SAMPLE),
+    quality_did_not_fail,
+    molecules_do_not_exceed_input,
+    schema_check(CTDNA_CALLS, SAMPLE),
+    absence_has_power,
+    evidence_is_consistent,
+    present_alleles_are_somatic,
+    schema_check(CTDNA_BURDEN, SAMPLE),
+    fractions_are_explained,
+    fraction_is_plausible,
+)

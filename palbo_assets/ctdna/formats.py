@@ -1,0 +1,187 @@
+"""The files of the modality ``ctdna``: consensus BAM, panel BED, and the wet lab's table.
+
+Raw and grouped UMI reads aren't a format here: consensus is called upstream (fgbio, UMIErrorCorrect), and a BAM that
+still carries raw families is refused, because counting its reads would count every molecule many times.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
+
+MODALITY = "ctdna"
+_EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read every record, and check build, sample and that the reads are consensus reads.
+
+    Raises
+    ------
+    InputError
+        ``E_EMPTY``, ``E_NOT_BGZF``, ``E_TRUNCATED``, ``E_SCHEMA`` (not sorted; raw UMI reads), ``E_BUILD_MISMATCH``,
+        ``E_SAMPLE_MISMATCH``.
+    """
+    from palbo_assets.ctdna.consensus_reads import family_size, stream_reads
+
+    _check_container(path)
+    _check_header(path, claim, context)
+    reads = mapped = sized = sizes = tagged = 0
+    for read in stream_reads(path):
+        reads += 1
+        mapped += not read.is_unmapped
+        size = family_size(read)
+        if size is not None:
+            sized += 1
+            sizes += size
+            tagged += read.has_tag("cD")
+        elif read.has_tag("RX") or read.has_tag("MI"):
+            raise InputError(
+                "E_SCHEMA",
+                "the reads carry molecular barcodes (RX, MI) but no consensus depth (cD): raw or grouped reads",
+                file=path.name,
+                fix="call consensus reads first (fgbio CallMolecularConsensusReads) and deliver that BAM",
+            )
+    if mapped == 0:
+        raise InputError("E_EMPTY", "no read is placed on the genome", file=path.name, fix="align the consensus reads")
+    return {
+        "reads": reads,
+        "mapped_reads": mapped,
+        "family_sizes": "tag cD" if tagged else "read name" if sized else "none",
+        "family_size_mean": round(sizes / sized, 3) if sized else 0,
+    }
+
+
+def _check_container(path: Path) -> None:
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError("E_EMPTY", "the file is empty", file=path.name, fix="send it again")
+    with path.open("rb") as file:
+        head = file.read(16)
+        if not (head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"):
+            raise InputError(
+                "E_NOT_BGZF", "the file isn't a BAM in BGZF blocks", file=path.name, fix="write it with samtools"
+            )
+        file.seek(max(size - len(_EOF_BLOCK), 0))
+        if file.read() != _EOF_BLOCK:
+            raise InputError(
+                "E_TRUNCATED", "the BAM lacks its end-of-file block", file=path.name, fix="send the whole file again"
+            )
+
+
+def _check_header(path: Path, claim: Claim, context: Context) -> None:
+    import pysam
+
+    try:
+        with pysam.AlignmentFile(str(path), "rb", check_sq=False) as file:
+            contigs = dict(zip(file.references, file.lengths, strict=True))
+            samples = {group.get("SM", "") for group in file.header.to_dict().get("RG", [])} - {""}
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "E_TRUNCATED", "the BAM's header can't be read", file=path.name, fix="send the whole file again"
+        ) from error.__class__("unreadable BAM")
+    refuse_other_build(contigs, context.contig_lengths, path.name)
+    if claim.sample_name and samples and claim.sample_name not in samples:
+        raise InputError(
+            "E_SAMPLE_MISMATCH",
+            "the read group's sample (SM) isn't the manifest's sample_name",
+            file=path.name,
+            column="sample_name",
+            fix="check for a swap; then correct the manifest or the read group",
+        )
+    panel = context.siblings.get("panel_bed")
+    if panel is not None and contigs:
+        from palbo_assets.ctdna.panel import read_panel
+
+        read_panel(panel, claim.panel_version).check_contigs(contigs, panel.name)
+
+
+def refuse_other_build(contigs: Mapping[str, int], lengths: Mapping[str, int], file: str) -> None:
+    """Compare a BAM's contigs with the study's genome; nothing to compare with is never a mismatch.
+
+    Raises
+    ------
+    InputError
+        ``E_BUILD_MISMATCH`` when no contig is shared or a shared one has another length.
+    """
+    if not lengths:
+        return
+    shared = [name for name in contigs if name in lengths]
+    if not shared or any(contigs[name] != lengths[name] for name in shared):
+        what = "a contig has another length than" if shared else "no contig is named as"
+        raise InputError(
+            "E_BUILD_MISMATCH",
+            f"{what} in the study's genome",
+            file=file,
+            fix="align to the study's genome build (names with or without 'chr' must agree too)",
+        )
+
+
+def verify_panel_bed(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read every target; the manifest must name the version, and targets must lie on the study's genome.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA`` without a panel_version, ``E_BUILD_MISMATCH``, and what `panel.read_panel` raises.
+    """
+    from palbo_assets.ctdna.panel import read_panel
+
+    if not claim.panel_version:
+        raise InputError(
+            "E_SCHEMA",
+            "the manifest names no panel_version for the panel",
+            file=path.name,
+            column="panel_version",
+            fix="write the version that this BED is into delivery.csv",
+        )
+    panel = read_panel(path, claim.panel_version)
+    panel.check_contigs(context.contig_lengths, path.name)
+    return {"panel_version": panel.version, "targets": len(panel.targets), "bases": panel.size}
+
+
+def verify_wet_lab(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read every row; see `wet_lab.read_wet_lab`."""
+    from palbo_assets.ctdna.wet_lab import read_wet_lab
+
+    return {"plasmas": len(read_wet_lab(path))}
+
+
+def wet_lab_key(path: Path, claim: Claim, context: Context) -> str:
+    """The batch is named by the manifest's sample_name or library, else by the file's own name."""
+    name = claim.sample_name or claim.library or Path(claim.file or path.name).stem
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.") or "wet-lab"
+
+
+FORMATS = (
+    FileFormat(
+        modality=MODALITY,
+        role="consensus_bam",
+        suffixes=(".bam",),
+        scope=Scope.SAMPLE,
+        verify=verify_consensus_bam,
+        description="Consensus reads of one plasma, coordinate-sorted (fgbio tags, or UMIErrorCorrect names)",
+        needs=(frozenset({"panel_bed"}),),
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="panel_bed",
+        suffixes=(".bed",),
+        scope=Scope.COHORT,
+        verify=verify_panel_bed,
+        description="Targets of one panel version: chrom, start, end, gene, exon, panel_version, reason",
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="wet_lab",
+        suffixes=(".csv",),
+        scope=Scope.BATCH,
+        verify=verify_wet_lab,
+        description="Plasma volume, cfDNA concentration, library input and haemolysis of many plasmas",
+        batch_key=wet_lab_key,
+    ),
+)

@@ -1,0 +1,137 @@
+"""New targets that the trial's own findings ask for: the protocol's panel extension.
+
+A locus earns a target when an alteration that was acquired under treatment, believed, and not covered by the current
+panel, was seen in several patients, or in one with a driver (a hotspot, or loss of function in a resistance gene).
+Plasmas that were run on the old panel say nothing about the new loci: their state there stays NOT_ASSAYED, and a panel
+that was extended from this cohort can't be evaluated on the same patients without saying so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from palbo_assets.ctdna.molecules import ReferenceBases
+from palbo_assets.ctdna.panel import Panel
+from palbo_assets.ctdna.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALTERATION_COLUMNS = ("gene", "chrom", "pos", "hgvsp_short", "patient_id", "lof", "hotspot", "confident")
+RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS = (
+    "recurrent_variant", "recurrent_gene", "driver_hotspot", "driver_loss_of_function",
+)  # fmt: skip
+GC_OK, GC_LOW, GC_HIGH, GC_UNKNOWN = "ok", "low", "high", "unknown"
+
+
+@dataclass(frozen=True)
+class ProposedTarget:
+    """A BED interval (0-based half-open) with its grounds. ``size_delta_bp``: bases that it adds to the panel."""
+
+    chrom: str
+    start: int
+    end: int
+    gene: str
+    reason: str
+    source_patients: str
+    n_patients: int
+    variants: str
+    gc_pct: float | None
+    gc_flag: str
+    size_delta_bp: int
+    base_panel_version: str
+
+
+def propose_targets(
+    alterations: pd.DataFrame, panel: Panel, settings: Settings, reference: ReferenceBases | None = None
+) -> list[ProposedTarget]:
+    """Targets to add to ``panel``, in genome order.
+
+    Parameters
+    ----------
+    alterations
+        Acquired alterations, one row per patient and alteration, columns `ALTERATION_COLUMNS`: ``pos`` 1-based;
+        ``lof``, ``hotspot`` and ``confident`` (enough molecules, neither from blood nor a fixation artefact) boolean.
+        Rows that aren't confident, and loci that the panel covers, are left out.
+    reference
+        Bases of the genome for GC and the contig's end; without it GC is unknown.
+    """
+    import pandas as pd
+
+    missing = [name for name in ALTERATION_COLUMNS if name not in alterations.columns]
+    if missing:
+        raise ValueError(f"alterations lack the columns {missing}")
+    rows = alterations[list(ALTERATION_COLUMNS)].drop_duplicates()
+    rows = rows[rows["confident"].fillna(False).astype(bool)]
+    uncovered = [not panel.covers(str(chrom), int(pos)) for chrom, pos in zip(rows["chrom"], rows["pos"], strict=True)]
+    rows = rows[pd.Series(uncovered, index=rows.index, dtype=bool)]
+    if rows.empty:
+        return []
+    patients_of_variant = rows.groupby(["chrom", "pos", "hgvsp_short"], dropna=False)["patient_id"].transform("nunique")
+    patients_of_gene = rows.groupby("gene", dropna=False)["patient_id"].transform("nunique")
+    enough = settings.extension_patients
+    grounds = pd.DataFrame(
+        {
+            RECURRENT_VARIANT: patients_of_variant >= enough,
+            RECURRENT_GENE: patients_of_gene >= enough,
+            HOTSPOT: rows["hotspot"].fillna(False).astype(bool),
+            LOSS: rows["lof"].fillna(False).astype(bool) & rows["gene"].isin(settings.lof_driver_genes),
+        }
+    )
+    rows = rows[grounds.any(axis=1)].assign(reason=grounds.apply(lambda found: set(found.index[found]), axis=1))
+    rows = rows.sort_values(["chrom", "pos", "gene", "hgvsp_short", "patient_id"], kind="stable")
+    return [_target(group, panel, settings, reference) for group in _clusters(rows, settings)]
+
+
+def _clusters(rows: pd.DataFrame, settings: Settings) -> list[pd.DataFrame]:
+    """Rows whose probe windows lie within the merging gap of each other."""
+    groups: list[list[int]] = []
+    last: tuple[str, int] | None = None
+    reach = 2 * settings.probe_flank + 1 + settings.merge_gap  # between loci whose windows are merge_gap apart
+    for index, (chrom, pos) in enumerate(zip(rows["chrom"], rows["pos"], strict=True)):
+        if last is not None and last[0] == chrom and pos - last[1] <= reach:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+        last = (chrom, pos)
+    return [rows.iloc[group] for group in groups]
+
+
+def _target(group: pd.DataFrame, panel: Panel, settings: Settings, reference: ReferenceBases | None) -> ProposedTarget:
+    chrom = str(group["chrom"].iloc[0])
+    start = max(int(group["pos"].min()) - 1 - settings.probe_flank, 0)
+    end = int(group["pos"].max()) + settings.probe_flank
+    gc_pct, gc_flag = None, GC_UNKNOWN
+    if reference is not None:
+        bases = reference(chrom, start, end)
+        end = start + len(bases)  # a FASTA gives no more than the contig has
+        known = sum(bases.count(base) for base in "ACGT")
+        if known:
+            gc_pct = 100.0 * (bases.count("G") + bases.count("C")) / known
+            gc_flag = GC_LOW if gc_pct < settings.gc_low_pct else GC_HIGH if gc_pct > settings.gc_high_pct else GC_OK
+    covered = sum(
+        max(0, min(end, region_end) - max(start, region_start))
+        for region_chrom, region_start, region_end in panel.regions
+        if region_chrom == chrom
+    )
+    patients = sorted({str(patient) for patient in group["patient_id"]})
+    reasons = set().union(*group["reason"])
+    variants = [
+        f"{gene} {change}" if change else str(gene)
+        for gene, change in zip(group["gene"], group["hgvsp_short"].fillna(""), strict=True)
+    ]
+    return ProposedTarget(
+        chrom=chrom,
+        start=start,
+        end=end,
+        gene=",".join(dict.fromkeys(str(gene) for gene in group["gene"])),
+        reason=";".join(name for name in (RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS) if name in reasons),
+        source_patients=";".join(patients),
+        n_patients=len(patients),
+        variants=";".join(dict.fromkeys(variants)),
+        gc_pct=gc_pct,
+        gc_flag=gc_flag,
+        size_delta_bp=end - start - covered,
+        base_panel_version=panel.version,
+    )

@@ -1,0 +1,82 @@
+"""Whether a plasma's data can be believed: depth, evenness, and what the wet lab says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.ctdna.settings import GENOME_EQUIVALENTS_PER_NG, Settings
+from palbo_assets.study.vocabulary import Qc
+
+if TYPE_CHECKING:
+    from palbo_assets.ctdna.molecules import MoleculeCounts
+
+
+def panel_depth(counts: MoleculeCounts, settings: Settings) -> dict[str, float | None]:
+    """Unique depth over the panel's bases: mean, median, share of bases at the passing depth, and uniformity."""
+    import numpy as np
+
+    depth = np.concatenate([region.depth for region in counts.regions])
+    mean = float(depth.mean())
+    return {
+        "unique_depth_mean": mean,
+        "unique_depth_median": float(np.median(depth)),
+        "share_at_pass_depth": float((depth >= settings.unique_depth_pass).mean()),
+        "uniformity": float((depth >= settings.uniform_depth_fraction * mean).mean()) if mean > 0 else 0.0,
+        "on_target": counts.reads_on_target / counts.reads if counts.reads else None,
+        "family_size_mean": counts.family_size_mean,
+        "family_size_least_mean": counts.family_size_least_mean,
+    }
+
+
+def conversion(unique_depth_median: float, input_ng: float | None) -> float | None:
+    """Unique molecules per haploid genome equivalent that went into the library; None without a stated input."""
+    if input_ng is None or input_ng <= 0:
+        return None
+    return unique_depth_median / (input_ng * GENOME_EQUIVALENTS_PER_NG)
+
+
+def assess(
+    measured: Mapping[str, float | None], wet_lab: Mapping[str, Any] | None, settings: Settings
+) -> tuple[Qc, str]:
+    """(verdict, reasons joined by ';'). ``wet_lab``: the plasma's row of ctdna_wet_lab, None where none was sent.
+
+    What the lab didn't state isn't judged, and the reasons say that nothing was stated.
+    """
+    lab = wet_lab or {}
+    depth = measured["unique_depth_median"] or 0.0
+    fail = {
+        "depth": depth < settings.unique_depth_warn,
+        "input": _below(lab.get("input_ng"), settings.input_ng_fail),
+        "not_plasma": lab.get("specimen_type") not in (None, "PLASMA"),
+        "haemolysis": _above(lab.get("haemolysis_grade"), settings.haemolysis_fail - 1),
+    }
+    warn = {
+        "depth": depth < settings.unique_depth_pass,
+        "on_target": _below(measured["on_target"], settings.on_target_warn),
+        "uniformity": _below(measured["uniformity"], settings.uniformity_warn),
+        "family_size": _outside(measured["family_size_mean"], settings.family_size_low, settings.family_size_high),
+        "conversion": _below(measured.get("conversion"), settings.conversion_warn),
+        "plasma_volume": _below(lab.get("plasma_ml"), settings.plasma_ml_warn),
+        "input": _below(lab.get("input_ng"), settings.input_ng_pass),
+        "genomic_dna": _above(lab.get("gdna_pct"), settings.gdna_pct_warn),
+        "fragment_size": _outside(lab.get("fragment_peak_bp"), settings.fragment_peak_low, settings.fragment_peak_high),
+    }
+    reasons = [name for name, found in fail.items() if found]
+    verdict = Qc.FAIL if reasons else Qc.WARN if any(warn.values()) else Qc.PASS
+    reasons += [name for name, found in warn.items() if found and name not in reasons]
+    if wet_lab is None:
+        reasons.append("no_wet_lab_data")
+    return verdict, ";".join(reasons)
+
+
+def _below(value: float | None, limit: float) -> bool:
+    return value is not None and value < limit
+
+
+def _above(value: float | None, limit: float) -> bool:
+    return value is not None and value > limit
+
+
+def _outside(value: float | None, low: float, high: float) -> bool:
+    return value is not None and not low <= value <= high

@@ -1,0 +1,194 @@
+"""Every threshold of the room, with its unit and its source."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """Thresholds of molecule counting, calling, power and plasma quality."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Which consensus reads and bases vote.
+    min_family_size: int = Field(
+        default=3,
+        ge=1,
+        description="raw reads; a consensus read built from fewer has no vote. Applied where the BAM states the size"
+        " (tag cD, or _Count= in the read name). Source: fgbio practice for simplex and duplex consensus (3,2,2)",
+    )
+    max_read_error_rate: float = Field(
+        default=0.025,
+        ge=0,
+        le=1,
+        description="1; a consensus read whose raw reads disagreed more (tag cE) has no vote. Source: fgbio"
+        " FilterConsensusReads practice (max-read-error-rate 0.025)",
+    )
+    min_base_quality: int = Field(
+        default=40,
+        ge=0,
+        le=93,
+        description="Phred; a consensus base below has no vote. Source: fgbio practice (min-base-quality 40)",
+    )
+    min_mapping_quality: int = Field(
+        default=30,
+        ge=0,
+        le=255,
+        description="Phred; reads placed less surely are left out. Source: mapQ >= 30, as for exomes",
+    )
+    trimmed_end_bases: int = Field(
+        default=5,
+        ge=0,
+        description="bases; the first bases of a read carry end-repair errors and have no vote. Source: end-repair"
+        " trimming of 5 bases, usual for cfDNA libraries",
+    )
+
+    # Calling.
+    alpha_de_novo: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="1; false discovery rate over all panel bases. Source: BH over the panel < 0.01",
+    )
+    alpha_tracked: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="1; false discovery rate over tracked sites. Source: BH over tracked sites < 0.05",
+    )
+    min_alt_de_novo: int = Field(
+        default=3, ge=1, description="molecules; fewer never make a new call. Source: simplex consensus practice (>= 3)"
+    )
+    min_alt_tracked: int = Field(
+        default=2,
+        ge=1,
+        description="molecules; fewer never make a call at a tracked site. Source: tracking practice (>= 2)",
+    )
+    strand_rule_from: int = Field(
+        default=6,
+        ge=2,
+        description="molecules; from here on both strands must show the variant. Source: both strands if n >= 6",
+    )
+    strand_rule_p: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="1; the strand rule holds only where this few chances are left to miss a strand, given the"
+        " strand's share of the depth (amplicons read one strand only). Source: product default",
+    )
+    germline_band_low: float = Field(
+        default=0.40,
+        ge=0,
+        le=1,
+        description="1; VAF from here to germline_band_high looks heterozygous. Source: 40-60 %",
+    )
+    germline_band_high: float = Field(default=0.60, ge=0, le=1, description="1; upper end of the band. Source: 40-60 %")
+    germline_homozygous: float = Field(
+        default=0.95, ge=0, le=1, description="1; VAF from here looks homozygous. Source: >= 95 %"
+    )
+    chip_genes: tuple[str, ...] = Field(
+        default=("DNMT3A", "TET2", "ASXL1", "JAK2", "PPM1D", "TP53", "ATM", "CHEK2", "SF3B1", "GNB1", "CBL"),
+        description="genes of clonal haematopoiesis; a call there without white blood cells on the same panel may come"
+        " from blood. Source: genes of clonal haematopoiesis seen in plasma (Razavi 2019, Nat Med)",
+    )
+    excluded_vaf: float = Field(
+        default=0.005,
+        gt=0,
+        le=1,
+        description="1; a variant is ABSENT only if it would have been seen at this allele fraction with"
+        " required_power. Source: 1,515 unique molecules (10 ng, 50 % conversion) find 0.5 % with 0.996",
+    )
+    required_power: float = Field(
+        default=0.95,
+        gt=0,
+        lt=1,
+        description="1; power that ABSENT and lod95_vaf ask for. Source: LoD95 convention (CLSI EP17)",
+    )
+    longest_indel: int = Field(
+        default=30, ge=1, description="bases; longer insertions and deletions aren't counted. Source: product default"
+    )
+
+    # Background.
+    error_floor: float = Field(
+        default=1e-5,
+        gt=0,
+        lt=1,
+        description="errors per molecule and base; no substitution is believed to be cleaner. Source: consensus"
+        " residual error floor 1e-6 to 1e-5",
+    )
+    concentration_cap: float = Field(
+        default=1e6, gt=1, description="1; alpha + beta above this is binomial in practice. Source: numerical"
+    )
+    variant_free_vaf: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="1; an allele above this fraction is never taken for background. Source: product default, far above"
+        " any consensus error",
+    )
+
+    # Panel extension.
+    extension_patients: int = Field(
+        default=2,
+        ge=1,
+        description="patients; an acquired alteration or gene in so many earns a target. Source: >= 2 patients",
+    )
+    lof_driver_genes: tuple[str, ...] = Field(
+        default=("RB1", "PTEN", "NF1", "FAT1", "KMT2C", "TP53", "CDKN2A", "CDKN1B", "ARID1A", "GATA3", "FOXA1", "TBX3",
+         "MAP3K1", "CDH1"),
+        description="genes whose loss is a resistance mechanism or its context: one patient is enough. Source: the"
+        " study's mechanism definitions",
+    )  # fmt: skip
+    probe_flank: int = Field(
+        default=60, ge=0, description="bases on each side of a locus. Source: probe window +-60 bp"
+    )
+    merge_gap: int = Field(
+        default=100, ge=0, description="bases; windows nearer than this become one. Source: merge <= 100 bp"
+    )
+    gc_low_pct: float = Field(default=25, ge=0, le=100, description="%; GC below is hard to capture. Source: 25-70 %")
+    gc_high_pct: float = Field(default=70, ge=0, le=100, description="%; GC above is hard to capture. Source: 25-70 %")
+
+    # Sample quality.
+    unique_depth_pass: int = Field(
+        default=1500, ge=1, description="molecules; median unique depth to pass. Source: >= 1,500"
+    )
+    unique_depth_warn: int = Field(default=800, ge=1, description="molecules; below fails. Source: >= 800")
+    on_target_warn: float = Field(
+        default=0.60, ge=0, le=1, description="1; share of reads on the panel, below warns. Source: on-target >= 60 %"
+    )
+    uniform_depth_fraction: float = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="1; a base counts as covered from this share of the mean depth. Source: 0.2 x mean",
+    )
+    uniformity_warn: float = Field(
+        default=0.90, ge=0, le=1, description="1; share of such bases, below warns. Source: uniformity >= 90 %"
+    )
+    family_size_low: float = Field(
+        default=3, ge=1, description="raw reads; mean family size, below warns. Source: mean 3-10"
+    )
+    family_size_high: float = Field(
+        default=10, ge=1, description="raw reads; above warns (over-sequenced). Source: mean 3-10"
+    )
+    plasma_ml_warn: float = Field(default=3, ge=0, description="mL; less plasma warns. Source: plasma >= 3 mL")
+    input_ng_pass: float = Field(default=10, ge=0, description="ng; cfDNA input to pass. Source: input >= 10 ng")
+    input_ng_fail: float = Field(default=5, ge=0, description="ng; below isn't evaluable. Source: input < 5 ng")
+    haemolysis_fail: int = Field(
+        default=3, ge=1, description="grade 0-4; from here the plasma is taken for haemolysed. Source: product default"
+    )
+    gdna_pct_warn: float = Field(
+        default=10, ge=0, le=100, description="%; share of DNA above 1 kb, above warns (leukocyte DNA). Source: <= 10 %"
+    )
+    fragment_peak_low: float = Field(default=160, ge=0, description="bp; cfDNA peak, below warns. Source: 160-180 bp")
+    fragment_peak_high: float = Field(default=180, ge=0, description="bp; above warns. Source: 160-180 bp")
+    conversion_warn: float = Field(
+        default=0.20,
+        ge=0,
+        le=1,
+        description="1; unique depth per genome equivalent put in, below warns. Source: >= 20 %",
+    )
+
+
+GENOME_EQUIVALENTS_PER_NG = 303.0
+"""Haploid genome equivalents in 1 ng of human DNA (3.3 pg each)."""

@@ -1,0 +1,139 @@
+"""The tables that the room publishes."""
+
+from __future__ import annotations
+
+from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Table, boolean, integer, real, text
+from palbo_assets.study.vocabulary import OBSERVED, Absence, CallState, Qc
+
+CTDNA_WET_LAB = Table(
+    name="ctdna_wet_lab",
+    description="What the wet lab says of each plasma; an unstated figure is null",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        real("plasma_ml", "Plasma that DNA was extracted from", unit="mL", minimum=0),
+        real("cfdna_ng_per_ml", "Cell-free DNA in plasma", unit="ng/mL", minimum=0),
+        real("input_ng", "Cell-free DNA put into the library", unit="ng", minimum=0),
+        integer("haemolysis_grade", "Haemolysis by eye or absorbance, 0 none to 4", unit="1", minimum=0, maximum=4),
+        real("fragment_peak_bp", "Commonest fragment length", unit="bp", minimum=0),
+        real("library_ng", "Finished library", unit="ng", minimum=0),
+        real("gdna_pct", "Share of DNA above 1 kb (from leukocytes)", unit="%", minimum=0, maximum=100),
+        text("specimen_type", "What was extracted, where stated", allowed=("PLASMA", "SERUM", "OTHER")),
+    ),
+)
+
+CTDNA_QC = Table(
+    name="ctdna_qc",
+    description="Quality of each plasma's sequencing: unique depth, evenness, family sizes, and the verdict",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("panel_version", "Panel version that the library was captured with; null if the delivery states none"),
+        integer("panel_bp", "Bases that the panel version covers", unit="bp", minimum=1),
+        integer("consensus_reads", "Consensus reads on the genome (mates count apart)", unit="reads", minimum=0),
+        real("on_target", "Share of them that touch the panel", unit="1", minimum=0, maximum=1),
+        real("unique_depth_mean", "Mean molecules per panel base", unit="molecules", minimum=0),
+        real("unique_depth_median", "Median molecules per panel base", unit="molecules", minimum=0),
+        real("share_at_pass_depth", "Share of panel bases at the passing depth", unit="1", minimum=0, maximum=1),
+        real("uniformity", "Share of panel bases at 0.2 x the mean depth", unit="1", minimum=0, maximum=1),
+        real("family_size_mean", "Raw reads per consensus read; null where untagged", unit="reads", minimum=0),
+        real("family_size_least_mean", "The same at each read's thinnest base (cM)", unit="reads", minimum=0),
+        real("conversion", "Unique molecules per genome equivalent put in", unit="1", minimum=0),
+        text("verdict", "Quality verdict; null where status isn't OBSERVED", allowed=tuple(Qc)),
+        text("reasons", "What the verdict rests on, ';'-joined; empty when nothing was found"),
+        text("status", "Whether the plasma could be judged", nullable=False, allowed=(OBSERVED, Absence.NOT_EVALUABLE)),
+    ),
+)
+
+CTDNA_CALLS = Table(
+    name="ctdna_calls",
+    description="State of every tracked site, and new variants, in each plasma",
+    grain="variant x plasma",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("pos", "Position of the VCF alleles, 1-based", unit="bp", minimum=1, nullable=False, key=True),
+        text("ref", "Reference allele, left-aligned", nullable=False, key=True),
+        text("alt", "Alternative allele, left-aligned", nullable=False, key=True),
+        text("gene", "Gene of the tracked site or of the panel's target"),
+        text("hgvsp_short", "Protein change; known for tracked sites only"),
+        text("consequence", "Consequence; null: this product annotates none"),
+        boolean("lof", "Loss of function; known for tracked sites only"),
+        boolean("tracked", "Whether the site was looked at by name rather than found", nullable=False),
+        text("state", "State of the allele in this plasma", nullable=False, allowed=tuple(CallState)),
+        text("filter", "PASS or flags, ';'-joined: strand_bias, germline_band, not_snv_or_indel, sample_qc, no_genome,"
+             " unknown_panel"),
+        boolean("chip_gene", "Gene of clonal haematopoiesis: the allele may come from blood cells", nullable=False),
+        integer("unique_depth", "Molecules that vote at the site", unit="molecules", minimum=0),
+        integer("alt_molecules", "Molecules with the alternative allele", unit="molecules", minimum=0),
+        integer("alt_forward", "Of these, read 1 on the forward strand", unit="molecules", minimum=0),
+        integer("alt_reverse", "Of these, read 1 on the reverse strand", unit="molecules", minimum=0),
+        real("vaf", "alt_molecules / unique_depth; null without depth", unit="1", minimum=0, maximum=1),
+        real("hge_per_ml", "Mutant genome equivalents in plasma; for PRESENT alleles", unit="1/mL", minimum=0),
+        real("background_rate", "Expected errors per molecule at such a site", unit="1", minimum=0, maximum=1),
+        real("p_value", "Chance that errors alone make as many molecules", unit="1", minimum=0, maximum=1),
+        real("q_value", "p adjusted (BH) over tracked sites or the panel", unit="1", minimum=0, maximum=1),
+        integer("critical_molecules", "Fewest molecules that make a call here", unit="molecules", minimum=1),
+        real("lod95_vaf", "Smallest VAF found with 95 % power; null if none is", unit="1", minimum=0, maximum=1),
+        real("power", "Power to find the VAF to be excluded (excluded_vaf)", unit="1", minimum=0, maximum=1),
+        real("excluded_vaf", "VAF that ABSENT rules out", unit="1", minimum=0, maximum=1, nullable=False),
+        text("panel_version", "Panel version of the library; null if the delivery doesn't tell"),
+        text("background", "Where the error rates are from; null if nothing was computed",
+             allowed=("healthy_plasma", "in_sample")),
+    ),
+)  # fmt: skip
+
+CTDNA_BURDEN = Table(
+    name="ctdna_burden",
+    description="Tumour DNA in each plasma; that nothing was found is not a fraction of 0",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        real("tumour_fraction", "2 x the largest somatic VAF (diploid, clonal)", unit="1", minimum=0, maximum=1),
+        real("max_vaf", "Largest VAF of a PRESENT allele not from blood or germline", unit="1", minimum=0, maximum=1),
+        real("max_hge_per_ml", "Its mutant genome equivalents in plasma", unit="1/mL", minimum=0),
+        integer("n_present", "Alleles PRESENT", unit="1", minimum=0),
+        integer("n_absent", "Tracked sites ABSENT", unit="1", minimum=0),
+        integer("n_not_evaluable", "Alleles NOT_EVALUABLE", unit="1", minimum=0),
+        integer("n_not_assayed", "Tracked sites outside the panel version", unit="1", minimum=0),
+        real("lod95_vaf_median", "Median LoD of tracked sites on the panel", unit="1", minimum=0, maximum=1),
+        text(
+            "status",
+            "OBSERVED, QC_FAIL, or NOT_EVALUABLE: nothing found (low shedding, or the mutation is off the panel)",
+            nullable=False,
+            allowed=(OBSERVED, Absence.QC_FAIL, Absence.NOT_EVALUABLE),
+        ),
+    ),
+)
+
+CTDNA_PANEL_EXTENSION = Table(
+    name="ctdna_panel_extension",
+    description="Targets to add to the panel, from alterations acquired in this cohort (evaluating the extended panel"
+    " on the same patients is circular)",
+    grain="proposed target",
+    columns=(
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("start", "Start, 0-based", unit="bp", minimum=0, nullable=False, key=True),
+        integer("end", "End, exclusive", unit="bp", minimum=1, nullable=False, key=True),
+        text("gene", "Genes of the alterations, ','-joined", nullable=False),
+        text("reason", "Grounds, ';'-joined: recurrent_variant, recurrent_gene, driver_hotspot,"
+             " driver_loss_of_function", nullable=False),
+        text("source_patients", "Patients in whom the alterations were acquired, ';'-joined", nullable=False),
+        integer("n_patients", "How many", unit="1", minimum=1, nullable=False),
+        text("variants", "Gene and protein change of the alterations, ';'-joined", nullable=False),
+        real("gc_pct", "GC of the target; null without a genome reference", unit="%", minimum=0, maximum=100),
+        text("gc_flag", "Whether GC is fit for capture", nullable=False, allowed=("ok", "low", "high", "unknown")),
+        integer("size_delta_bp", "Bases that the target adds to the panel", unit="bp", minimum=0, nullable=False),
+        text("base_panel_version", "Panel version that the proposal extends", nullable=False),
+    ),
+)  # fmt: skip
+
+TABLES = (CTDNA_WET_LAB, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN, CTDNA_PANEL_EXTENSION)
