@@ -120,8 +120,12 @@ def write_pyramid(path: Path, rgb: NDArray[np.uint8], *, mpp: float | None) -> N
     with tifffile.TiffWriter(path) as tiff:
         for level in range(3):
             scale = 2**level
-            image = rgb if level == 0 else cv2.resize(rgb, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
-            resolution = {} if mpp is None else {"resolution": (1e4 / (mpp * scale),) * 2, "resolutionunit": "CENTIMETER"}
+            image = (
+                rgb if level == 0 else cv2.resize(rgb, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
+            )
+            resolution = (
+                {} if mpp is None else {"resolution": (1e4 / (mpp * scale),) * 2, "resolutionunit": "CENTIMETER"}
+            )
             tiff.write(
                 image,
                 tile=(256, 256),

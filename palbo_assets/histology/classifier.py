@@ -118,6 +118,19 @@ class Training:
     validated: bool
 
 
+def model_row(training: Training) -> dict[str, Any]:
+    """The model's row of ``til_model`` (without the hash of a training file)."""
+    return {
+        "model_version": training.model.version,
+        "sha256": training.model.sha256,
+        "model_json": training.model.to_json(),
+        "training_source": training.source,
+        **{f"n_{name}": number for name, number in training.n_per_class.items()},
+        "cv_balanced_accuracy": None if np.isnan(training.accuracy) else training.accuracy,
+        "validated": training.validated,
+    }
+
+
 def predictors(features: pd.DataFrame) -> NDArray[np.float64]:
     """(n nuclei, 5): area on a log scale, the others as measured."""
     values = features[list(MEASURED)].to_numpy(dtype=float, copy=True)
@@ -186,8 +199,8 @@ def _fit(x: NDArray[np.float64], y: NDArray[Any]) -> Any:
 def read_training(path: Path, settings: ModelSettings) -> pd.DataFrame:
     """Human-labelled nuclei: CSV with the columns of `MEASURED`, ``label`` and ``group`` (the patient).
 
-    Features must come from this room's segmentation, so that they mean the same. Without ``group`` all rows count as one
-    patient, so no accuracy can be stated.
+    Features must come from this room's segmentation, so that they mean the same. Without ``group`` all rows count as
+    one patient, so no accuracy can be stated.
 
     Raises
     ------
@@ -204,18 +217,28 @@ def read_training(path: Path, settings: ModelSettings) -> pd.DataFrame:
         values = [number(cell, path=path, row=int(row), column=name) for row, cell in raw[name].items()]
         for row, value in zip(raw.index, values, strict=True):
             if value is None or (name == "area_um2" and value <= 0):
-                raise InputError("E_SCHEMA", "the feature is missing or impossible", file=path.name, row=int(row), column=name)
+                raise InputError(
+                    "E_SCHEMA", "the feature is missing or impossible", file=path.name, row=int(row), column=name
+                )
         columns[name] = values
     unknown = [int(row) for row, label in raw["label"].items() if label not in CLASSES]
     if unknown:
         raise InputError(
-            "E_SCHEMA", "the class is unknown", file=path.name, row=unknown[0], column="label", fix=f"use {', '.join(CLASSES)}"
+            "E_SCHEMA",
+            "the class is unknown",
+            file=path.name,
+            row=unknown[0],
+            column="label",
+            fix=f"use {', '.join(CLASSES)}",
         )
     counts = raw["label"].value_counts()
     few = [name for name in CLASSES if int(counts.get(name, 0)) < settings.min_class_labels]
     if few:
         raise InputError(
-            "E_SCHEMA", f"fewer than {settings.min_class_labels} nuclei of: {', '.join(few)}", file=path.name, column="label"
+            "E_SCHEMA",
+            f"fewer than {settings.min_class_labels} nuclei of: {', '.join(few)}",
+            file=path.name,
+            column="label",
         )
     columns["label"] = raw["label"].to_list()
     columns["group"] = raw["group"].to_list() if "group" in raw.columns else [""] * len(raw)

@@ -106,7 +106,10 @@ def measure(source: Source, settings: SlideSettings) -> Evidence:
         # A nucleus belongs to the tile that holds its centroid; halos overlap.
         frame = frame[frame["x_um"].between(0, side_um, "left") & frame["y_um"].between(0, side_um, "left")]
         frame = frame[
-            cells[(frame["y_um"] / side_um * cells.shape[0]).astype(int), (frame["x_um"] / side_um * cells.shape[1]).astype(int)]
+            cells[
+                (frame["y_um"] / side_um * cells.shape[0]).astype(int),
+                (frame["x_um"] / side_um * cells.shape[1]).astype(int),
+            ]
         ]
         found.append(frame.assign(x_um=frame["x_um"] + x_um, y_um=frame["y_um"] + y_um))
     table = (

@@ -58,8 +58,8 @@ def measure(labels: NDArray[np.int32], od: NDArray[np.float32], mpp: float) -> p
     -------
     pandas.DataFrame
         ``x_um, y_um`` (centroid from the image's corner), ``area_um2``, ``eccentricity`` (0 round, 1 line),
-        ``compactness`` (area over that of the ellipse of equal moments, at most about 1), ``mean_od`` (multiples of the nuclear
-        threshold), ``texture`` (coefficient of variation of the density). Debris and clumps are left out.
+        ``compactness`` (area over that of the ellipse of equal moments, at most about 1), ``mean_od`` (multiples of
+        the nuclear threshold), ``texture`` (coefficient of variation of the density). Debris and clumps are left out.
     """
     import pandas as pd
 
@@ -112,11 +112,11 @@ def local_density(x_um: NDArray[np.float64], y_um: NDArray[np.float64]) -> NDArr
 
 
 def _odd(value: float) -> int:
-    return max(3, int(round(value)) | 1)
+    return max(3, round(value) | 1)
 
 
 def _disc(radius: float) -> NDArray[np.uint8]:
     import cv2
 
-    size = 2 * max(1, int(round(radius))) + 1
+    size = 2 * max(1, round(radius)) + 1
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), dtype=np.uint8)

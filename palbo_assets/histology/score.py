@@ -1,8 +1,9 @@
 """Stromal TILs of a slide: the share of stroma that mononuclear cells occupy.
 
-The definition is the TIL working group's (Salgado et al. Ann Oncol 2015; Hendry et al. 2017): area of stroma occupied by
-mononuclear inflammatory cells over total stromal area; not a share of nuclei, no hot spots. The occupied area is the
-nuclear area of lymphocytes times a footprint factor (settings), since cytoplasm of a lymphocyte can't be segmented.
+The definition is the TIL working group's (Salgado et al. Ann Oncol 2015; Hendry et al. 2017): area of stroma
+occupied by mononuclear inflammatory cells over total stromal area; not a share of nuclei, no hot spots. The occupied
+area is the nuclear area of lymphocytes times a footprint factor (settings), since cytoplasm of a lymphocyte can't be
+segmented.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def _verdict(
     source: Source, evidence: Evidence, stroma_mm2: float, settings: SlideSettings, site: str
 ) -> tuple[list[str], list[str], list[str]]:
     """(reasons to fail, reasons not to evaluate, warnings) as codes."""
-    place = " ".join(site.strip().lower().replace("_", " ").split())
+    place = _place(site)
     power = source.objective_power
     product = power * source.mpp if power else 10.0
     width, height = source.level_sizes[0]
@@ -177,7 +178,8 @@ def nest_map(
 def heatmap(
     nuclei: pd.DataFrame, chosen: NDArray[np.bool_], stroma: NDArray[np.bool_], settings: SlideSettings
 ) -> bytes:
-    """PNG of the share of stroma that the chosen nuclei's cells occupy: dark 0 %, bright 60 % and more, white no stroma.
+    """PNG of the share of stroma that the chosen nuclei's cells occupy: dark 0 %, bright 60 % and more, white no
+    stroma.
 
     At most 44 kB, for the asset's metadata.
     """
@@ -223,3 +225,20 @@ def _at(area: NDArray[np.bool_], nuclei: pd.DataFrame) -> NDArray[np.bool_]:
 
 def _percent(share: float) -> float | None:
     return None if np.isnan(share) else 100 * share
+
+
+def as_row(result: SlideScore, site: str) -> dict[str, object]:
+    """The score's columns of ``til_scores``."""
+    place = _place(site)
+    names = (
+        "stil_area_pct, stil_density_mm2, itil_density_mm2, etil_pct, n_nuclei, n_lymphocytes, n_tumour, tissue_mm2, "
+        "stroma_mm2, nest_mm2, n_tiles, blurred_pct, he_hue_pct, nuclear_threshold, qc, status"
+    )
+    return {name: getattr(result, name) for name in names.split(", ")} | {
+        "site_validated": place in BREAST_SITES if place else None,
+        "reasons": ";".join(result.reasons) or None,
+    }
+
+
+def _place(site: str) -> str:
+    return " ".join(site.strip().lower().replace("_", " ").split())

@@ -6,7 +6,9 @@ PMC6267863). "Design default" marks a choice of this project that no publication
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class _Frozen(BaseModel):
@@ -36,16 +38,24 @@ class ModelSettings(_Frozen):
 class SlideSettings(_Frozen):
     """How a slide is read, segmented, scored and judged."""
 
-    mpp_min: float = Field(0.1, gt=0, description="Smallest believable scan resolution [um/px], about 100x; design default")
-    mpp_max: float = Field(1.1, gt=0, description="Largest believable scan resolution [um/px], about 10x; design default")
+    mpp_min: float = Field(
+        0.1, gt=0, description="Smallest believable scan resolution [um/px], about 100x; design default"
+    )
+    mpp_max: float = Field(
+        1.1, gt=0, description="Largest believable scan resolution [um/px], about 10x; design default"
+    )
     pixel_budget: int = Field(
         20_000_000_000, gt=0, description="Pixels of level 0 above which a file isn't a slide [px]; design default"
     )
-    target_mpp: float = Field(0.5, gt=0, description="Resolution at which nuclei are read [um/px]: x200 as TIL-WG reads")
+    target_mpp: float = Field(
+        0.5, gt=0, description="Resolution at which nuclei are read [um/px]: x200 as TIL-WG reads"
+    )
     overview_mpp: float = Field(8.0, gt=0, description="Resolution of the tissue mask [um/px]; 8-16 is usual")
     tile_px: int = Field(512, ge=128, description="Tile edge at the target resolution [px]: 256 um; design default")
     max_tiles: int = Field(4000, ge=1, description="Tiles scored; evenly spread where a slide has more; design default")
-    min_tile_tissue: float = Field(0.1, ge=0, le=1, description="Tissue share of a tile to be scored [1]; design default")
+    min_tile_tissue: float = Field(
+        0.1, ge=0, le=1, description="Tissue share of a tile to be scored [1]; design default"
+    )
     footprint_factor: float = Field(
         1.5,
         ge=1,
@@ -60,12 +70,16 @@ class SlideSettings(_Frozen):
     nest_fraction: float = Field(
         0.15, gt=0, lt=1, description="Smoothed tumour nuclear area share from which tissue is nest [1]; design default"
     )
-    min_scored_mm2: float = Field(1.0, ge=0, description="Tumour and stroma area below which QC fails [mm2]; design default")
+    min_scored_mm2: float = Field(
+        1.0, ge=0, description="Tumour and stroma area below which QC fails [mm2]; design default"
+    )
     min_nuclei: int = Field(500, ge=0, description="Nuclei below which QC fails; design default")
     min_stroma_mm2: float = Field(
         0.05, ge=0, description="Stroma area below which a share of stroma isn't evaluable [mm2]; design default"
     )
-    max_blurred: float = Field(0.30, ge=0, le=1, description="Share of tiles out of focus from which QC fails; design default")
+    max_blurred: float = Field(
+        0.30, ge=0, le=1, description="Share of tiles out of focus from which QC fails; design default"
+    )
     focus_min: float = Field(
         40.0,
         ge=0,
@@ -80,7 +94,9 @@ class SlideSettings(_Frozen):
         "measured on real H&E and DAB images: see docs/histology.md",
     )
     objective_times_mpp_min: float = Field(
-        7.0, ge=0, description="Objective power x mpp, 10 for every usual scanner; below: the mpp tag is wrong; design default"
+        7.0,
+        ge=0,
+        description="Objective power x mpp, 10 for every usual scanner; below: the mpp tag is wrong; design default",
     )
     objective_times_mpp_max: float = Field(14.0, ge=0, description="As above, upper bound; design default")
 
@@ -88,7 +104,9 @@ class SlideSettings(_Frozen):
 class CyclinSettings(_Frozen):
     """When an H-score is believed."""
 
-    min_nuclei: int = Field(100, ge=1, description="Tumour nuclei below which an H-score isn't evaluable; design default")
+    min_nuclei: int = Field(
+        100, ge=1, description="Tumour nuclei below which an H-score isn't evaluable; design default"
+    )
     adjudicate_above: float = Field(
         30.0, ge=0, description="Difference of two readers' H-scores above which they must agree first; design default"
     )
@@ -97,7 +115,43 @@ class CyclinSettings(_Frozen):
 class MarkerSettings(_Frozen):
     """When a marker density is believed."""
 
-    min_area_mm2: float = Field(0.5, ge=0, description="Area below which a density isn't evaluable [mm2]; design default")
+    min_area_mm2: float = Field(
+        0.5, ge=0, description="Area below which a density isn't evaluable [mm2]; design default"
+    )
     wanted_area_mm2: float = Field(
         1.0, ge=0, description="Tumour area below which a density carries a remark [mm2]; design default"
     )
+
+
+SECTIONS = ("training", "slides", "cyclin", "markers")
+
+
+class _Room(BaseModel):
+    """The part of the room's settings that one product depends on, so that another part's change doesn't make it
+    due."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_sections(cls, section: Any) -> Any:
+        unknown = sorted(set(section) - set(SECTIONS)) if isinstance(section, dict) else []
+        if unknown:
+            raise ValueError(f"unknown section; the room has {', '.join(SECTIONS)}")
+        return section
+
+
+class TilModelSettings(_Room):
+    training: ModelSettings = Field(ModelSettings(), description="How the nucleus classifier is trained")
+
+
+class TilScoresSettings(_Room):
+    slides: SlideSettings = Field(SlideSettings(), description="How slides are read, scored and judged")
+
+
+class CyclinEIhcSettings(_Room):
+    cyclin: CyclinSettings = Field(CyclinSettings(), description="When an H-score is believed")
+
+
+class TilMarkerIhcSettings(_Room):
+    markers: MarkerSettings = Field(MarkerSettings(), description="When a marker density is believed")

@@ -129,7 +129,9 @@ class Slide:
         try:
             rgba = np.asarray(self._reader.read_region(corner, level, size))
         except Exception as error:  # readers raise whatever their codec does
-            raise _truncated(self.path, f"the pixels of level {level} can't be decoded ({type(error).__name__})") from None
+            raise _truncated(
+                self.path, f"the pixels of level {level} can't be decoded ({type(error).__name__})"
+            ) from None
         if rgba.shape[-1] == 3:
             return np.ascontiguousarray(rgba)
         rgb = rgba[..., :3].copy()
@@ -193,7 +195,9 @@ def check_structure(path: Path, settings: SlideSettings) -> None:
                     raise _too_big(path, pixels, settings)
                 ends = [at + n for at, n in zip(page.dataoffsets, page.databytecounts, strict=False)]
                 if not ends:
-                    raise InputError("E_SCHEMA", "an image of the slide holds no data", file=path.name, fix="export it again")
+                    raise InputError(
+                        "E_SCHEMA", "an image of the slide holds no data", file=path.name, fix="export it again"
+                    )
                 if max(ends) > size:
                     raise _truncated(path, "image data lie beyond the end of the file")
     except InputError:
@@ -239,7 +243,9 @@ def _number(properties: Mapping[str, Any], name: str) -> float | None:
 
 
 def _truncated(path: Path, message: str) -> InputError:
-    return InputError("E_TRUNCATED", message, file=path.name, fix="copy the slide again and compare its size and sha256")
+    return InputError(
+        "E_TRUNCATED", message, file=path.name, fix="copy the slide again and compare its size and sha256"
+    )
 
 
 def _too_big(path: Path, pixels: int, settings: SlideSettings) -> InputError:
@@ -278,7 +284,8 @@ class Field:
         scale = mpp / self.mpp
         # Pixel centres: sample (j + 0.5) * scale + x / mpp - 0.5 of the image
         shift = np.array(
-            [[scale, 0, x_um / self.mpp + scale / 2 - 0.5], [0, scale, y_um / self.mpp + scale / 2 - 0.5]], dtype=np.float64
+            [[scale, 0, x_um / self.mpp + scale / 2 - 0.5], [0, scale, y_um / self.mpp + scale / 2 - 0.5]],
+            dtype=np.float64,
         )
         image = self.rgb
         if scale > 1:

@@ -1,11 +1,11 @@
 """Rendered nuclei with known class: what the classifier learns from while no labelled nuclei are supplied.
 
 Lymphocytes are small, round and dark; tumour nuclei larger and paler; fibroblasts spindles; the rest faint specks and
-nuclei cut at their edge. The literature gives 20-60 um2 for lymphocytes and more than 60 um2 for tumour nuclei. Profiles
-in a thin section, outlined at Otsu's threshold, are smaller: round dark nuclei of the dermis of OpenSlide's CMU-1
-measured 10-28 um2 (10-90 %) at 1.8-2.5 times the threshold, its keratinocytes 12-51 um2 at 1.3-1.9, and the ranges here
-are moved accordingly. Nuclei go through the same segmentation as a slide's, so features carry its errors. A model
-trained on this has never seen a labelled patient: it is not validated.
+nuclei cut at their edge. The literature gives 20-60 um2 for lymphocytes and more than 60 um2 for tumour nuclei.
+Profiles in a thin section, outlined at Otsu's threshold, are smaller: round dark nuclei of the dermis of OpenSlide's
+CMU-1 measured 10-28 um2 (10-90 %) at 1.8-2.5 times the threshold, its keratinocytes 12-51 um2 at 1.3-1.9, and the
+ranges here are moved accordingly. Nuclei go through the same segmentation as a slide's, so features carry its
+errors. A model trained on this has never seen a labelled patient: it is not validated.
 """
 
 from __future__ import annotations
@@ -113,7 +113,12 @@ def _field(rng: np.random.Generator) -> pd.DataFrame:
 
 
 def _draw(
-    density: NDArray[np.float32], owner: NDArray[np.int32], centre: NDArray[np.float64], kind: int, number: int, rng: np.random.Generator
+    density: NDArray[np.float32],
+    owner: NDArray[np.int32],
+    centre: NDArray[np.float64],
+    kind: int,
+    number: int,
+    rng: np.random.Generator,
 ) -> None:
     """Paint one nucleus into ``density`` and its number into ``owner``."""
     import cv2

@@ -1,8 +1,8 @@
 """Where there is tissue, free of ink, and whether it is in focus.
 
 Tissue is coloured, glass isn't: Otsu's threshold on saturation (as CLAM, Lu et al. Nat Biomed Eng 2021, and most
-pipelines do), never below a floor, so that a blank slide has no tissue. Ink of green, blue and black pens isn't a colour
-of H&E.
+pipelines do), never below a floor, so that a blank slide has no tissue. Ink of green, blue and black pens isn't a
+colour of H&E.
 """
 
 from __future__ import annotations

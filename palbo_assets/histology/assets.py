@@ -1,0 +1,167 @@
+"""The histology products: the classifier, stromal TILs of slides, and marker immunohistochemistry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.histology.settings import (
+    CyclinEIhcSettings,
+    TilMarkerIhcSettings,
+    TilModelSettings,
+    TilScoresSettings,
+)
+from palbo_assets.histology.tables import CYCLIN_E_IHC, IHC_SCORES, TIL_MARKER_IHC, TIL_MODEL, TIL_SCORES
+from palbo_assets.platform.product import Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LEARNING = frozenset({"scikitlearn", "sql"})
+_TABLES = frozenset({"csv", "pandas", "sql"})
+
+
+@product(
+    TIL_MODEL,
+    COHORT,
+    references=("til_training",),
+    settings=TilModelSettings,
+    group="histology",
+    kinds=_LEARNING,
+)
+def til_model(step: Step) -> pd.DataFrame:
+    """The classifier of nuclei: trained on labelled nuclei where the reference bundle gives them (`til_training`),
+    else on rendered nuclei, and then not validated. The model itself is in the row, so every score names the one it
+    came from."""
+    from palbo_assets.histology import classifier
+
+    settings = step.settings.training
+    path = step.references.get("til_training")
+    labelled = classifier.read_training(path, settings) if path is not None else None
+    row = classifier.model_row(classifier.train(settings, labelled))
+    row["training_sha256"] = step.references.entry("til_training").sha256 if path is not None else None
+    step.report(
+        model_version=row["model_version"],
+        training_source=row["training_source"],
+        cv_balanced_accuracy=row["cv_balanced_accuracy"],
+        validated=row["validated"],
+    )
+    return frame_from_rows(TIL_MODEL, [row])
+
+
+@product(
+    TIL_SCORES,
+    SAMPLE,
+    reads=("he_slide",),
+    upstream=(TIL_MODEL,),
+    settings=TilScoresSettings,
+    group="histology",
+    kinds=frozenset({"tiff", "scikitlearn", "sql"}),
+)
+def til_scores(step: Step, til_model: pd.DataFrame) -> pd.DataFrame:
+    """Stromal TILs of the sample's slides: area of stroma occupied by mononuclear cells over area of stroma,
+    densities in stroma and nests, quality of the slide. A heat map shows where they are. `validated` is that of the
+    classifier."""
+    from palbo_assets.histology import score
+
+    model, validated = _model_of(til_model)
+    rows: list[dict[str, Any]] = []
+    for number, slide in enumerate(step.files("slide"), start=1):
+        result, mpp = _scored(slide, model, step.settings.slides)
+        rows.append(
+            {
+                "patient_id": step.patient_id,
+                "timepoint": step.timepoint,
+                "specimen_id": slide.specimen_id,
+                "slide_sha256": slide.sha256,
+                "mpp": mpp,
+                "model_version": model.version,
+                "validated": validated,
+                **score.as_row(result, slide.site),
+            }
+        )
+        step.report(**{f"slide_{number}": f"qc {result.qc}; {result.n_tiles} tiles, {result.n_nuclei} nuclei"})
+        if result.heatmap_png and number == 1:
+            step.report(heatmap=_picture(result.heatmap_png))
+    step.report(slides=len(rows), nuclei=sum(row["n_nuclei"] for row in rows))
+    return frame_from_rows(TIL_SCORES, rows)
+
+
+def _model_of(til_model: pd.DataFrame) -> tuple[Any, bool]:
+    from palbo_assets.histology.classifier import Model
+    from palbo_assets.platform.errors import PalboError
+
+    if til_model.empty:
+        raise PalboError("E_MODEL", "there is no classifier yet", fix="materialise til_model, then this partition")
+    row = til_model.iloc[0]
+    return Model.from_json(str(row["model_json"])), bool(row["validated"])
+
+
+def _scored(slide: Any, model: Any, settings: Any) -> tuple[Any, float]:
+    from palbo_assets.histology.score import score
+    from palbo_assets.histology.slide import Slide
+
+    with Slide(slide.path, settings) as opened:
+        return score(opened, model, settings, site=slide.site), opened.mpp
+
+
+def _picture(png: bytes) -> Any:
+    """The heat map as Markdown that the UI shows."""
+    import base64
+
+    from dagster import MetadataValue
+
+    return MetadataValue.md(f"![share of stroma occupied](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+@product(IHC_SCORES, BATCH, reads=("ihc",), group="histology", kinds=_TABLES)
+def ihc_scores(step: Step) -> pd.DataFrame:
+    """Readings of a delivered scoring table, whatever program wrote it, in one normal form with the line they are
+    from."""
+    import pandas as pd
+
+    from palbo_assets.histology import ihc_tables
+
+    frames = [ihc_tables.read(file.path) for file in step.files("scores")]
+    table = pd.concat(frames, ignore_index=True).rename(columns={"row": "file_row"}).assign(batch_id=step.partition_key)
+    step.report(readings=len(table), patients=int(table["patient_id"].nunique()))
+    return table[list(IHC_SCORES.column_names)]
+
+
+@product(
+    TIL_MARKER_IHC,
+    SAMPLE,
+    upstream=(IHC_SCORES,),
+    settings=TilMarkerIhcSettings,
+    group="histology",
+    kinds=_TABLES,
+)
+def til_marker_ihc(step: Step, ihc_scores: pd.DataFrame) -> pd.DataFrame:
+    """Density of immune markers by compartment: positive cells per mm2, not evaluable in too small an area."""
+    from palbo_assets.histology import ihc_summary
+
+    rows = ihc_summary.marker_densities(ihc_scores, step.settings.markers)
+    step.report(rows=len(rows))
+    return frame_from_rows(TIL_MARKER_IHC, rows)
+
+
+@product(
+    CYCLIN_E_IHC,
+    SAMPLE,
+    upstream=(IHC_SCORES,),
+    settings=CyclinEIhcSettings,
+    group="histology",
+    kinds=_TABLES,
+)
+def cyclin_e_ihc(step: Step, ihc_scores: pd.DataFrame) -> pd.DataFrame:
+    """Cyclin E1 and E2 H-scores of the readers together, nuclear and cytoplasmic apart; without a good control, too few
+    nuclei or agreement there is no score, and the row says why."""
+    from palbo_assets.histology import ihc_summary
+
+    rows = ihc_summary.cyclin_scores(ihc_scores, step.settings.cyclin)
+    step.report(rows=len(rows), to_adjudicate=sum(row["adjudicate"] for row in rows))
+    return frame_from_rows(CYCLIN_E_IHC, rows)
+
+
+ASSETS = (til_model, til_scores, ihc_scores, til_marker_ihc, cyclin_e_ihc)

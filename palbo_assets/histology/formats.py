@@ -1,0 +1,122 @@
+"""Files that pathology may deliver, each with the verifier that the landing runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
+
+LARGEST_ANNOTATION_BYTES = 100 * 1024 * 1024
+
+
+def verify_slide(path: Path, claim: Claim, context: Context) -> Finding:
+    """The slide opens, states its resolution, stays within the pixel budget, and its last tiles decode.
+
+    Raises
+    ------
+    InputError
+        ``E_EMPTY, E_SCHEMA, E_TRUNCATED, E_TOO_BIG, E_NO_MPP``.
+    """
+    from palbo_assets.histology.slide import Slide
+
+    with Slide(path) as slide:
+        slide.decode_last_tiles()
+        width, height = slide.level_sizes[0]
+        finding: dict[str, str | int | float] = {
+            "width_px": width,
+            "height_px": height,
+            "levels": len(slide.level_sizes),
+            "mpp": slide.mpp,
+        }
+        if slide.objective_power is not None:
+            finding["objective_power"] = slide.objective_power
+        return finding
+
+
+def verify_annotations(path: Path, claim: Claim, context: Context) -> Finding:
+    """Annotations are GeoJSON, as QuPath writes it: a feature, a list of features, or a FeatureCollection.
+
+    Raises
+    ------
+    InputError
+        ``E_EMPTY, E_ENCODING, E_TOO_BIG, E_SCHEMA``.
+    """
+    import json
+
+    from palbo_assets.platform.text import decode
+
+    if path.stat().st_size > LARGEST_ANNOTATION_BYTES:
+        raise InputError("E_TOO_BIG", "annotations of more than 100 MB are not expected", file=path.name)
+    fix = "export annotations from QuPath as GeoJSON"
+    try:
+        content = json.loads(decode(path))
+    except (ValueError, RecursionError):
+        raise InputError("E_SCHEMA", "the file is not valid JSON", file=path.name, fix=fix) from None
+    features = content.get("features", [content]) if isinstance(content, dict) else content
+    if not isinstance(features, list) or not all(
+        isinstance(each, dict) and isinstance(each.get("geometry"), dict) for each in features
+    ):
+        raise InputError("E_SCHEMA", "the file holds no GeoJSON features", file=path.name, fix=fix)
+    return {"features": len(features)}
+
+
+def verify_scores(path: Path, claim: Claim, context: Context) -> Finding:
+    """A scoring table is read whole, as its asset will.
+
+    Raises
+    ------
+    InputError
+        What `ihc_tables.read` raises, with row and column.
+    """
+    from palbo_assets.histology import ihc_tables
+
+    readings = ihc_tables.read(path)
+    return {
+        "readings": len(readings),
+        "patients": int(readings["patient_id"].nunique()),
+        "markers": int(readings["marker"].nunique()),
+        "layout": str(readings["layout"].iloc[0]),
+    }
+
+
+def scores_key(path: Path, claim: Claim, context: Context) -> str:
+    """Batch of a scoring table: what it reads (specimens, markers, scorers, runs), whatever the file is called.
+
+    So a corrected table replaces the first, and next week's table of the same name doesn't.
+    """
+    import hashlib
+
+    from palbo_assets.histology import ihc_tables
+
+    readings = sorted("\t".join(key) for key in ihc_tables.read(path)[list(ihc_tables.READING)].to_numpy(dtype=str))
+    return "scores-" + hashlib.sha256("\n".join(readings).encode()).hexdigest()[:12]
+
+
+FORMATS = [
+    FileFormat(
+        modality="he_slide",
+        role="slide",
+        suffixes=(".svs", ".ndpi", ".scn", ".mrxs", ".tif", ".tiff"),
+        scope=Scope.SAMPLE,
+        verify=verify_slide,
+        description="H&E whole-slide image: SVS, NDPI, SCN, MRXS or a tiled pyramidal TIFF that states its resolution",
+    ),
+    FileFormat(
+        modality="he_slide",
+        role="annotations",
+        suffixes=(".geojson", ".json"),
+        scope=Scope.SAMPLE,
+        verify=verify_annotations,
+        description="QuPath annotations of the slide (GeoJSON); kept, not used for scoring yet",
+    ),
+    FileFormat(
+        modality="ihc",
+        role="scores",
+        suffixes=(".csv", ".tsv", ".txt"),
+        scope=Scope.BATCH,
+        verify=verify_scores,
+        description="IHC scoring table of many patients: the study's CSV, or a QuPath, HALO or inForm export",
+        batch_key=scores_key,
+    ),
+]

@@ -1,0 +1,169 @@
+"""The tables that the histology room publishes."""
+
+from __future__ import annotations
+
+from palbo_assets.histology.ihc_vocabulary import (
+    AREA_COMPARTMENTS,
+    COMPARTMENTS,
+    CYCLINS,
+    MARKERS,
+    TIL_MARKERS,
+    TUMOUR_CELL_COMPARTMENTS,
+)
+from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Table, boolean, integer, real, text
+from palbo_assets.study.vocabulary import OBSERVED, Absence, Qc
+
+_STATUS = text(
+    "status",
+    "Whether the value may be used, or why not",
+    nullable=False,
+    allowed=(OBSERVED, Absence.QC_FAIL, Absence.NOT_EVALUABLE),
+)
+_REASON = text("reason", "Why there is no value, or what to keep in mind about it; null when there is nothing to say")
+
+TIL_MODEL = Table(
+    name="til_model",
+    description="The classifier of nuclei that scores slides, as text, and what is known of its accuracy",
+    grain="model",
+    columns=(
+        text("model_version", "First 12 characters of the model's sha256", nullable=False, key=True),
+        text("sha256", "Hash of the model's text", nullable=False),
+        text("model_json", "The model: standardisation and coefficients as JSON", nullable=False),
+        text("training_source", "Rendered or human-labelled nuclei", nullable=False),
+        text("training_sha256", "Hash of the labelled nuclei's file; null for rendered nuclei"),
+        integer("n_lymphocyte", "Training nuclei: lymphocytes", nullable=False, minimum=1),
+        integer("n_tumour", "Training nuclei: tumour cells", nullable=False, minimum=1),
+        integer("n_stroma", "Training nuclei: fibroblasts and endothelium", nullable=False, minimum=1),
+        integer("n_other", "Training nuclei: fragments and debris", nullable=False, minimum=1),
+        real(
+            "cv_balanced_accuracy",
+            "Balanced accuracy over left-out patients (labelled) or left-out fields (rendered)",
+            unit="1",
+            minimum=0,
+            maximum=1,
+        ),
+        boolean(
+            "validated",
+            "Trained on human-labelled nuclei and accurate on left-out patients; never true of rendered nuclei",
+            nullable=False,
+        ),
+    ),
+)
+
+TIL_SCORES = Table(
+    name="til_scores",
+    description="Stromal tumour-infiltrating lymphocytes of H&E slides by machine learning",
+    grain="slide",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("slide_sha256", "Hash of the slide's file", nullable=False, key=True),
+        real(
+            "stil_area_pct",
+            "Share of stromal area that mononuclear cells occupy (TIL working group)",
+            unit="%",
+            minimum=0,
+            maximum=100,
+        ),
+        real("stil_density_mm2", "Lymphocytes in stroma per area of stroma", unit="cells/mm2", minimum=0),
+        real("itil_density_mm2", "Lymphocytes in tumour nests per area of nests", unit="cells/mm2", minimum=0),
+        real("etil_pct", "Lymphocytes among lymphocytes and tumour nuclei", unit="%", minimum=0, maximum=100),
+        integer("n_nuclei", "Nuclei found", nullable=False, minimum=0),
+        integer("n_lymphocytes", "Nuclei classified as lymphocytes", nullable=False, minimum=0),
+        integer("n_tumour", "Nuclei classified as tumour", nullable=False, minimum=0),
+        real("tissue_mm2", "Tissue that was scored", unit="mm2", nullable=False, minimum=0),
+        real("stroma_mm2", "Stroma that was scored", unit="mm2", nullable=False, minimum=0),
+        real("nest_mm2", "Tumour nests that were scored", unit="mm2", nullable=False, minimum=0),
+        integer("n_tiles", "Tiles that were scored", nullable=False, minimum=0),
+        real("mpp", "Resolution that the slide states", unit="um/px", nullable=False, minimum=0),
+        real("blurred_pct", "Tiles out of focus", unit="%", minimum=0, maximum=100),
+        real("he_hue_pct", "Coloured tissue with an H&E hue", unit="%", minimum=0, maximum=100),
+        real("nuclear_threshold", "Haematoxylin density that separates nuclei (rgb2hed scale)", unit="1", minimum=0),
+        text("model_version", "Version of the classifier (til_model)", nullable=False),
+        boolean("validated", "Whether that classifier is validated", nullable=False),
+        boolean("site_validated", "Whether the scoring rule holds at this site: primary breast; null for no site"),
+        text("qc", "Verdict on the slide", nullable=False, allowed=tuple(Qc)),
+        _STATUS,
+        text("reasons", "Codes behind qc and status, separated by ; (see the histology page); null for none"),
+    ),
+)
+
+IHC_SCORES = Table(
+    name="ihc_scores",
+    description="Readings of immunohistochemistry in one normal form, as delivered in scoring tables of many patients",
+    grain="batch x specimen x marker x compartment x scorer",
+    columns=(
+        text("batch_id", "Delivered scoring table that the reading is from", nullable=False, key=True),
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("marker", "Stained antigen", nullable=False, key=True, allowed=MARKERS),
+        text("compartment", "Where it was read", nullable=False, key=True, allowed=COMPARTMENTS),
+        text("region", "Annotation that was read; empty for the whole specimen", nullable=False, key=True),
+        text("scorer", "Who or what read it", nullable=False, key=True),
+        text("run", "Staining run; empty where not stated", nullable=False, key=True),
+        text("antibody", "Antibody"),
+        text("clone", "Clone; clones are not interchangeable"),
+        text("lot", "Lot of the antibody"),
+        real("pct_0", "Negative cells", unit="%", minimum=0, maximum=100),
+        real("pct_1plus", "Weakly stained cells", unit="%", minimum=0, maximum=100),
+        real("pct_2plus", "Moderately stained cells", unit="%", minimum=0, maximum=100),
+        real("pct_3plus", "Strongly stained cells", unit="%", minimum=0, maximum=100),
+        real("h_score", "H-score", unit="1", minimum=0, maximum=300),
+        real("pct_positive", "Stained cells", unit="%", minimum=0, maximum=101),
+        integer("n_cells", "Cells counted", minimum=0),
+        integer("n_positive", "Stained cells counted", minimum=0),
+        real("area_mm2", "Area that was read", unit="mm2", minimum=0),
+        boolean("control_ok", "Whether the run's control stained as it should; null where not stated"),
+        text("layout", "Kind of table", nullable=False, allowed=("study", "qupath", "halo", "inform")),
+        integer("file_row", "Line of the delivered file", nullable=False, minimum=1),
+    ),
+)
+
+TIL_MARKER_IHC = Table(
+    name="til_marker_ihc",
+    description="Density of immune markers by compartment",
+    grain="specimen x marker x compartment",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("marker", "Stained antigen", nullable=False, key=True, allowed=TIL_MARKERS),
+        text("compartment", "Where it was counted", nullable=False, key=True, allowed=AREA_COMPARTMENTS),
+        real("density_mm2", "Positive cells per area of the compartment", unit="cells/mm2", minimum=0),
+        integer("n_positive", "Positive cells (mean of scorers)", minimum=0),
+        real("area_mm2", "Area that was read (the smallest of the scorers)", unit="mm2", minimum=0),
+        real("pct_positive", "Positive among all cells", unit="%", minimum=0, maximum=100),
+        text("clone", "Clones of the antibody, separated by ;"),
+        boolean("control_ok", "Whether the run's control stained as it should; null where not stated"),
+        _STATUS,
+        _REASON,
+    ),
+)
+
+CYCLIN_E_IHC = Table(
+    name="cyclin_e_ihc",
+    description="Cyclin E1 and E2 protein in tumour cells: H-scores of the readers together",
+    grain="specimen x marker x compartment",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("marker", "Cyclin", nullable=False, key=True, allowed=CYCLINS),
+        text("compartment", "Nuclear, or cytoplasmic", nullable=False, key=True, allowed=TUMOUR_CELL_COMPARTMENTS),
+        real("h_score", "Consensus reading, else mean of the readers", unit="1", minimum=0, maximum=300),
+        real("positive_pct", "Stained tumour cells", unit="%", minimum=0, maximum=101),
+        integer("n_readers", "Readers", nullable=False, minimum=0),
+        real("reader_difference", "Largest difference of two readers' H-scores; null for one", unit="1", minimum=0),
+        boolean("adjudicate", "Whether the readers have to agree first", nullable=False),
+        integer("n_cells", "Tumour nuclei counted (the smaller of the readers)", minimum=0),
+        boolean("control_ok", "Whether the run's control stained as it should; null where not stated"),
+        text("run", "Staining runs, separated by ;: pairs should share one"),
+        text("lot", "Lots of the antibody, separated by ;"),
+        _STATUS,
+        _REASON,
+    ),
+)
+
+TABLES = (TIL_MODEL, TIL_SCORES, IHC_SCORES, TIL_MARKER_IHC, CYCLIN_E_IHC)
