@@ -187,7 +187,7 @@ def write(
     rate = counts / effective
     tpm = rate / rate.sum() * 1e6
 
-    specimen = specimen_id or f"{truth.patient_id}-{truth.timepoint}-TUMOR_FF-1"
+    specimen = specimen_id or f"{truth.patient_id}-{truth.timepoint}-T1"
     path = folder / specimen / "quant.sf"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = ["Name\tLength\tEffectiveLength\tTPM\tNumReads\n"]

@@ -86,13 +86,16 @@ class Step:
         return self.landing.ledger_frame()
 
     def published_frame(self) -> pd.DataFrame:
-        """Published sample-level partitions: product, patient_id, timepoint."""
+        """Published sample-level measurements: product, patient_id, timepoint.
+
+        A product that takes its rows from batches and found none there measured nothing; it isn't listed.
+        """
         import pandas as pd
 
         rows = [
             (product, *patient_and_timepoint(Level.SAMPLE, key))
-            for product, key in sorted(self.warehouse.current_versions())
-            if product in SPECS and SPECS[product].level is Level.SAMPLE
+            for (product, key), published in sorted(self.warehouse.versions().items())
+            if product in SPECS and SPECS[product].level is Level.SAMPLE and (SPECS[product].reads or published.n_rows)
         ]
         return pd.DataFrame(rows, columns=["product", "patient_id", "timepoint"], dtype=str)
 

@@ -1,4 +1,4 @@
-"""Colours of the pages: one meaning, one colour everywhere; distinguishable with red-green colour blindness (Okabe-Ito)."""
+"""Colours of the pages: one meaning, one colour; distinguishable with red-green colour blindness (Okabe-Ito)."""
 
 from __future__ import annotations
 
