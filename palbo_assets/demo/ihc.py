@@ -12,9 +12,10 @@ import numpy as np
 from palbo_assets.demo.truth import SampleTruth, WrittenFile
 
 COLUMNS = (
-    "specimen_id,patient_id,timepoint,marker,antibody,clone,lot,run,compartment,pct_0,pct_1plus,pct_2plus,pct_3plus,"
-    "n_cells,n_positive,area_mm2,scorer,control_ok,comment"
-).split(",")
+    *("specimen_id", "patient_id", "timepoint", "marker", "antibody", "clone", "lot", "run", "compartment"),
+    *("pct_0", "pct_1plus", "pct_2plus", "pct_3plus", "n_cells", "n_positive", "area_mm2", "scorer", "control_ok"),
+    "comment",
+)
 READERS = ("R1", "R2")
 READER_SD = 6.0  # of one reader's H-score about the truth
 CYCLIN_CLONES = {"CYCLIN_E1": "HE12", "CYCLIN_E2": "EP454Y"}

@@ -7,7 +7,7 @@ nuclei, nests of large pale nuclei, glass around, and lymphocytes that occupy th
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -83,8 +83,10 @@ def render(
     tissue = np.zeros((size_px, size_px), dtype=bool)
     tissue[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = True
 
-    fibres = cv2.GaussianBlur(rng.normal(0, 1, (size_px, size_px)).astype(np.float32), (0, 0), sigmaX=9, sigmaY=1.5)
-    fibres /= fibres.std()
+    fibres: Any = cv2.GaussianBlur(
+        rng.normal(0, 1, (size_px, size_px)).astype(np.float32), (0, 0), sigmaX=9, sigmaY=1.5
+    )
+    fibres = fibres / fibres.std()
     eosin = np.where(nest, 0.22, 0.32 + 0.05 * fibres).astype(np.float32)
     blue = np.where(nest, 0.14, 0.05).astype(np.float32)
 
@@ -123,7 +125,7 @@ def write_pyramid(path: Path, rgb: NDArray[np.uint8], *, mpp: float | None) -> N
             image = (
                 rgb if level == 0 else cv2.resize(rgb, None, fx=1 / scale, fy=1 / scale, interpolation=cv2.INTER_AREA)
             )
-            resolution = (
+            resolution: dict[str, Any] = (
                 {} if mpp is None else {"resolution": (1e4 / (mpp * scale),) * 2, "resolutionunit": "CENTIMETER"}
             )
             tiff.write(

@@ -6,7 +6,7 @@ for all nuclei of a tile at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def segment(od: NDArray[np.float32], mpp: float) -> NDArray[np.int32]:
     smooth = cv2.GaussianBlur(od, (0, 0), 0.5 / mpp)
     # Tumour cytoplasm is bluish too: a nucleus must also stand out of its own surroundings.
     surroundings = cv2.blur(smooth, (_odd(30.0 / mpp), _odd(30.0 / mpp)))
-    foreground = ((smooth > 1.0) & (smooth > surroundings)).astype(np.uint8)
+    foreground: Any = ((smooth > 1.0) & (smooth > surroundings)).astype(np.uint8)
     foreground = cv2.morphologyEx(foreground, cv2.MORPH_OPEN, _disc(0.9 / mpp))
     depth = cv2.distanceTransform(foreground, cv2.DIST_L2, 5)
     depth = cv2.GaussianBlur(depth, (0, 0), 0.6 / mpp)
@@ -71,7 +71,7 @@ def measure(labels: NDArray[np.int32], od: NDArray[np.float32], mpp: float) -> p
     def total(weights: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
         return np.bincount(label, weights=weights, minlength=size)[1:].astype(np.float64)
 
-    x, y = columns + 0.5, rows + 0.5
+    x, y = columns.astype(np.float64) + 0.5, rows.astype(np.float64) + 0.5
     area = total()
     present = area > 0
     count = np.maximum(area, 1)

@@ -19,15 +19,17 @@ class ModelSettings(_Frozen):
     """How the nucleus classifier is trained."""
 
     nuclei_per_class: int = Field(
-        300, ge=50, description="Rendered training nuclei a class where no labelled nuclei are given; design default"
+        default=300,
+        ge=50,
+        description="Rendered training nuclei a class where no labelled nuclei are given; design default",
     )
-    folds: int = Field(5, ge=2, description="Folds of the cross-validation; design default")
-    seed: int = Field(20, description="Seed of the rendered nuclei and of the folds")
+    folds: int = Field(default=5, ge=2, description="Folds of the cross-validation; design default")
+    seed: int = Field(default=20, description="Seed of the rendered nuclei and of the folds")
     min_class_labels: int = Field(
-        20, ge=2, description="Labelled nuclei a class below which a training table is refused; design default"
+        default=20, ge=2, description="Labelled nuclei a class below which a training table is refused; design default"
     )
     validated_accuracy: float = Field(
-        0.8,
+        default=0.8,
         ge=0,
         le=1,
         description="Balanced accuracy over left-out patients from which human-labelled nuclei make the model "
@@ -39,25 +41,31 @@ class SlideSettings(_Frozen):
     """How a slide is read, segmented, scored and judged."""
 
     mpp_min: float = Field(
-        0.1, gt=0, description="Smallest believable scan resolution [um/px], about 100x; design default"
+        default=0.1, gt=0, description="Smallest believable scan resolution [um/px], about 100x; design default"
     )
     mpp_max: float = Field(
-        1.1, gt=0, description="Largest believable scan resolution [um/px], about 10x; design default"
+        default=1.1, gt=0, description="Largest believable scan resolution [um/px], about 10x; design default"
     )
     pixel_budget: int = Field(
-        20_000_000_000, gt=0, description="Pixels of level 0 above which a file isn't a slide [px]; design default"
+        default=20_000_000_000,
+        gt=0,
+        description="Pixels of level 0 above which a file isn't a slide [px]; design default",
     )
     target_mpp: float = Field(
-        0.5, gt=0, description="Resolution at which nuclei are read [um/px]: x200 as TIL-WG reads"
+        default=0.5, gt=0, description="Resolution at which nuclei are read [um/px]: x200 as TIL-WG reads"
     )
-    overview_mpp: float = Field(8.0, gt=0, description="Resolution of the tissue mask [um/px]; 8-16 is usual")
-    tile_px: int = Field(512, ge=128, description="Tile edge at the target resolution [px]: 256 um; design default")
-    max_tiles: int = Field(4000, ge=1, description="Tiles scored; evenly spread where a slide has more; design default")
+    overview_mpp: float = Field(default=8.0, gt=0, description="Resolution of the tissue mask [um/px]; 8-16 is usual")
+    tile_px: int = Field(
+        default=512, ge=128, description="Tile edge at the target resolution [px]: 256 um; design default"
+    )
+    max_tiles: int = Field(
+        default=4000, ge=1, description="Tiles scored; evenly spread where a slide has more; design default"
+    )
     min_tile_tissue: float = Field(
-        0.1, ge=0, le=1, description="Tissue share of a tile to be scored [1]; design default"
+        default=0.1, ge=0, le=1, description="Tissue share of a tile to be scored [1]; design default"
     )
     footprint_factor: float = Field(
-        1.5,
+        default=1.5,
         ge=1,
         le=3,
         description="Area of a mononuclear cell over that of its nucleus [1]: TIL-WG counts the area that cells "
@@ -65,50 +73,59 @@ class SlideSettings(_Frozen):
         "not calibrated against pathologists",
     )
     nest_smoothing_um: float = Field(
-        12.0, gt=0, description="Gaussian sigma that joins tumour nuclei to nests [um]: about one cell; design default"
+        default=12.0,
+        gt=0,
+        description="Gaussian sigma that joins tumour nuclei to nests [um]: about one cell; design default",
     )
     nest_fraction: float = Field(
-        0.15, gt=0, lt=1, description="Smoothed tumour nuclear area share from which tissue is nest [1]; design default"
+        default=0.15,
+        gt=0,
+        lt=1,
+        description="Smoothed tumour nuclear area share from which tissue is nest [1]; design default",
     )
     min_scored_mm2: float = Field(
-        1.0, ge=0, description="Tumour and stroma area below which QC fails [mm2]; design default"
+        default=1.0, ge=0, description="Tumour and stroma area below which QC fails [mm2]; design default"
     )
-    min_nuclei: int = Field(500, ge=0, description="Nuclei below which QC fails; design default")
+    min_nuclei: int = Field(default=500, ge=0, description="Nuclei below which QC fails; design default")
     min_stroma_mm2: float = Field(
-        0.05, ge=0, description="Stroma area below which a share of stroma isn't evaluable [mm2]; design default"
+        default=0.05,
+        ge=0,
+        description="Stroma area below which a share of stroma isn't evaluable [mm2]; design default",
     )
     max_blurred: float = Field(
-        0.30, ge=0, le=1, description="Share of tiles out of focus from which QC fails; design default"
+        default=0.30, ge=0, le=1, description="Share of tiles out of focus from which QC fails; design default"
     )
     focus_min: float = Field(
-        40.0,
+        default=40.0,
         ge=0,
         description="Variance of the Laplacian of grey values at 0.5 um/px below which a tile is out of focus "
         "[grey2] (operator: Pech-Pacheco 2000). Measured on CMU-1: see docs/histology.md",
     )
     min_he_hue: float = Field(
-        0.6,
+        default=0.6,
         ge=0,
         le=1,
         description="Share of coloured tissue pixels with an H&E hue (230-360 degrees) below which it isn't H&E [1]; "
         "measured on real H&E and DAB images: see docs/histology.md",
     )
     objective_times_mpp_min: float = Field(
-        7.0,
+        default=7.0,
         ge=0,
         description="Objective power x mpp, 10 for every usual scanner; below: the mpp tag is wrong; design default",
     )
-    objective_times_mpp_max: float = Field(14.0, ge=0, description="As above, upper bound; design default")
+    objective_times_mpp_max: float = Field(default=14.0, ge=0, description="As above, upper bound; design default")
 
 
 class CyclinSettings(_Frozen):
     """When an H-score is believed."""
 
     min_nuclei: int = Field(
-        100, ge=1, description="Tumour nuclei below which an H-score isn't evaluable; design default"
+        default=100, ge=1, description="Tumour nuclei below which an H-score isn't evaluable; design default"
     )
     adjudicate_above: float = Field(
-        30.0, ge=0, description="Difference of two readers' H-scores above which they must agree first; design default"
+        default=30.0,
+        ge=0,
+        description="Difference of two readers' H-scores above which they must agree first; design default",
     )
 
 
@@ -116,10 +133,10 @@ class MarkerSettings(_Frozen):
     """When a marker density is believed."""
 
     min_area_mm2: float = Field(
-        0.5, ge=0, description="Area below which a density isn't evaluable [mm2]; design default"
+        default=0.5, ge=0, description="Area below which a density isn't evaluable [mm2]; design default"
     )
     wanted_area_mm2: float = Field(
-        1.0, ge=0, description="Tumour area below which a density carries a remark [mm2]; design default"
+        default=1.0, ge=0, description="Tumour area below which a density carries a remark [mm2]; design default"
     )
 
 
@@ -142,16 +159,16 @@ class _Room(BaseModel):
 
 
 class TilModelSettings(_Room):
-    training: ModelSettings = Field(ModelSettings(), description="How the nucleus classifier is trained")
+    training: ModelSettings = Field(default=ModelSettings(), description="How the nucleus classifier is trained")
 
 
 class TilScoresSettings(_Room):
-    slides: SlideSettings = Field(SlideSettings(), description="How slides are read, scored and judged")
+    slides: SlideSettings = Field(default=SlideSettings(), description="How slides are read, scored and judged")
 
 
 class CyclinEIhcSettings(_Room):
-    cyclin: CyclinSettings = Field(CyclinSettings(), description="When an H-score is believed")
+    cyclin: CyclinSettings = Field(default=CyclinSettings(), description="When an H-score is believed")
 
 
 class TilMarkerIhcSettings(_Room):
-    markers: MarkerSettings = Field(MarkerSettings(), description="When a marker density is believed")
+    markers: MarkerSettings = Field(default=MarkerSettings(), description="When a marker density is believed")

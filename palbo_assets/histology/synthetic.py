@@ -11,7 +11,7 @@ errors. A model trained on this has never seen a labelled patient: it is not val
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def _field(rng: np.random.Generator) -> pd.DataFrame:
     from palbo_assets.histology import nuclei
     from palbo_assets.histology.stain import nuclear_threshold
 
-    density = np.full((FIELD_PX, FIELD_PX), BACKGROUND, dtype=np.float32)
+    density: Any = np.full((FIELD_PX, FIELD_PX), BACKGROUND, dtype=np.float32)
     owner = np.full((FIELD_PX, FIELD_PX), -1, dtype=np.int32)
     kinds: list[int] = []
     step_px = 24
@@ -137,7 +137,7 @@ def _draw(
     across = grid_y * np.cos(angle) - grid_x * np.sin(angle)
     radius2 = (along / (minor * elongation)) ** 2 + (across / minor) ** 2
     inside = radius2 <= 1
-    chromatin = cv2.GaussianBlur(rng.normal(0, 1, (size, size)).astype(np.float32), (0, 0), 1.2)
+    chromatin: Any = cv2.GaussianBlur(rng.normal(0, 1, (size, size)).astype(np.float32), (0, 0), 1.2)
     chromatin *= rng.uniform(*CHROMATIN) / max(float(chromatin.std()), 1e-6)
     dome = np.sqrt(1 - 0.75 * np.minimum(radius2, 1))  # a sphere is thinner towards its edge
     painted = (rng.uniform(*form.density) * dome * (1 + chromatin)).astype(np.float32)
