@@ -27,12 +27,12 @@ def sha256_of(path: Path, fingerprint: tuple[int, int, int]) -> str:
         # O_NONBLOCK: a pipe that took the file's name meanwhile must not hang the scan.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb", buffering=0) as stream:
-            if _fingerprint(os.fstat(stream.fileno())) != fingerprint:
+            if fingerprint_of(os.fstat(stream.fileno())) != fingerprint:
                 raise ChangingError(path.name)
             while block := stream.read(_BLOCK):
                 digest.update(block)
                 read += len(block)
-            after = _fingerprint(os.fstat(stream.fileno()))
+            after = fingerprint_of(os.fstat(stream.fileno()))
     except OSError:
         raise ChangingError(path.name) from None
     if after != fingerprint or read != fingerprint[0]:
@@ -43,10 +43,11 @@ def sha256_of(path: Path, fingerprint: tuple[int, int, int]) -> str:
 def unchanged(path: Path, fingerprint: tuple[int, int, int]) -> bool:
     """Whether the file is still the one that was listed."""
     try:
-        return _fingerprint(path.lstat()) == fingerprint
+        return fingerprint_of(path.lstat()) == fingerprint
     except OSError:
         return False
 
 
-def _fingerprint(seen: os.stat_result) -> tuple[int, int, int]:
-    return seen.st_size, seen.st_mtime_ns, seen.st_ino
+def fingerprint_of(seen: os.stat_result) -> tuple[int, int, int]:
+    """Size in bytes, mtime in ns, and inode number (63 bits, which every database can store)."""
+    return seen.st_size, seen.st_mtime_ns, seen.st_ino & 0x7FFF_FFFF_FFFF_FFFF

@@ -64,7 +64,7 @@ landing_seen = sa.Table(
     sa.Column("path", sa.Text, primary_key=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("mtime_ns", sa.BigInteger, nullable=False),
-    sa.Column("inode", sa.Numeric(20, 0, asdecimal=False), nullable=False),
+    sa.Column("inode", sa.BigInteger, nullable=False),
     sa.Column("first_seen", sa.Double, nullable=False, comment="Seconds since 1970 by this machine's clock"),
     _text("sha256", "Content hash of exactly this fingerprint; empty until read"),
     comment="Fingerprints of what lies in the landing zone, so that unchanged files aren't read again",

@@ -55,6 +55,9 @@ FIXES = {
     "W_SETTLING": "nothing: it's taken once it has stopped changing",
     "W_CHANGING": "nothing: it's taken once it has stopped changing",
     "W_QUEUED": "nothing: a following scan reads it",
+    "W_DUPLICATE": "nothing: it need not be sent again",
+    "W_SUPERSEDED": "nothing",
+    "W_REPLACED": "nothing",
 }
 
 KOREAN = {

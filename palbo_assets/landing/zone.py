@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from palbo_assets.landing.content import fingerprint_of
 from palbo_assets.landing.names import DEEPEST, MANIFEST, ignored, safe
 from palbo_assets.landing.problem import Problem, printable, problem
 from palbo_assets.study.vocabulary import Modality
@@ -175,7 +176,7 @@ def _found(entry: os.DirEntry[bytes], path: str, inside: str) -> Found:
     if seen.st_nlink > 1:
         text = "the file has a second name (a hard link), so it can change from outside"
         return _refused(path, inside, problem("E_NOT_REGULAR_FILE", text, fix="copy the file instead of linking it"))
-    return Found(path, inside, seen.st_size, seen.st_mtime_ns, seen.st_ino)
+    return Found(path, inside, *fingerprint_of(seen))
 
 
 def _refused(path: str, inside: str, found: Problem) -> Found:
