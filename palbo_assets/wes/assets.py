@@ -207,9 +207,7 @@ def forced_genotypes(step: Step, somatic_calls: pd.DataFrame, sample_identity: p
     rows: list[dict[str, Any]] = []
     with evidence.reference(fasta) as fetch:
         for file in step.files("tumour_bam"):
-            called = frozenset(
-                variant for variant, known in union.items() if file.specimen_id in known.called_in
-            )
+            called = frozenset(variant for variant, known in union.items() if file.specimen_id in known.called_in)
             if file.specimen_id in swapped:
                 genotypes = None
             else:

@@ -150,7 +150,10 @@ def read_vcf(
         cells = content.split("\t")
         if len(cells) < 8 or (len(columns) > 8 and len(cells) != len(columns)):
             raise InputError(
-                "E_SCHEMA", f"the record has {len(cells)} cells, the header {len(columns)}", file=path.name, row=line,
+                "E_SCHEMA",
+                f"the record has {len(cells)} cells, the header {len(columns)}",
+                file=path.name,
+                row=line,
                 fix="the file may be cut: export and send it again",
             )
         if roles is None:
@@ -167,7 +170,9 @@ def read_vcf(
         raise InputError("E_SCHEMA", "this is no VCF", file=path.name, row=1, fix="deliver a VCF")
     if foreign and not records:
         raise InputError(
-            "E_BUILD_MISMATCH", "no record lies on a contig of the study's reference", file=path.name,
+            "E_BUILD_MISMATCH",
+            "no record lies on a contig of the study's reference",
+            file=path.name,
             fix="deliver calls made on the study's build",
         )
     if roles is None:
@@ -232,7 +237,9 @@ def _sample_roles(
         tumour = likely[0] if len(likely) == 1 else ""
     if not tumour:
         raise InputError(
-            "E_SAMPLE_MISMATCH", "which sample is the tumour can't be told", file=path.name,
+            "E_SAMPLE_MISMATCH",
+            "which sample is the tumour can't be told",
+            file=path.name,
             fix="name the tumour's sample in the manifest's sample_name, or keep the ##tumor_sample line",
         )
     if not normal:
@@ -257,14 +264,17 @@ def _records(
     pos, ref = int(cells[1]), cells[3].upper()
     if fetch is not None and set(ref) <= set("ACGT") and fetch(chrom, pos - 1, pos - 1 + len(ref)) != ref:
         raise InputError(
-            "E_BUILD_MISMATCH", "the reference allele differs from the study's reference", file=path.name, row=line,
-            column="REF", fix="deliver calls made on the study's build",
+            "E_BUILD_MISMATCH",
+            "the reference allele differs from the study's reference",
+            file=path.name,
+            row=line,
+            column="REF",
+            fix="deliver calls made on the study's build",
         )
     info = dict(part.partition("=")[::2] for part in cells[7].split(";") if part != ".")
     keys = cells[8].split(":") if len(cells) > 8 else []
     values = {
-        name: dict(zip(keys, cell.split(":"), strict=False))
-        for name, cell in zip(columns[9:], cells[9:], strict=False)
+        name: dict(zip(keys, cell.split(":"), strict=False)) for name, cell in zip(columns[9:], cells[9:], strict=False)
     }
     made, odd = [], 0
     alleles = cells[4].upper().split(",")

@@ -275,9 +275,7 @@ def candidates(found: Pileup, fetch: Fetch, settings: Settings) -> list[Variant]
     listed = []
     for code, column in zip(*np.nonzero(enough), strict=True):
         if sequence[column] not in (code, _NOTHING):
-            listed.append(
-                Variant(region.chrom, region.start + int(column) + 1, BASES[sequence[column]], BASES[code])
-            )
+            listed.append(Variant(region.chrom, region.start + int(column) + 1, BASES[sequence[column]], BASES[code]))
     for variant, rows in found.indels.items():
         if not region.start < variant.pos <= region.end or len(rows) < settings.candidate_alt_reads:
             continue

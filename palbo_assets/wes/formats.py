@@ -12,8 +12,14 @@ CHROMOSOME_1 = {249250621: "GRCh37", 248956422: "GRCh38"}
 """Length of chromosome 1 in bases -> build: the surest sign of a build (GRC assemblies)."""
 
 _BUILD_NAMES = {
-    "grch37": "GRCh37", "hg19": "GRCh37", "37": "GRCh37", "b37": "GRCh37", "hs37d5": "GRCh37",
-    "grch38": "GRCh38", "hg38": "GRCh38", "38": "GRCh38",
+    "grch37": "GRCh37",
+    "hg19": "GRCh37",
+    "37": "GRCh37",
+    "b37": "GRCh37",
+    "hs37d5": "GRCh37",
+    "grch38": "GRCh38",
+    "hg38": "GRCh38",
+    "38": "GRCh38",
 }
 _EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -59,14 +65,10 @@ def check_build(path: Path, contigs: Mapping[str, int], claim: Claim, context: C
                 fix=fix,
             )
     if contigs and context.contig_lengths and not shared:
-        raise InputError(
-            "E_BUILD_MISMATCH", "no contig is one of the study's reference", file=path.name, fix=fix
-        )
+        raise InputError("E_BUILD_MISMATCH", "no contig is one of the study's reference", file=path.name, fix=fix)
     build = CHROMOSOME_1.get(_length_of_1(contigs), "")
     if build and (study or claimed) and build != (study or claimed):
-        raise InputError(
-            "E_BUILD_MISMATCH", f"the length of chromosome 1 is that of {build}", file=path.name, fix=fix
-        )
+        raise InputError("E_BUILD_MISMATCH", f"the length of chromosome 1 is that of {build}", file=path.name, fix=fix)
 
 
 def _length_of_1(contigs: Mapping[str, int]) -> int:
@@ -96,13 +98,17 @@ def verify_alignments(path: Path, claim: Claim, context: Context) -> Finding:
             contigs = {line["SN"]: int(line["LN"]) for line in header.get("SQ", [])}
             if not contigs:
                 raise InputError(
-                    "E_SCHEMA", "the header names no contig; the reads aren't aligned", file=path.name,
+                    "E_SCHEMA",
+                    "the header names no contig; the reads aren't aligned",
+                    file=path.name,
                     fix="deliver aligned reads",
                 )
             check_build(path, contigs, claim, context)
             if context.contig_lengths and not set(contigs) & set(context.contig_lengths):
                 raise InputError(
-                    "E_BUILD_MISMATCH", "contigs are spelled otherwise than in the study's reference", file=path.name,
+                    "E_BUILD_MISMATCH",
+                    "contigs are spelled otherwise than in the study's reference",
+                    file=path.name,
                     fix="use the reference's names (with or without chr)",
                 )
             _check_sample(path, header, claim)
@@ -149,7 +155,9 @@ def _check_sample(path: Path, header: Mapping[str, list[dict[str, str]]], claim:
         )
     if len(names) > 1:
         raise InputError(
-            "E_SAMPLE_MISMATCH", "the header's read groups name several samples", file=path.name,
+            "E_SAMPLE_MISMATCH",
+            "the header's read groups name several samples",
+            file=path.name,
             fix="deliver one sample a file",
         )
 
@@ -183,16 +191,24 @@ def verify_maf(path: Path, claim: Claim, context: Context) -> Finding:
     records = read_maf(path, reference_contigs=context.contig_lengths, sample_name=claim.sample_name)
     if not claim.sample_name and len({record.sample for record in records}) > 1:
         raise InputError(
-            "E_SAMPLE_MISMATCH", "the MAF holds several tumours", file=path.name, column="Tumor_Sample_Barcode",
+            "E_SAMPLE_MISMATCH",
+            "the MAF holds several tumours",
+            file=path.name,
+            column="Tumor_Sample_Barcode",
             fix="name the tumour in the manifest's sample_name, or deliver one MAF a tumour",
         )
     wanted = canonical_build(context.genome_build or claim.genome_build)
-    other = next((one for one in records if wanted and one.build not in ("", ".")
-                  and canonical_build(one.build) != wanted), None)
+    other = next(
+        (one for one in records if wanted and one.build not in ("", ".") and canonical_build(one.build) != wanted), None
+    )
     if other is not None:
         raise InputError(
-            "E_BUILD_MISMATCH", "NCBI_Build isn't the study's build", file=path.name, row=other.row,
-            column="NCBI_Build", fix="deliver calls made on the study's build",
+            "E_BUILD_MISMATCH",
+            "NCBI_Build isn't the study's build",
+            file=path.name,
+            row=other.row,
+            column="NCBI_Build",
+            fix="deliver calls made on the study's build",
         )
     return {"records": len(records)}
 
@@ -208,7 +224,9 @@ def verify_segments(path: Path, claim: Claim, context: Context) -> Finding:
         length = context.contig_lengths.get(names.canonical(one.chrom) or "")
         if length is not None and one.end > length:
             raise InputError(
-                "E_BUILD_MISMATCH", "a segment ends beyond its contig in the study's reference", file=path.name,
+                "E_BUILD_MISMATCH",
+                "a segment ends beyond its contig in the study's reference",
+                file=path.name,
                 fix="deliver segments made on the study's build",
             )
     return {"segments": len(found.segments), "tool": found.tool}
@@ -222,7 +240,11 @@ def verify_coverage(path: Path, claim: Claim, context: Context) -> Finding:
     measured = [name for name in ("depth", "log2") if name in frame.columns]
     if not measured:
         raise InputError(
-            "E_SCHEMA", "neither depth nor log2 is there", file=path.name, row=1, column="depth",
+            "E_SCHEMA",
+            "neither depth nor log2 is there",
+            file=path.name,
+            row=1,
+            column="depth",
             fix="deliver CNVkit's .cnr or target coverage",
         )
     for name in ("start", "end", *measured):
@@ -235,26 +257,47 @@ _NORMAL = (frozenset({"normal_bam"}),)
 
 FORMATS = (
     FileFormat(
-        "wes", "tumour_bam", (".bam", ".cram"), Scope.SAMPLE, verify_alignments,
-        "Aligned reads of the tumour exome, duplicates marked, sorted by coordinate", needs=_NORMAL,
+        "wes",
+        "tumour_bam",
+        (".bam", ".cram"),
+        Scope.SAMPLE,
+        verify_alignments,
+        "Aligned reads of the tumour exome, duplicates marked, sorted by coordinate",
+        needs=_NORMAL,
     ),
     FileFormat(
-        "wes", "normal_bam", (".normal.bam", ".normal.cram"), Scope.PATIENT, verify_alignments,
+        "wes",
+        "normal_bam",
+        (),
+        Scope.PATIENT,
+        verify_alignments,
         "Aligned reads of the patient's blood exome, duplicates marked, sorted by coordinate",
     ),
     FileFormat(
-        "wes", "somatic_vcf", (".vcf", ".vcf.gz"), Scope.SAMPLE, verify_vcf,
+        "wes",
+        "somatic_vcf",
+        (".vcf", ".vcf.gz"),
+        Scope.SAMPLE,
+        verify_vcf,
         "Somatic calls of Mutect2, Strelka2, VarDict, VarScan2 or another caller with AD and DP",
     ),
     FileFormat(
         "wes", "somatic_maf", (".maf", ".maf.gz"), Scope.SAMPLE, verify_maf, "Annotated somatic calls of one tumour"
     ),
     FileFormat(
-        "wes", "segments", (".cns", ".seg", "_segments.txt"), Scope.SAMPLE, verify_segments,
+        "wes",
+        "segments",
+        (".cns", ".seg", "_segments.txt"),
+        Scope.SAMPLE,
+        verify_segments,
         "Copy-number segments of CNVkit, Sequenza, FACETS, ASCAT or IGV/CBS",
     ),
     FileFormat(
-        "wes", "coverage", (".cnr", ".cnn"), Scope.SAMPLE, verify_coverage,
+        "wes",
+        "coverage",
+        (".cnr", ".cnn"),
+        Scope.SAMPLE,
+        verify_coverage,
         "Copy-number bins or target coverage of CNVkit",
     ),
 )

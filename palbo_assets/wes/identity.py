@@ -50,24 +50,18 @@ def read_snps(path: Path) -> list[Variant]:
             continue
         cells = line.split("\t")
         if len(cells) < 6 or not cells[1].isdigit():
-            raise InputError(
-                "E_SCHEMA", "not a SNP with chrom, start, end, rsid, ref, alt", file=path.name, row=number
-            )
+            raise InputError("E_SCHEMA", "not a SNP with chrom, start, end, rsid, ref, alt", file=path.name, row=number)
         found.append(Variant(cells[0], int(cells[1]) + 1, cells[4].upper(), cells[5].upper()))
     return found
 
 
-def allele_fractions(
-    bam: pysam.AlignmentFile, snps: Sequence[Variant], fetch: Fetch, settings: Settings
-) -> np.ndarray:
+def allele_fractions(bam: pysam.AlignmentFile, snps: Sequence[Variant], fetch: Fetch, settings: Settings) -> np.ndarray:
     """Alternative fraction (float64) at each SNP, NaN below the depth that a genotype needs."""
     counted = count_variants(bam, snps, fetch, settings)
     return fractions_of(counted, snps, settings)
 
 
-def fractions_of(
-    counted: Mapping[Variant, Evidence | None], snps: Sequence[Variant], settings: Settings
-) -> np.ndarray:
+def fractions_of(counted: Mapping[Variant, Evidence | None], snps: Sequence[Variant], settings: Settings) -> np.ndarray:
     """As `allele_fractions`, from evidence that was counted already."""
     found = np.full(len(snps), np.nan)
     for index, snp in enumerate(snps):

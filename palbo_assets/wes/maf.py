@@ -62,7 +62,10 @@ def read_maf(
             continue
         if len(cells) > len(header) or len(cells) < len(REQUIRED):
             raise InputError(
-                "E_SCHEMA", f"the row has {len(cells)} cells, the header {len(header)}", file=path.name, row=line,
+                "E_SCHEMA",
+                f"the row has {len(cells)} cells, the header {len(header)}",
+                file=path.name,
+                row=line,
                 fix="export the MAF again",
             )
         rows += 1
@@ -80,12 +83,18 @@ def read_maf(
         raise InputError("E_EMPTY", "the MAF has no header", file=path.name, fix="export it again")
     if sample_name and rows and not found and not foreign:
         raise InputError(
-            "E_SAMPLE_MISMATCH", "no row belongs to the sample", file=path.name, column="Tumor_Sample_Barcode",
+            "E_SAMPLE_MISMATCH",
+            "no row belongs to the sample",
+            file=path.name,
+            column="Tumor_Sample_Barcode",
             fix="put the name of the file's sample into the manifest's sample_name",
         )
     if foreign and not found:
         raise InputError(
-            "E_BUILD_MISMATCH", "no row lies on a contig of the study's reference", file=path.name, column="Chromosome",
+            "E_BUILD_MISMATCH",
+            "no row lies on a contig of the study's reference",
+            file=path.name,
+            column="Chromosome",
             fix="deliver calls made on the study's build",
         )
     return list(found.values())
@@ -97,7 +106,11 @@ def _header(path: Path, line: int, cells: list[str]) -> list[str]:
     missing = [name for name in REQUIRED if name not in header]
     if missing:
         raise InputError(
-            "E_SCHEMA", f"missing columns: {', '.join(missing)}", file=path.name, row=line, column=missing[0],
+            "E_SCHEMA",
+            f"missing columns: {', '.join(missing)}",
+            file=path.name,
+            row=line,
+            column=missing[0],
             fix="deliver a tab-separated MAF",
         )
     return header
@@ -143,8 +156,12 @@ def to_vcf(variant: Variant, fetch: Fetch | None, *, file: str = "", row: int | 
         return variant if "-" in ref + alt else normalise(variant)
     if ref != "-" and set(ref) <= set("ACGT") and fetch(chrom, start - 1, start - 1 + len(ref)) != ref:
         raise InputError(
-            "E_BUILD_MISMATCH", "the reference allele differs from the study's reference", file=file, row=row,
-            column="Reference_Allele", fix="deliver calls made on the study's build",
+            "E_BUILD_MISMATCH",
+            "the reference allele differs from the study's reference",
+            file=file,
+            row=row,
+            column="Reference_Allele",
+            fix="deliver calls made on the study's build",
         )
     if ref == "-":
         anchor = fetch(chrom, start - 1, start)

@@ -54,7 +54,10 @@ def read_segments(path: Path) -> Segmentation:
     tool = next((tool for tool, layout in _LAYOUTS.items() if _fits(tool, layout, by_lower)), "")
     if not tool:
         raise InputError(
-            "E_SCHEMA", "the columns are of no known segment file", file=path.name, row=1,
+            "E_SCHEMA",
+            "the columns are of no known segment file",
+            file=path.name,
+            row=1,
             fix="deliver CNVkit .cns, Sequenza, FACETS, ASCAT or IGV .seg segments",
         )
     chrom, start, end, copies, log2 = _LAYOUTS[tool]
@@ -94,7 +97,11 @@ def _purity(path: Path, frame, columns: dict[str, str]) -> float | None:  # type
     purity = number(frame[column].iloc[0], path=path, row=int(frame.index[0]), column=column)
     if purity is not None and not 0 < purity <= 1:
         raise InputError(
-            "E_SCHEMA", "purity lies outside 0..1", file=path.name, row=int(frame.index[0]), column=column,
+            "E_SCHEMA",
+            "purity lies outside 0..1",
+            file=path.name,
+            row=int(frame.index[0]),
+            column=column,
             fix="state purity as a fraction",
         )
     return purity

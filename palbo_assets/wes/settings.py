@@ -11,61 +11,82 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Which reads and bases count
-    min_base_quality: int = Field(20, ge=0, description="Phred; bases below don't count. As in VarScan2")
-    min_mapping_quality: int = Field(30, ge=0, description="Phred; reads below don't count. Design")
-    target_padding: int = Field(100, ge=0, description="bp around targets that still count as target. Design")
-    region_length: int = Field(600, gt=0, description="bp read at a time: bounds memory, not the result")
+    min_base_quality: int = Field(default=20, ge=0, description="Phred; bases below don't count. As in VarScan2")
+    min_mapping_quality: int = Field(default=30, ge=0, description="Phred; reads below don't count. Design")
+    target_padding: int = Field(default=100, ge=0, description="bp around targets that still count as target. Design")
+    region_length: int = Field(default=600, gt=0, description="bp read at a time: bounds memory, not the result")
 
     # Candidates and their filters
-    candidate_alt_reads: int = Field(3, gt=0, description="fragments; fewer make no row. Hotspot minimum, design")
-    candidate_vaf: float = Field(0.02, description="fraction; below there is no row. Hotspot minimum, design")
-    min_tumour_depth: int = Field(20, description="fragments in the tumour for a call. Design")
-    min_alt_reads: int = Field(5, description="fragments with the alteration for a call. Design")
-    min_alt_reads_hotspot: int = Field(3, description="as min_alt_reads, at a known hotspot. Design")
-    min_vaf: float = Field(0.05, description="fraction in the tumour for a call. Design")
-    min_vaf_hotspot: float = Field(0.02, description="as min_vaf, at a known hotspot. Design")
-    min_normal_depth: int = Field(10, description="fragments in the normal for a call. Design")
-    max_normal_alt: int = Field(1, description="fragments with the alteration tolerated in the normal. Design")
-    max_normal_vaf: float = Field(0.02, description="fraction tolerated in the normal. Design")
+    candidate_alt_reads: int = Field(
+        default=3, gt=0, description="fragments; fewer make no row. Hotspot minimum, design"
+    )
+    candidate_vaf: float = Field(default=0.02, description="fraction; below there is no row. Hotspot minimum, design")
+    min_tumour_depth: int = Field(default=20, description="fragments in the tumour for a call. Design")
+    min_alt_reads: int = Field(default=5, description="fragments with the alteration for a call. Design")
+    min_alt_reads_hotspot: int = Field(default=3, description="as min_alt_reads, at a known hotspot. Design")
+    min_vaf: float = Field(default=0.05, description="fraction in the tumour for a call. Design")
+    min_vaf_hotspot: float = Field(default=0.02, description="as min_vaf, at a known hotspot. Design")
+    min_normal_depth: int = Field(default=10, description="fragments in the normal for a call. Design")
+    max_normal_alt: int = Field(default=1, description="fragments with the alteration tolerated in the normal. Design")
+    max_normal_vaf: float = Field(default=0.02, description="fraction tolerated in the normal. Design")
     tumour_in_normal: float = Field(
-        0.0, ge=0, le=1, description="fraction of tumour DNA in the normal, where known; relaxes its limits. Design"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="fraction of tumour DNA in the normal, where known; relaxes its limits. Design",
     )
     germline_vaf: float = Field(
-        0.2, description="fraction in the normal from which a variant is germline and leaves the table. Design"
+        default=0.2, description="fraction in the normal from which a variant is germline and leaves the table. Design"
     )
-    max_somatic_p: float = Field(0.05, description="one-sided Fisher p, tumour above normal. VarScan2's default")
-    max_strand_phred: float = Field(60.0, description="Phred of two-sided Fisher p for strand bias. GATK's FS limit")
-    homopolymer_length: int = Field(7, description="bp; indels in runs this long need more evidence. Design")
-    homopolymer_vaf: float = Field(0.1, description="fraction that indels in homopolymers need. Design")
+    max_somatic_p: float = Field(
+        default=0.05, description="one-sided Fisher p, tumour above normal. VarScan2's default"
+    )
+    max_strand_phred: float = Field(
+        default=60.0, description="Phred of two-sided Fisher p for strand bias. GATK's FS limit"
+    )
+    homopolymer_length: int = Field(default=7, description="bp; indels in runs this long need more evidence. Design")
+    homopolymer_vaf: float = Field(default=0.1, description="fraction that indels in homopolymers need. Design")
 
     # Force-genotyping and power
-    power_alt_reads: int = Field(3, gt=0, description="fragments that make an alteration visible. Design: P(<=2 reads)")
-    min_power: float = Field(0.8, description="probability; absence is only said above. Design")
-    trace_alt_reads: int = Field(2, description="fragments from which an uncalled alteration is a trace. Design")
-    trace_p: float = Field(0.01, description="binomial p of a trace against local background. Design")
-    background_window: int = Field(50, description="bp on each side from which local background is taken. Design")
-    background_max_vaf: float = Field(0.05, description="fraction; positions above are variants. Design")
+    power_alt_reads: int = Field(
+        default=3, gt=0, description="fragments that make an alteration visible. Design: P(<=2 reads)"
+    )
+    min_power: float = Field(default=0.8, description="probability; absence is only said above. Design")
+    trace_alt_reads: int = Field(
+        default=2, description="fragments from which an uncalled alteration is a trace. Design"
+    )
+    trace_p: float = Field(default=0.01, description="binomial p of a trace against local background. Design")
+    background_window: int = Field(
+        default=50, description="bp on each side from which local background is taken. Design"
+    )
+    background_max_vaf: float = Field(default=0.05, description="fraction; positions above are variants. Design")
     background_floor: float = Field(
-        1e-4, description="errors per base assumed where the window shows none. About 1 in 10,000 bases, design"
+        default=1e-4, description="errors per base assumed where the window shows none. About 1 in 10,000 bases, design"
     )
 
     # Identity
-    snp_min_depth: int = Field(20, description="fragments at a SNP in both samples. Design")
-    snp_homozygous_vaf: float = Field(0.1, lt=0.5, description="fraction from 0 or 1 that still is homozygous. Design")
-    identity_min_sites: int = Field(100, description="covered SNPs needed for a verdict in exomes. Design")
-    identity_pass: float = Field(0.99, description="concordance at homozygous sites; below: impure. Conpair README")
-    identity_fail: float = Field(0.95, description="concordance at homozygous sites; below: swap. After Conpair")
+    snp_min_depth: int = Field(default=20, description="fragments at a SNP in both samples. Design")
+    snp_homozygous_vaf: float = Field(
+        default=0.1, lt=0.5, description="fraction from 0 or 1 that still is homozygous. Design"
+    )
+    identity_min_sites: int = Field(default=100, description="covered SNPs needed for a verdict in exomes. Design")
+    identity_pass: float = Field(
+        default=0.99, description="concordance at homozygous sites; below: impure. Conpair README"
+    )
+    identity_fail: float = Field(
+        default=0.95, description="concordance at homozygous sites; below: swap. After Conpair"
+    )
 
     # Read quality: (pass limit, fail limit), between them warn. Design
-    tumour_depth_pass: float = Field(100, description="x, mean over targets. Design")
-    tumour_depth_fail: float = Field(60, description="x, mean over targets. Design")
-    normal_depth_pass: float = Field(50, description="x, mean over targets. Design")
-    normal_depth_fail: float = Field(30, description="x, mean over targets. Design")
-    covered_20x_pass: float = Field(90, description="% of target bases at 20x or more. Design")
-    covered_20x_fail: float = Field(80, description="% of target bases at 20x or more. Design")
-    mapped_pass: float = Field(95, description="% of primary reads. Design")
-    mapped_fail: float = Field(90, description="% of primary reads. Design")
-    duplicates_pass: float = Field(30, description="% of mapped primary reads, at most. Design")
-    duplicates_fail: float = Field(60, description="% of mapped primary reads, at most. Design")
-    on_target_pass: float = Field(60, description="% of mapped, unique primary reads in padded targets. Design")
-    on_target_fail: float = Field(40, description="% of mapped, unique primary reads in padded targets. Design")
+    tumour_depth_pass: float = Field(default=100, description="x, mean over targets. Design")
+    tumour_depth_fail: float = Field(default=60, description="x, mean over targets. Design")
+    normal_depth_pass: float = Field(default=50, description="x, mean over targets. Design")
+    normal_depth_fail: float = Field(default=30, description="x, mean over targets. Design")
+    covered_20x_pass: float = Field(default=90, description="% of target bases at 20x or more. Design")
+    covered_20x_fail: float = Field(default=80, description="% of target bases at 20x or more. Design")
+    mapped_pass: float = Field(default=95, description="% of primary reads. Design")
+    mapped_fail: float = Field(default=90, description="% of primary reads. Design")
+    duplicates_pass: float = Field(default=30, description="% of mapped primary reads, at most. Design")
+    duplicates_fail: float = Field(default=60, description="% of mapped primary reads, at most. Design")
+    on_target_pass: float = Field(default=60, description="% of mapped, unique primary reads in padded targets. Design")
+    on_target_fail: float = Field(default=40, description="% of mapped, unique primary reads in padded targets. Design")

@@ -101,9 +101,7 @@ def strand_phred(evidence: Evidence) -> float:
     """Phred of the two-sided Fisher p that both alleles come from the strands alike (GATK's FS)."""
     from math import log10
 
-    p = fisher_two_sided(
-        evidence.ref_forward, evidence.ref_reverse, evidence.alt_forward, evidence.alt_reverse
-    )
+    p = fisher_two_sided(evidence.ref_forward, evidence.ref_reverse, evidence.alt_forward, evidence.alt_reverse)
     return -10 * log10(max(p, 1e-300))
 
 

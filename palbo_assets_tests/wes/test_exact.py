@@ -1,0 +1,48 @@
+"""The small exact tests agree with SciPy."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from palbo_assets.wes.exact import binomial_at_least, fisher_greater, fisher_two_sided
+from palbo_assets.wes.somatic_filter import cancer_cell_fraction, power, smallest_visible_vaf
+
+COUNTS = st.integers(0, 200)
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS)
+def test_fisher_agrees_with_scipy(a: int, b: int, c: int, d: int) -> None:
+    table = [[a, b], [c, d]]
+    assert fisher_greater(a, b, c, d) == pytest.approx(stats.fisher_exact(table, "greater")[1], rel=1e-6, abs=1e-12)
+    assert fisher_two_sided(a, b, c, d) == pytest.approx(stats.fisher_exact(table)[1], rel=1e-6, abs=1e-12)
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.floats(1e-5, 1 - 1e-5))
+def test_binomial_tail_agrees_with_scipy(k: int, n: int, p: float) -> None:
+    assert binomial_at_least(k, n, p) == pytest.approx(float(stats.binom.sf(k - 1, n, p)), rel=1e-6, abs=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("depth", "vaf", "missed"),
+    [(50, 0.05, 0.54), (50, 0.10, 0.11), (100, 0.05, 0.118), (100, 0.02, 0.68), (200, 0.05, 0.002), (300, 0.02, 0.06)],
+)
+def test_power_is_one_minus_the_chance_of_two_reads_or_fewer(depth: int, vaf: float, missed: float) -> None:
+    assert 1 - power(depth, vaf, 3) == pytest.approx(missed, abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("purity", "copies", "vaf"), [(0.3, 2, 0.15), (0.3, 1, 0.176), (0.3, 3, 0.13), (0.1, 2, 0.05), (0.8, 2, 0.40)]
+)
+def test_a_clonal_mutation_has_a_cell_fraction_of_one_at_any_purity(purity: float, copies: int, vaf: float) -> None:
+    assert cancer_cell_fraction(vaf, purity, copies) == pytest.approx(1.0, abs=0.01)
+    assert cancer_cell_fraction(vaf / 2, purity, copies) == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_smallest_visible_fraction_is_the_first_with_enough_power() -> None:
+    smallest = smallest_visible_vaf(100, 3, 0.8)
+    assert smallest is not None
+    assert power(100, smallest, 3) >= 0.8 > power(100, smallest - 0.001, 3)
+    assert smallest_visible_vaf(2, 3, 0.8) is None
