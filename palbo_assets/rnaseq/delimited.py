@@ -143,7 +143,12 @@ def columns_of(
         if empty.any():
             row = int(empty.argmax()) + skip_rows + 1
             raise InputError(
-                "E_SCHEMA", "the cell is empty", file=path.name, row=row, column=name, fix="deliver the tool's own table"
+                "E_SCHEMA",
+                "the cell is empty",
+                file=path.name,
+                row=row,
+                column=name,
+                fix="deliver the tool's own table",
             )
     for name in numbers:
         found[name] = table[name].to_numpy().copy()

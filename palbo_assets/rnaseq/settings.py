@@ -11,74 +11,77 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     assigned_reads_min: float = Field(
-        25e6,
+        default=25e6,
         ge=0,
         description="reads; fewer reads assigned to genes fail the sample. Source: Liu 2022, BMC Med Genomics"
         " (130 FFPE breast biopsies)",
     )
     detected_genes_min: int = Field(
-        11_400,
+        default=11_400,
         ge=0,
         description="genes; fewer genes with TPM > 4 fail the sample. Source: Liu 2022, BMC Med Genomics",
     )
     whole_transcriptome_genes: int = Field(
-        15_000,
+        default=15_000,
         ge=0,
         description="genes; an annotation with fewer genes is a targeted one, where the count of detected genes, which"
         " was derived on whole transcriptomes, isn't judged. Source: product default",
     )
     mapped_share_warn: float = Field(
-        0.70, ge=0, le=1, description="share of reads; a smaller mapped share warns. Source: field convention"
+        default=0.70, ge=0, le=1, description="share of reads; a smaller mapped share warns. Source: field convention"
     )
     mapped_share_fail: float = Field(
-        0.50, ge=0, le=1, description="share of reads; a smaller mapped share fails. Source: field convention"
+        default=0.50, ge=0, le=1, description="share of reads; a smaller mapped share fails. Source: field convention"
     )
     mito_share_max: float = Field(
-        0.20, ge=0, le=1, description="share of assigned reads in MT- genes; more warns. Source: field convention"
+        default=0.20,
+        ge=0,
+        le=1,
+        description="share of assigned reads in MT- genes; more warns. Source: field convention",
     )
     haemoglobin_share_max: float = Field(
-        0.05,
+        default=0.05,
         ge=0,
         le=1,
         description="share of assigned reads in HBA1, HBA2 and HBB; more warns of blood in the biopsy."
         " Source: field convention",
     )
     housekeeping_genes: tuple[str, ...] = Field(
-        ("ACTB", "GAPDH", "RPLP0", "PUM1", "TBP"),
+        default=("ACTB", "GAPDH", "RPLP0", "PUM1", "TBP"),
         description="symbols that every human tissue expresses. Source: field convention",
     )
     expressed_tpm: float = Field(
-        1.0, ge=0, description="TPM; a gene above it counts as expressed. Source: field convention"
+        default=1.0, ge=0, description="TPM; a gene above it counts as expressed. Source: field convention"
     )
     clearly_expressed_tpm: float = Field(
-        4.0, ge=0, description="TPM; a gene above it counts as detected for the verdict. Source: Liu 2022"
+        default=4.0, ge=0, description="TPM; a gene above it counts as detected for the verdict. Source: Liu 2022"
     )
     unmapped_transcripts_warn: float = Field(
-        0.05,
+        default=0.05,
         ge=0,
         le=1,
         description="share of reads on transcripts that the transcript-to-gene map lacks; more warns."
         " Source: product default",
     )
     unmapped_transcripts_max: float = Field(
-        0.50,
+        default=0.50,
         ge=0,
         le=1,
         description="share of reads on transcripts that the transcript-to-gene map lacks; above it the map is taken for"
         " another annotation's and nothing is computed. Source: product default",
     )
     min_gene_coverage: float = Field(
-        0.80,
+        default=0.80,
         ge=0,
         le=1,
         description="share of a signature's (or PAM50's) genes that the annotation must have; below it the score is"
         " null and NOT_EVALUABLE. Source: product default",
     )
     ssgsea_alpha: float = Field(
-        0.25, ge=0, description="exponent of the rank weights of ssGSEA. Source: Barbie 2009, Nature"
+        default=0.25, ge=0, description="exponent of the rank weights of ssGSEA. Source: Barbie 2009, Nature"
     )
     expected_gene_sets: tuple[str, ...] = Field(
-        (
+        default=(
             "HALLMARK_E2F_TARGETS",
             "HALLMARK_G2M_CHECKPOINT",
             "HALLMARK_ESTROGEN_RESPONSE_EARLY",
@@ -89,7 +92,7 @@ class Settings(BaseModel):
         description="sets that are listed as NOT_EVALUABLE when the reference bundle has no gene_sets",
     )
     confident_margin: float = Field(
-        0.10,
+        default=0.10,
         ge=0,
         le=2,
         description="difference of the best and the second correlation from which a subtype call counts as confident."

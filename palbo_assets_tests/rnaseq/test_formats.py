@@ -73,7 +73,7 @@ def test_a_file_under_the_wrong_role_is_refused_with_the_right_one(shared_data: 
 
 def test_other_tables_are_refused(shared_data: Path) -> None:
     for name in ("qc_multiqc/Log.final.out", "qc_multiqc/hs_metrics.txt", "pam50_unc/pam50_testdata.tsv"):
-        with pytest.raises(InputError, match="E_SCHEMA|E_TRUNCATED"):
+        with pytest.raises(InputError, match=r"E_SCHEMA|E_TRUNCATED"):
             verify("gene_counts", shared_data / "rna" / name)
 
 

@@ -73,9 +73,7 @@ def test_salmon_summed_to_genes_agrees_with_rsem_on_the_same_reads(shared_data: 
 
 def test_real_map_matches_every_transcript(shared_data: Path) -> None:
     folder = shared_data / "rna/tximport"
-    summary = summarise(
-        read_quantification(folder / "salmon/ERR188088/quant.sf"), read_tx2gene(folder / "tx2gene.csv")
-    )
+    summary = summarise(read_quantification(folder / "salmon/ERR188088/quant.sf"), read_tx2gene(folder / "tx2gene.csv"))
     assert summary.unmapped_share < 1e-6
     assert summary.genes["tpm"].sum() == pytest.approx(1e6, rel=1e-4)
 
@@ -188,9 +186,7 @@ def test_quotes_tabs_and_repeated_rows_in_a_map_are_fine(tmp_path: Path) -> None
 
 
 def test_symbols_of_several_genes_are_summed_and_nameless_genes_stay() -> None:
-    genes = pd.DataFrame(
-        {"gene_id": ["1", "2", "3"], "gene_symbol": ["A", "A", None], "tpm": [1.0, 2.0, 4.0]}
-    )
+    genes = pd.DataFrame({"gene_id": ["1", "2", "3"], "gene_symbol": ["A", "A", None], "tpm": [1.0, 2.0, 4.0]})
     assert tpm_by_symbol(genes).to_dict() == {"A": 3.0, "3": 4.0}
 
 

@@ -1,4 +1,4 @@
-"""PAM50 calls agree with published ones when centred on a frozen reference, and not when a luminal cohort centres itself."""
+"""PAM50 calls agree with published ones on a frozen reference, and not when a luminal cohort centres itself."""
 
 from __future__ import annotations
 

@@ -138,7 +138,13 @@ def test_a_damaged_or_cut_or_exploding_gzip_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("forward", "reverse", "expected"),
-    [(80, 20, "forward"), (20, 80, "reverse"), (50, 50, "unstranded"), (70, 30, "undetermined"), (0, 0, "undetermined")],
+    [
+        (80, 20, "forward"),
+        (20, 80, "reverse"),
+        (50, 50, "unstranded"),
+        (70, 30, "undetermined"),
+        (0, 0, "undetermined"),
+    ],
 )
 def test_strand_follows_the_limits_of_nf_core(forward: float, reverse: float, expected: str) -> None:
     assert infer_strandedness(forward, reverse) == expected
@@ -146,7 +152,9 @@ def test_strand_follows_the_limits_of_nf_core(forward: float, reverse: float, ex
 
 @given(st.binary(max_size=400))
 @settings(max_examples=150, deadline=None)
-def test_any_bytes_are_read_or_refused_and_never_crash(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_any_bytes_are_read_or_refused_and_never_crash(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
     path = tmp_path_factory.mktemp("wild") / "quant.sf"
     path.write_bytes(content)
     with pytest.raises(InputError):
@@ -154,7 +162,9 @@ def test_any_bytes_are_read_or_refused_and_never_crash(tmp_path_factory: pytest.
 
 
 @given(
-    st.lists(st.sampled_from(["G1", "G2", "1", "-1", "1e999", "nan", "", "0x1", " 3", "1_0", "٣"]), min_size=2, max_size=9)
+    st.lists(
+        st.sampled_from(["G1", "G2", "1", "-1", "1e999", "nan", "", "0x1", " 3", "1_0", "٣"]), min_size=2, max_size=9
+    )
 )
 @settings(max_examples=150, deadline=None)
 def test_wild_cells_are_refused_or_become_finite_counts(

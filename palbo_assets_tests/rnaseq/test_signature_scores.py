@@ -56,9 +56,7 @@ def test_tied_genes_score_the_mean_over_all_their_orders() -> None:
 
 
 def test_real_hallmark_sets_on_a_real_sample_equal_the_running_sum(shared_data: Path) -> None:
-    genes = summarise(
-        read_quantification(shared_data / "rna/tximport/rsem/ERR188021/ERR188021.genes.results")
-    ).genes
+    genes = summarise(read_quantification(shared_data / "rna/tximport/rsem/ERR188021/ERR188021.genes.results")).genes
     tpm = tpm_by_symbol(genes)
     # The running sum needs one order: break ties once, in the same way for both.
     tpm += np.linspace(0, 1e-6, len(tpm))
