@@ -247,7 +247,7 @@ def _run(
         return dg.Output(
             Unchanged(data_version), data_version=dg.DataVersion(data_version), metadata={"unchanged": True}
         )
-    token = warehouse.take_lease(spec.name, key, context.run_id)
+    token = warehouse.take_lease(spec.name, key, context.run.run_id)
     with _scratch(installation.home.scratch) as workdir:
         patient_id, timepoint = patient_and_timepoint(spec.level, key)
         step = Step(
@@ -326,7 +326,7 @@ def _failures_for_people(
         raise
     except PalboError as error:
         warehouse.record_failure(
-            spec.name, key, data_version, code=error.code, message=str(error), run_id=context.run_id
+            spec.name, key, data_version, code=error.code, message=str(error), run_id=context.run.run_id
         )
         raise dg.Failure(
             str(error), metadata={"code": error.code, "file": error.file, "fix": error.fix}, allow_retries=False
