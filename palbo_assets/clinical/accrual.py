@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from palbo_assets.clinical.records import PatientRecord
-from palbo_assets.clinical.sample_manifest import SpecimenStatus
+from palbo_assets.clinical.sample_manifest import DECLINED, NOT_ACCESSIBLE, SpecimenStatus
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.study.protocol import Protocol, Specimen
 
@@ -41,6 +41,7 @@ class Patient:
             row["timepoint"] == "PD"
             and row["status"] == SpecimenStatus.NOT_COLLECTED
             and row["specimen_type"] in BIOPSIES
+            and row["reason"] not in (NOT_ACCESSIBLE, DECLINED)
             and not str(row["reason"]).startswith("died")
             for row in self.manifest
         )

@@ -19,12 +19,14 @@ from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import Table, frame_from_rows
 from palbo_assets.study.partitions import COHORT
+from palbo_assets.study.protocol import protocol_version
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from palbo_assets.clinical.summary import ClinicalTables
 
+_CODE_VERSION = f"1+{protocol_version()}"  # an edited protocol makes every clinical product due
 _KINDS = frozenset({"csv", "pandas", "sql"})
 
 
@@ -47,7 +49,9 @@ def _published(step: Step, table: Table, rows: Sequence[Mapping[str, Any]]) -> p
     return frame_from_rows(table, [dict(row) for row in rows])
 
 
-@product(PATIENTS, COHORT, reads=("clinical",), settings=Settings, group="clinical", kinds=_KINDS)
+@product(
+    PATIENTS, COHORT, reads=("clinical",), settings=Settings, code_version=_CODE_VERSION, group="clinical", kinds=_KINDS
+)
 def patients(step: Step) -> pd.DataFrame:
     """Every patient of the clinical export: cohorts, eligibility, consent, disease at baseline and milestones, in days
     from the first dose. Withdrawn patients stay listed, without any clinical value."""
@@ -56,7 +60,15 @@ def patients(step: Step) -> pd.DataFrame:
     return _published(step, PATIENTS, rows)
 
 
-@product(RESPONSE_VISITS, COHORT, reads=("clinical",), settings=Settings, group="clinical", kinds=_KINDS)
+@product(
+    RESPONSE_VISITS,
+    COHORT,
+    reads=("clinical",),
+    settings=Settings,
+    code_version=_CODE_VERSION,
+    group="clinical",
+    kinds=_KINDS,
+)
 def response_visits(step: Step) -> pd.DataFrame:
     """RECIST 1.1 of every tumour assessment, computed from the measured lesions and compared with what the investigator
     recorded."""
@@ -65,7 +77,15 @@ def response_visits(step: Step) -> pd.DataFrame:
     return _published(step, RESPONSE_VISITS, rows)
 
 
-@product(TREATMENT_RESPONSE, COHORT, reads=("clinical",), settings=Settings, group="clinical", kinds=_KINDS)
+@product(
+    TREATMENT_RESPONSE,
+    COHORT,
+    reads=("clinical",),
+    settings=Settings,
+    code_version=_CODE_VERSION,
+    group="clinical",
+    kinds=_KINDS,
+)
 def treatment_response(step: Step) -> pd.DataFrame:
     """Best overall response, progression-free survival with its censoring, and resistance class of every patient."""
     rows = _clinical(step).treatment_response
@@ -73,7 +93,15 @@ def treatment_response(step: Step) -> pd.DataFrame:
     return _published(step, TREATMENT_RESPONSE, rows)
 
 
-@product(SAMPLE_MANIFEST, COHORT, reads=("clinical",), settings=Settings, group="clinical", kinds=_KINDS)
+@product(
+    SAMPLE_MANIFEST,
+    COHORT,
+    reads=("clinical",),
+    settings=Settings,
+    code_version=_CODE_VERSION,
+    group="clinical",
+    kinds=_KINDS,
+)
 def sample_manifest(step: Step) -> pd.DataFrame:
     """Every specimen that the protocol plans or a site took; its timepoint follows from the day of collection."""
     rows = _clinical(step).sample_manifest
@@ -81,14 +109,24 @@ def sample_manifest(step: Step) -> pd.DataFrame:
     return _published(step, SAMPLE_MANIFEST, rows)
 
 
-@product(ACCRUAL, COHORT, reads=("clinical",), settings=Settings, group="clinical", kinds=_KINDS)
+@product(
+    ACCRUAL, COHORT, reads=("clinical",), settings=Settings, code_version=_CODE_VERSION, group="clinical", kinds=_KINDS
+)
 def accrual(step: Step) -> pd.DataFrame:
     """The study's funnel against the registry's plan: 100 banked baselines, 40 pairs, 20 on-treatment patients, and
     40 % of progressed patients with an adequate biopsy."""
     return _published(step, ACCRUAL, _clinical(step).accrual)
 
 
-@product(CLINICAL_QUERIES, COHORT, reads=("clinical",), settings=Settings, group="clinical", kinds=_KINDS)
+@product(
+    CLINICAL_QUERIES,
+    COHORT,
+    reads=("clinical",),
+    settings=Settings,
+    code_version=_CODE_VERSION,
+    group="clinical",
+    kinds=_KINDS,
+)
 def clinical_queries(step: Step) -> pd.DataFrame:
     """What a data manager has to look at in the export: record, field, line and rule, never a value."""
     return _published(step, CLINICAL_QUERIES, _clinical(step).queries)
@@ -98,6 +136,7 @@ def clinical_queries(step: Step) -> pd.DataFrame:
     DELIVERY_LEDGER,
     COHORT,
     upstream=(PATIENTS, SAMPLE_MANIFEST),
+    code_version=_CODE_VERSION,
     group="clinical",
     kinds=frozenset({"pandas", "sql"}),
     observes_landing=True,

@@ -112,8 +112,9 @@ def target_response(
 ) -> Response:
     """Response of the target lesions.
 
-    With lesions missing, the visit is not evaluable, unless the measured ones alone already prove progression. After
-    complete response any lesion that is back is progression (RECIST working group, Schwartz et al., Eur J Cancer 2016).
+    With lesions missing, the visit is not evaluable, unless the measured ones alone already prove progression. After an
+    overall complete response any lesion that is back is progression, however small (Eisenhauer 2009, table 3, note a);
+    a node is judged by the sum.
     """
     measured_mm, n_measured = sum_of_diameters(targets, expected)
     if n_measured and has_progressed(measured_mm, nadir_mm, settings):
@@ -187,7 +188,7 @@ def assess(baseline: Visit, visits: Sequence[Visit], settings: Settings) -> list
         )
         if complete:
             nadir_mm = min(nadir_mm, measured_mm)
-        complete_before = complete_before or target is Response.CR
+        complete_before = complete_before or found[-1].overall is Response.CR
     return found
 
 

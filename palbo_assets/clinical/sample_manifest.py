@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -14,6 +15,26 @@ from palbo_assets.study.protocol import PD_LATE, UNSCHEDULED, Protocol, Specimen
 from palbo_assets.study.vocabulary import TIMEPOINTS
 
 UNASSIGNED = "unassigned"  # a kind of specimen that no assay of the protocol uses
+
+
+_SAFE_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+# Why a biopsy gave nothing, in the study's words; what sites type may name people and stays in the export.
+NOT_ACCESSIBLE = "no accessible lesion"
+DECLINED = "patient declined"
+_FAILURES = (
+    (("access", "no lesion", "too small", "unreachable"), NOT_ACCESSIBLE),
+    (("declin", "refus", "reject"), DECLINED),
+    (("insufficient", "necro", "no tumour", "no tumor", "inadequate"), "insufficient tissue"),
+    (("bleed", "platelet", "anticoag", "risk", "unwell", "medical"), "medical reason"),
+)
+_OTHER_FAILURE = "another reason is recorded"
+
+
+def failure_reason(text: str) -> str:
+    """The study's word for why a specimen wasn't obtained, from what the site typed."""
+    lowered = text.lower().replace("_", " ")
+    return next((reason for words, reason in _FAILURES if any(word in lowered for word in words)), _OTHER_FAILURE)
 
 
 class SpecimenStatus(StrEnum):
@@ -81,19 +102,23 @@ def place(
         timepoint = label or UNSCHEDULED
         if not form.get("biopsy_failed_reason"):
             found.append(("W_NO_COLLECTION_DAY", "collect_datetime", "no day of collection; the label is used"))
+    label_or_else = str(form.get("specimen_label") or f"{record.patient_id}-{timepoint}-{kind}-{row}")
+    if not _SAFE_LABEL.fullmatch(label_or_else):
+        found.append(("E_BAD_NAME", "specimen_label", "not a specimen label (letters, digits, . _ -)"))
+        label_or_else = f"{record.patient_id}-{timepoint}-{kind}-{row}"
     hours = form.get("processing_hours")
     if kind is Specimen.PLASMA and hours is not None and not 0 <= hours <= settings.longest_plasma_hours:
         found.append(("W_SLOW_PROCESSING", "processing_datetime", "plasma was not spun in time for cell-free DNA"))
     for code, column, message in found:
         record.query(code, column, message, row)
     return Collected(
-        specimen_id=str(form.get("specimen_label") or f"{record.patient_id}-{timepoint}-{kind}-{row}"),
+        specimen_id=label_or_else,
         kind=kind,
         timepoint=timepoint,
         from_day=isinstance(day, int),
         label=label,
         day=day if isinstance(day, int) else None,
-        failed=str(form["biopsy_failed_reason"]) if form.get("biopsy_failed_reason") else None,
+        failed=failure_reason(str(form["biopsy_failed_reason"])) if form.get("biopsy_failed_reason") else None,
         site=squeeze(str(form["specimen_site"])) if form.get("specimen_site") else None,
         processing_hours=hours,
         queries=tuple(Query(record.patient_id, code, column, row, message) for code, column, message in found),
@@ -205,7 +230,7 @@ def _why_missing(
         return SpecimenStatus.WITHDRAWN, "consent withdrawn"
     failed = [each.failed for each in here if each.failed]
     if failed:
-        return SpecimenStatus.NOT_COLLECTED, squeeze(failed[0]).replace("_", " ")
+        return SpecimenStatus.NOT_COLLECTED, failed[0]
     due, cut = protocol.due_day(timepoint, pd_day), record.data_cut_day
     died = record.day("death_date")
     if due is None:

@@ -6,6 +6,7 @@ Everything that says whether a cell of the patient x timepoint x assay grid is e
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
@@ -236,6 +237,12 @@ def load_protocol(path: Path | None = None) -> Protocol:
         ``E_PROTOCOL``: the file is missing, isn't YAML, or names something unknown; the message says where.
     """
     return _own() if path is None else _load(Path(path))
+
+
+@cache
+def protocol_version() -> str:
+    """Short hash of the study's own protocol: what follows from the protocol carries it in its code version."""
+    return hashlib.sha256(DEFAULT_PATH.read_bytes()).hexdigest()[:12]
 
 
 @cache

@@ -1,0 +1,56 @@
+"""The funnel against the registry's plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from palbo_assets.clinical.accrual import Patient, accrual_rows, projected_day
+from palbo_assets.clinical.records import PatientRecord
+from palbo_assets.clinical.settings import Settings
+from palbo_assets.study.protocol import load_protocol
+
+SETTINGS = Settings()
+
+
+def biopsy(timepoint: str, day: int | None, reason: str | None = None) -> dict[str, Any]:
+    return {"timepoint": timepoint, "specimen_type": "TUMOR_FF", "modality": "wes", "collected_day": day,
+            "reason": reason, "status": "COLLECTED" if day is not None else "NOT_COLLECTED"}  # fmt: skip
+
+
+def test_half_of_two_progressed_patients_with_an_adequate_biopsy_is_fifty_percent(
+    record: Callable[..., PatientRecord],
+) -> None:
+    paired = Patient(record(), [biopsy("BL", -10), biopsy("PD", 305)], 300)
+    declined = Patient(record(), [biopsy("BL", -10), biopsy("PD", None, "patient declined")], 200)
+    tried = Patient(record(), [biopsy("BL", -10), biopsy("PD", None, "insufficient tissue")], None)
+    gone = Patient(record({"withdrawal_given": True}), [biopsy("BL", -10), biopsy("PD", 305)], 300)
+    rows = {row["stage"]: row for row in accrual_rows([paired, declined, tried, gone], 600, load_protocol(), SETTINGS)}
+    assert (rows["screened"]["n"], rows["withdrawn"]["n"]) == (3, 1)
+    assert rows["baseline_biopsy_banked"] == {"position": 3, "stage": "baseline_biopsy_banked", "n": 3, "planned": 100}
+    assert rows["progressed"]["n"] == 2
+    assert rows["progression_biopsy_attempted"]["n"] == 1
+    assert (rows["progression_biopsy_adequate"]["pct"], rows["progression_biopsy_adequate"]["planned_pct"]) == (50, 40)
+    assert (rows["pair"]["n"], rows["pair"]["planned"]) == (1, 40)
+    # One pair in the 365 days before the cut at day 600; 39 are missing.
+    assert rows["pair"]["projected_study_day"] == 600 + 39 * 365
+
+
+@pytest.mark.parametrize(
+    ("days", "planned", "cut", "expected"),
+    [
+        ([100, 200, 300], 3, 400, 300),
+        ([100, 200, 300], 2, 400, 200),
+        ([300, 350], 4, 400, 400 + 365),
+        ([10], 4, 400, None),
+        ([], 4, 400, None),
+        ([10], 4, None, None),
+        ([50], 2, 100, 200),
+    ],
+)
+def test_projection_continues_the_rate_of_the_last_year(
+    days: list[int], planned: int, cut: int | None, expected: int | None
+) -> None:
+    assert projected_day(days, planned, cut, SETTINGS) == expected
