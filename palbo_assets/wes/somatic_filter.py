@@ -87,7 +87,8 @@ def _against_normal(tumour: Evidence, normal: Evidence, settings: Settings) -> s
     too_large = normal.alt > 1 and (normal.vaf or 0.0) > tolerated
     if too_many or too_large:
         against.add("normal_evidence")
-    if somatic_p(tumour, normal) > settings.max_somatic_p:
+    # A normal without any such fragment can't speak against the call; how deep it must be is judged above.
+    if normal.alt > 0 and somatic_p(tumour, normal) > settings.max_somatic_p:
         against.add("not_somatic")
     return against
 

@@ -1,0 +1,179 @@
+"""The room's assets on the twin: published rows keep their contracts, and a swapped tumour publishes no variants."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from palbo_assets.platform.io_managers import TableIOManager
+from palbo_assets.platform.references import write_bundle
+from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.tables import sql_table, validate
+from palbo_assets.platform.warehouse import SYSTEM
+from palbo_assets.wes.assets import ASSETS
+from palbo_assets.wes.checks import CHECKS
+from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS, TABLES
+from palbo_assets_tests.wes.conftest import Twin
+
+SAMPLE_LEVEL = [asset for asset in ASSETS if asset.key.path[-1] != "forced_genotypes"]
+PATIENT_LEVEL = [asset for asset in ASSETS if asset.key.path[-1] == "forced_genotypes"]
+
+
+@dataclass(frozen=True)
+class File:
+    path: Path
+    sha256: str
+    role: str
+    scope: str
+    patient_id: str
+    timepoint: str
+    specimen_id: str
+    sample_name: str = ""
+    modality: str = "wes"
+    batch_key: str = ""
+
+
+class Trial:
+    def __init__(self, folder: Path, files: Sequence[File], twin: Twin | None) -> None:
+        self.files = files
+        self.installation = InstallationResource(root=str(folder), database_url=f"sqlite:///{folder / 'w.sqlite'}")
+        self.installation.home.create()
+        if twin is not None:
+            reference = self.installation.home.reference
+            shutil.copytree(twin.genome.folder, reference, dirs_exist_ok=True)
+            names = {
+                "genome_fasta": "genome.fa",
+                "genes_gff3": "genes.gff3",
+                "transcripts": "transcripts.csv",
+                "target_bed": "targets.bed",
+                "snp_bed": "identity_snps.bed",
+                "hotspots": "hotspots.csv",
+            }
+            write_bundle(reference, twin.genome.build, [{"name": name, "file": file} for name, file in names.items()])
+        self.warehouse = self.installation.warehouse
+        SYSTEM.create_all(self.warehouse.engine)
+        metadata = sa.MetaData()
+        for table in TABLES:
+            sql_table(table, metadata)
+        metadata.create_all(self.warehouse.engine)
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance.add_dynamic_partitions("patient", ["PALBO-001", "PALBO-002"])
+
+    def accepted(self, modalities: Sequence[str], patient_id: str | None = None) -> list[File]:
+        return [file for file in self.files if patient_id in (None, file.patient_id)]
+
+    def ledger_frame(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def state(self) -> str:
+        return ""
+
+    def run(self, key: str) -> dg.ExecuteInProcessResult:
+        level = SAMPLE_LEVEL if "|" in key else PATIENT_LEVEL
+        checks = [check for check in CHECKS if {one.asset_key for one in check.check_specs} <= {a.key for a in level}]
+        result = dg.materialize(
+            [*ASSETS, *checks],
+            selection=[*(asset.key.path[-1] for asset in level)],
+            partition_key=key,
+            instance=self.instance,
+            resources={
+                "installation": self.installation,
+                "landing": self,
+                "warehouse": TableIOManager(installation=self.installation),
+                "parquet": TableIOManager(installation=self.installation),
+            },
+            raise_on_error=True,
+        )
+        assert result.success
+        return result
+
+    def rows(self, table, key: str) -> pd.DataFrame:  # type: ignore[no-untyped-def]
+        found: pd.DataFrame = self.warehouse.read(table, partition_key=key)
+        return found
+
+
+def tumour(twin: Twin, bam: str, patient_id: str, timepoint: str) -> File:
+    specimen = f"{patient_id}-{timepoint}-T1"
+    return File(twin.bam(bam), f"sha-{bam}", "tumour_bam", "sample", patient_id, timepoint, specimen)
+
+
+def normal(twin: Twin, patient_id: str) -> File:
+    name = f"{patient_id}-N"
+    return File(twin.bam(name), f"sha-{name}", "normal_bam", "patient", patient_id, "BL", f"{patient_id}-B1")
+
+
+def test_a_pair_is_read_called_and_force_genotyped(twin: Twin, tmp_path: Path) -> None:
+    files = [
+        normal(twin, "PALBO-001"),
+        tumour(twin, "PALBO-001-BL-T", "PALBO-001", "BL"),
+        tumour(twin, "PALBO-001-PD-T", "PALBO-001", "PD"),
+    ]
+    trial = Trial(tmp_path, files, twin)
+    for key in ("PALBO-001|BL", "PALBO-001|PD"):
+        trial.run(key)
+    trial.run("PALBO-001")
+    for table, key in ((READ_QC, "PALBO-001|BL"), (SAMPLE_IDENTITY, "PALBO-001|BL"), (SOMATIC_CALLS, "PALBO-001|PD")):
+        rows = trial.rows(table, key)
+        assert len(rows) >= 1
+        validate(table, rows[list(table.column_names)])
+    assert trial.rows(READ_QC, "PALBO-001|BL")["verdict"].tolist() == ["pass"]
+    assert trial.rows(SAMPLE_IDENTITY, "PALBO-001|PD")["verdict"].tolist() == ["matched"]
+    calls = trial.rows(SOMATIC_CALLS, "PALBO-001|PD")
+    planted = {one.hgvsp_short for one in twin.truths["PALBO-001-PD"].mutations}
+    assert set(calls.loc[calls["filter"] == "PASS", "hgvsp_short"]) == planted
+
+    forced = trial.rows(FORCED_GENOTYPES, "PALBO-001")
+    validate(FORCED_GENOTYPES, forced[list(FORCED_GENOTYPES.column_names)])
+    states = forced.set_index(["timepoint", "hgvsp_short"])["state"]
+    assert len(forced) == 2 * len(planted)
+    assert set(states["PD"]) == {"PRESENT"}
+    assert states["BL"].to_dict() == {
+        change: "PRESENT" if change in ("p.H1047R", "p.R175H") else "ABSENT" for change in planted
+    }
+
+
+def test_a_swapped_tumour_is_named_and_publishes_no_variants(twin: Twin, tmp_path: Path) -> None:
+    files = [
+        normal(twin, "PALBO-001"),
+        tumour(twin, "PALBO-001-BL-T", "PALBO-001", "BL"),
+        tumour(twin, "PALBO-002-BL-T", "PALBO-001", "PD"),
+    ]
+    trial = Trial(tmp_path, files, twin)
+    trial.run("PALBO-001|BL")
+    result = trial.run("PALBO-001|PD")
+    identity = trial.rows(SAMPLE_IDENTITY, "PALBO-001|PD").iloc[0]
+    assert (identity["verdict"], identity["reason"]) == ("mismatch", "E_IDENTITY_MISMATCH")
+    assert {one.check_name for one in result.get_asset_check_evaluations() if not one.passed} == {
+        "tumour_and_blood_are_one_person"
+    }
+    assert trial.rows(SOMATIC_CALLS, "PALBO-001|PD").empty
+    trial.run("PALBO-001")
+    forced = trial.rows(FORCED_GENOTYPES, "PALBO-001").set_index("timepoint")
+    assert set(forced.loc["PD", "state"]) == {"NOT_EVALUABLE"}
+    assert set(forced.loc["PD", "reason"]) == {"E_IDENTITY_MISMATCH"}
+    assert forced.loc["PD", "depth"].isna().all()
+    assert result.success
+
+
+def test_without_references_nothing_is_claimed_and_the_run_stays_green(twin: Twin, tmp_path: Path) -> None:
+    files = [normal(twin, "PALBO-002"), tumour(twin, "PALBO-002-BL-T", "PALBO-002", "BL")]
+    trial = Trial(tmp_path, files, None)
+    trial.run("PALBO-002|BL")
+    quality = trial.rows(READ_QC, "PALBO-002|BL").iloc[0]
+    assert quality["reason"] == "E_REFERENCE_MISSING" and pd.isna(quality["verdict"]) and quality["reads"] > 50_000
+    identity = trial.rows(SAMPLE_IDENTITY, "PALBO-002|BL").iloc[0]
+    assert (identity["verdict"], identity["reason"]) == ("not_evaluable", "E_REFERENCE_MISSING")
+    assert trial.rows(SOMATIC_CALLS, "PALBO-002|BL").empty
+
+
+@pytest.mark.parametrize("asset", ASSETS, ids=lambda asset: asset.key.path[-1])
+def test_every_product_has_at_least_two_checks(asset: dg.AssetsDefinition) -> None:
+    names = [spec.name for check in CHECKS for spec in check.check_specs if spec.asset_key == asset.key]
+    assert len(names) >= 2 and len(set(names)) == len(names)
