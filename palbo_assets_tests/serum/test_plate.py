@@ -72,7 +72,7 @@ def test_a_saturated_well_is_above_the_range_and_not_missing(written: Callable[.
     readings, layout = read_plates(export), read_layout(layout_path)
     well = layout.loc[layout["role"] == "UNK", "well"].iloc[0]
     at = (readings["well"] == well) & (readings["wavelength"] == 450)
-    readings.loc[at, ["od", "flag"]] = [pd.NA, OVER]
+    readings.loc[at, "od"], readings.loc[at, "flag"] = pd.NA, OVER
     row = evaluate(readings, layout, SETTINGS).specimens[0]
     assert (row["censored"], row["concentration_pg_ml"]) == (">", None)
 

@@ -1,0 +1,1 @@
+"""Flow cytometry of blood: FCS files, gating and blood counts in, immune sub-populations out."""

@@ -1,0 +1,82 @@
+"""One acquisition with everything that is needed to read it: panel, gating strategy, and the lab's own gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palbo_assets.cytometry.fcs import Events, read_fcs
+from palbo_assets.cytometry.gating import Stained, Strategy, gate, stained
+from palbo_assets.cytometry.panel import read_panel
+from palbo_assets.platform.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from palbo_assets.cytometry.abundance import Counted
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """A read, compensated and gated FCS file; ``gated`` are event indices of the room's own populations."""
+
+    path: Path
+    events: Events
+    sample: Stained
+    gated: Mapping[str, NDArray[np.intp] | None]
+
+
+def read_acquisition(path: Path, strategy: Strategy, panel: Path | None = None) -> Acquisition:
+    """Read, compensate and gate one file.
+
+    Raises
+    ------
+    InputError
+        As `fcs.read_fcs` and `panel.marker_columns`.
+    """
+    events = read_fcs(path)
+    sample = stained(events, strategy, None if panel is None else read_panel(panel), file=path.name)
+    return Acquisition(path, events, sample, gate(sample, strategy))
+
+
+def count(acquisition: Acquisition, strategy: Strategy, gatings: Sequence[Path] = ()) -> tuple[str, list[Counted]]:
+    """Populations of an acquisition, by the lab's gating where one applies, else by the room's own.
+
+    Parameters
+    ----------
+    gatings
+        GatingML files and FlowJo workspaces; a workspace applies when it holds gates for this file.
+
+    Returns
+    -------
+    str
+        ``populations``, ``gatingml`` or ``flowjo``.
+    list of Counted
+
+    Raises
+    ------
+    InputError
+        ``E_GATING`` when more than one gating applies, and what `external_gating.gate_with` raises.
+    """
+    from palbo_assets.cytometry.abundance import count_external, count_gated
+
+    applying: list[tuple[str, list[Counted]]] = []
+    if gatings:
+        from palbo_assets.cytometry.external_gating import gate_with
+
+        for path in gatings:
+            populations = gate_with(path, acquisition.path)
+            if populations is not None:
+                kind = "flowjo" if path.suffix.lower() == ".wsp" else "gatingml"
+                applying.append((kind, count_external(acquisition.events.count, populations)))
+    if len(applying) > 1:
+        raise InputError(
+            "E_GATING",
+            f"{len(applying)} gatings apply to the sample",
+            file=acquisition.path.name,
+            fix="keep one GatingML file, or workspaces that don't share samples",
+        )
+    return applying[0] if applying else ("populations", count_gated(acquisition.sample, strategy, acquisition.gated))

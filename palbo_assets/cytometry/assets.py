@@ -1,0 +1,142 @@
+"""The room's products. The science is in the modules beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.cytometry.settings import Settings
+from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_QC
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.product import Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.vocabulary import OBSERVED, Modality, Qc
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from palbo_assets.cytometry.gating import Strategy
+
+GROUP = "cytometry"
+READS = (str(Modality.FACS),)
+
+
+@product(BLOOD_COUNTS, BATCH, reads=READS, code_version="1", group=GROUP, kinds={"pandas", "sql"})
+def blood_counts(step: Step) -> pd.DataFrame:
+    """Leukocytes and lymphocytes per microlitre, from the blood-count exports of one site."""
+    from palbo_assets.cytometry.blood_counts import read_blood_counts
+
+    rows: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for file in step.files("cbc"):
+        for row in read_blood_counts(file.path):
+            key = (row["patient_id"], row["timepoint"], row["days_from_draw"])
+            if rows.setdefault(key, row) != row:
+                raise InputError(
+                    "E_SCHEMA",
+                    "two exports state different counts for one visit and day",
+                    file=file.path.name,
+                    fix="deliver the corrected export under the name of the one that it replaces",
+                )
+    frame = frame_from_rows(BLOOD_COUNTS, [{"cbc_id": step.partition_key, **rows[key]} for key in sorted(rows)])
+    step.report(counts=len(frame), patients=int(frame["patient_id"].nunique()))
+    return frame
+
+
+@product(
+    FACS_QC,
+    SAMPLE,
+    reads=READS,
+    references=("facs_gating",),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"numpy", "sql"},
+)
+def facs_qc(step: Step) -> pd.DataFrame:
+    """Events, viability, saturated events and stability of each acquisition, and the verdict with its reasons."""
+    from palbo_assets.cytometry.acquisition import read_acquisition
+    from palbo_assets.cytometry.quality import assess
+
+    strategy = _strategy(step)
+    rows = []
+    for keys, path in _samples(step):
+        acquisition = read_acquisition(path, strategy, _panel(step))
+        rows.append({**keys, **assess(acquisition.events, acquisition.sample, acquisition.gated, step.settings)})
+    frame = frame_from_rows(FACS_QC, rows)
+    step.report(events=int(frame["events"].sum()), verdict=";".join(sorted(set(frame["verdict"]))))
+    return frame
+
+
+@product(
+    FACS_ABUNDANCES,
+    SAMPLE,
+    reads=READS,
+    upstream=(FACS_QC, BLOOD_COUNTS),
+    references=("facs_gating",),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"numpy", "sql"},
+)
+def facs_abundances(step: Step, facs_qc: pd.DataFrame, blood_counts: pd.DataFrame) -> pd.DataFrame:
+    """Immune sub-populations: percentage of the parent and of the leukocytes, cells per microlitre, intensities."""
+    from palbo_assets.cytometry.abundance import abundances
+    from palbo_assets.cytometry.acquisition import count, read_acquisition
+    from palbo_assets.cytometry.blood_counts import nearest
+
+    strategy = _strategy(step)
+    failed = set(facs_qc.loc[facs_qc["verdict"] == str(Qc.FAIL), "specimen_id"])
+    gatings = [file.path for file in step.files("gating")]
+    rows = []
+    for keys, path in _samples(step):
+        acquisition = read_acquisition(path, strategy, _panel(step))
+        kind, counted = count(acquisition, strategy, gatings)
+        found = abundances(
+            counted,
+            strategy.lymphocytes,
+            nearest(blood_counts),
+            step.settings,
+            failed=keys["specimen_id"] in failed,
+        )
+        rows += [{**keys, "gating": kind, **row} for row in found]
+    frame = frame_from_rows(FACS_ABUNDANCES, rows)
+    step.report(
+        populations=len(frame),
+        evaluated=int((frame["status"] == OBSERVED).sum()),
+        absolute_counts=int((frame["abs_status"] == OBSERVED).sum()),
+    )
+    return frame
+
+
+def _strategy(step: Step) -> Strategy:
+    from palbo_assets.cytometry.gating import load_strategy
+
+    return load_strategy(step.references.get("facs_gating"))
+
+
+def _panel(step: Step) -> Path | None:
+    panels = step.files("panel")
+    if len(panels) > 1:
+        raise InputError("E_SCHEMA", f"the study has {len(panels)} panels", fix="keep one panel table")
+    return panels[0].path if panels else None
+
+
+def _samples(step: Step) -> Iterator[tuple[dict[str, str], Path]]:
+    """Keys and FCS file of each specimen of the partition."""
+    seen: set[str] = set()
+    for file in step.files("fcs"):
+        specimen_id = file.specimen_id or f"{step.patient_id}-{step.timepoint}"
+        if specimen_id in seen:
+            raise InputError(
+                "E_SCHEMA",
+                "the specimen has more than one FCS file",
+                file=file.path.name,
+                fix="deliver one stained tube a specimen; a correction keeps the file name, so that it supersedes",
+            )
+        seen.add(specimen_id)
+        yield {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}, file.path
+
+
+ASSETS = (blood_counts, facs_qc, facs_abundances)

@@ -1,0 +1,94 @@
+"""Complete blood counts beside the cytometry: leukocytes and lymphocytes per microlitre."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.text import number, read_table
+from palbo_assets.study.vocabulary import TIMEPOINTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("patient_id", "timepoint", "wbc_per_ul", "alc_per_ul", "days_from_draw")
+_ID = re.compile(r"^[A-Z0-9]+(-[A-Z0-9]+)*$")
+_LOWEST_WBC = 100.0  # cells/uL: less is no blood count of a walking patient, but a count in 10^3/uL
+
+
+@dataclass(frozen=True)
+class BloodCount:
+    """Leukocytes and lymphocytes per microlitre, ``days`` after (before, if negative) the cytometry draw."""
+
+    leukocytes_per_ul: float | None
+    lymphocytes_per_ul: float | None
+    days: int
+
+
+def read_blood_counts(path: Path) -> list[dict[str, Any]]:
+    """Rows of a blood-count export: many patients, one row a visit.
+
+    Returns
+    -------
+    list of dict
+        `COLUMNS`; counts in cells/uL, None where empty; ``days_from_draw`` whole days.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA``, ``E_BAD_NAME`` or ``E_UNIT`` (counts in 10^3/uL) with row and column; what `read_table` raises.
+    """
+    table = read_table(path, required=COLUMNS)
+    rows: list[dict[str, Any]] = []
+    seen: dict[tuple[str, str, int], int] = {}
+    for line, cells in zip(table.index.tolist(), table.to_dict("records"), strict=True):
+
+        def refuse(code: str, column: str, message: str, fix: str, line: int = line) -> InputError:
+            return InputError(code, message, file=path.name, row=line, column=column, fix=fix)
+
+        if not _ID.match(cells["patient_id"]):
+            raise refuse("E_BAD_NAME", "patient_id", "the id is no study pseudonym", "use ids such as PALBO-001")
+        if cells["timepoint"] not in TIMEPOINTS:
+            raise refuse("E_SCHEMA", "timepoint", "unknown timepoint", f"use one of {', '.join(TIMEPOINTS)}")
+        days = number(cells["days_from_draw"], path=path, row=line, column="days_from_draw")
+        if days is None or days != int(days):
+            raise refuse(
+                "E_SCHEMA", "days_from_draw", "not a whole number of days", "0 for the same day, -1 for the day before"
+            )
+        counts = {
+            column: number(cells[column], path=path, row=line, column=column) for column in ("wbc_per_ul", "alc_per_ul")
+        }
+        wbc, alc = counts["wbc_per_ul"], counts["alc_per_ul"]
+        if wbc is not None and wbc < _LOWEST_WBC:
+            raise refuse("E_UNIT", "wbc_per_ul", "the count looks like 10^3 cells/uL", "write cells per uL")
+        if alc is not None and (alc < 0 or (wbc is not None and alc > wbc)):
+            raise refuse(
+                "E_SCHEMA", "alc_per_ul", "lymphocytes are negative or exceed the leukocytes", "correct the row"
+            )
+        key = (cells["patient_id"], cells["timepoint"], int(days))
+        if key in seen:
+            raise refuse("E_SCHEMA", "patient_id", f"the visit also stands in row {seen[key]}", "state each count once")
+        seen[key] = line
+        rows.append({"patient_id": key[0], "timepoint": key[1], **counts, "days_from_draw": key[2]})
+    return rows
+
+
+def nearest(counts: pd.DataFrame) -> BloodCount | None:
+    """The count nearest to the draw among one visit's rows of `blood_counts`; the earlier of two as near."""
+    import pandas as pd
+
+    if counts.empty:
+        return None
+    ordered = sorted(
+        counts.to_dict("records"),
+        key=lambda row: (abs(int(row["days_from_draw"])), int(row["days_from_draw"]), row["cbc_id"]),
+    )
+    best = ordered[0]
+
+    def value(name: str) -> float | None:
+        return None if pd.isna(best[name]) else float(best[name])
+
+    return BloodCount(value("wbc_per_ul"), value("alc_per_ul"), int(best["days_from_draw"]))

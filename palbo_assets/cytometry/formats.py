@@ -1,0 +1,154 @@
+"""The files of the modality ``facs``: FCS, gating, panel, and the blood counts beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
+
+MODALITY = "facs"
+_LINEAR_SCALE = 4096  # a fluorescence scale that ends below is of a 10- or 12-bit instrument
+_BLOOD_COUNTS = "CBC"
+
+
+def verify_fcs(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read the file, find its markers, and see that it is a stained sample.
+
+    Raises
+    ------
+    InputError
+        ``E_UNSTAINED`` for a control, ``E_PANEL`` when no marker can be recognised, ``E_SCALE`` for the 1,024-channel
+        scale of old instruments, ``E_SPILL``, ``E_PANEL_MISMATCH``, and what `fcs.read_fcs` raises.
+    """
+    from palbo_assets.cytometry.fcs import read_fcs
+    from palbo_assets.cytometry.gating import load_strategy, stained
+    from palbo_assets.cytometry.panel import read_panel
+    from palbo_assets.cytometry.settings import Settings
+    from palbo_assets.cytometry.unstained import positive_percent, refuse_control
+
+    settings = Settings()
+    strategy = load_strategy()
+    events = read_fcs(path)
+    panel = read_panel(context.siblings["panel"]) if "panel" in context.siblings else None
+    sample = stained(events, strategy, panel, file=path.name)
+    markers = [marker for marker in sample.columns if marker in strategy.markers]
+    if not markers:
+        raise InputError(
+            "E_PANEL",
+            "no channel is labelled with a marker of the study's panel",
+            file=path.name,
+            fix="label the channels ($PnS) with their markers, or deliver a panel table",
+        )
+    if any(events.ranges[sample.columns[marker]] <= _LINEAR_SCALE for marker in markers):
+        raise InputError(
+            "E_SCALE",
+            "the fluorescence scale isn't the linear scale up to 262,144 that the gates are placed on",
+            file=path.name,
+            fix="export linear data, or deliver a gating for this instrument",
+        )
+    refuse_control(
+        positive_percent(events, sample, settings.positive_at, strategy.logicle),
+        settings.min_positive_pct,
+        file=path.name,
+    )
+    return {
+        "events": events.count,
+        "channels": len(events.channels),
+        "markers": len(markers),
+        "compensated": int(sample.compensated),
+    }
+
+
+def verify_gating(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read a GatingML 2.0 file or a FlowJo workspace, and count its gates.
+
+    Raises
+    ------
+    InputError
+        As `external_gating.gate_names`.
+    """
+    from palbo_assets.cytometry.external_gating import gate_names
+
+    return {"gates": len(gate_names(path))}
+
+
+def verify_panel(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read the panel table.
+
+    Raises
+    ------
+    InputError
+        ``E_PANEL`` when it names no marker of the study, and what `panel.read_panel` raises.
+    """
+    from palbo_assets.cytometry.gating import load_strategy
+    from palbo_assets.cytometry.panel import marker_of, read_panel
+
+    panel = read_panel(path)
+    markers = load_strategy().markers
+    known = sum(marker_of(written, markers) is not None for written in panel.values())
+    if not known:
+        raise InputError(
+            "E_PANEL",
+            "the panel names no marker of the study",
+            file=path.name,
+            column="marker",
+            fix=f"the study's markers are {', '.join(markers)}",
+        )
+    return {"detectors": len(panel), "markers": known}
+
+
+def verify_blood_counts(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read the blood counts.
+
+    Raises
+    ------
+    InputError
+        As `blood_counts.read_blood_counts`.
+    """
+    from palbo_assets.cytometry.blood_counts import read_blood_counts
+
+    rows = read_blood_counts(path)
+    return {"rows": len(rows), "patients": len({row["patient_id"] for row in rows})}
+
+
+def blood_count_key(path: Path, claim: Claim, context: Context) -> str:
+    """Blood counts are one batch a site, so that a later export continues the earlier one."""
+    return claim.sample_name or (f"{_BLOOD_COUNTS}-{claim.site}" if claim.site else _BLOOD_COUNTS)
+
+
+FORMATS: tuple[FileFormat, ...] = (
+    FileFormat(
+        modality=MODALITY,
+        role="fcs",
+        suffixes=(".fcs",),
+        scope=Scope.SAMPLE,
+        verify=verify_fcs,
+        description="Stained acquisition of one sample, FCS 2.0 to 3.1, compensation matrix inside",
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="gating",
+        suffixes=(".wsp", ".xml"),
+        scope=Scope.COHORT,
+        verify=verify_gating,
+        description="The lab's own gates: GatingML 2.0, or a FlowJo workspace with the FCS files' names",
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="panel",
+        suffixes=(".panel.csv",),
+        scope=Scope.COHORT,
+        verify=verify_panel,
+        description="Panel of the study: detector, fluorochrome, marker",
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="cbc",
+        suffixes=(".csv",),
+        scope=Scope.BATCH,
+        verify=verify_blood_counts,
+        description="Blood counts of many patients: patient_id, timepoint, wbc_per_ul, alc_per_ul, days_from_draw",
+        batch_key=blood_count_key,
+    ),
+)

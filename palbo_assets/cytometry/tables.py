@@ -1,0 +1,84 @@
+"""The typed tables of the flow cytometry."""
+
+from __future__ import annotations
+
+from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Table, boolean, integer, real, text
+from palbo_assets.study.vocabulary import STATUSES, Qc
+
+BLOOD_COUNTS = Table(
+    name="blood_counts",
+    description="Complete blood counts that belong to the cytometry draws",
+    grain="patient x timepoint x day",
+    columns=(
+        text("cbc_id", "Export that the count comes from", nullable=False, key=True),
+        PATIENT_ID,
+        TIMEPOINT,
+        integer("days_from_draw", "Day of the count after the cytometry draw, negative before", unit="d", key=True),
+        real("wbc_per_ul", "Leukocytes", unit="cells/uL", minimum=0),
+        real("alc_per_ul", "Lymphocytes", unit="cells/uL", minimum=0),
+    ),
+)
+
+FACS_QC = Table(
+    name="facs_qc",
+    description="Quality of each acquisition",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        integer("events", "Acquired events", unit="events", nullable=False, minimum=0),
+        real("viability_pct", "Live of single cells; null without a viability dye", unit="%", minimum=0, maximum=100),
+        integer("leukocytes", "Live single CD45+ events; null where they can't be gated", unit="events", minimum=0),
+        real(
+            "margin_pct",
+            "Events at the top of the scale, in the channel where they are most",
+            unit="%",
+            nullable=False,
+            minimum=0,
+            maximum=100,
+        ),
+        real(
+            "drift_pct", "Largest deviation of a tenth's median from the whole; null without time", unit="%", minimum=0
+        ),
+        boolean("compensated", "Whether a spill matrix of the file was applied", nullable=False),
+        text("verdict", "pass, warn or fail", nullable=False, allowed=tuple(Qc)),
+        text("reasons", "What made the verdict, ';' between the names"),
+    ),
+)
+
+FACS_ABUNDANCES = Table(
+    name="facs_abundances",
+    description="Immune sub-populations: share of the parent, of the leukocytes, and absolute count",
+    grain="population x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("population", "Population as the gating names it", nullable=False, key=True),
+        text("parent", "Population within which it was gated; root is all events", nullable=False),
+        integer("count", "Events of the population; null where the panel can't show it", unit="events", minimum=0),
+        integer("parent_count", "Events of the parent", unit="events", minimum=0),
+        real("pct_parent", "Share of the parent; null below 20 events, never 0", unit="%", minimum=0, maximum=100),
+        real("pct_cd45", "Share of live single CD45+ events; null outside them", unit="%", minimum=0, maximum=100),
+        real("count_cv_pct", "Poisson error of the count", unit="%", minimum=0),
+        real(
+            "abs_per_ul",
+            "Cells per microlitre of blood: ratio to the tube's lymphocytes x lymphocytes of the blood count",
+            unit="cells/uL",
+            minimum=0,
+        ),
+        real("mfi_cd25", "Median compensated CD25 intensity", unit="{channel}"),
+        real("mfi_cd127", "Median compensated CD127 intensity", unit="{channel}"),
+        real("mfi_pd1", "Median compensated PD-1 intensity", unit="{channel}"),
+        text(
+            "gating", "populations, gatingml or flowjo", nullable=False, allowed=("populations", "gatingml", "flowjo")
+        ),
+        text("status", "OBSERVED, or why there is no percentage", nullable=False, allowed=STATUSES),
+        text("reason", "Named cause of a missing percentage"),
+        text("abs_status", "OBSERVED, or why there is no absolute count", nullable=False, allowed=STATUSES),
+        text("abs_reason", "Named cause of a missing absolute count"),
+    ),
+)
+
+TABLES = (BLOOD_COUNTS, FACS_QC, FACS_ABUNDANCES)

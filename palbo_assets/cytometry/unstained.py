@@ -1,0 +1,57 @@
+"""Controls delivered as samples: an unstained tube has no positive channel, a single stain has exactly one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from palbo_assets.cytometry.logicle import Logicle
+from palbo_assets.platform.errors import InputError
+
+if TYPE_CHECKING:
+    from palbo_assets.cytometry.fcs import Events
+    from palbo_assets.cytometry.gating import Stained
+
+_FEWEST_CHANNELS = 4  # with fewer fluorochromes a sample can't be told from a control
+
+
+def positive_percent(events: Events, sample: Stained, threshold: float, scale: Logicle) -> dict[str, float]:
+    """Percentage of all events above ``threshold`` (0..1 of the scale) in each fluorescence channel but viability.
+
+    Dead cells light up the viability channel in any tube, so it says nothing about staining.
+    """
+    viability = sample.columns.get("Viability")
+    linear = float(scale.inverse(threshold))
+    return {
+        events.channels[column]: 100.0 * float(np.mean(sample.values[:, column] >= linear))
+        for column in events.fluorescence
+        if column != viability
+    }
+
+
+def refuse_control(positive: dict[str, float], min_positive_pct: float, *, file: str = "") -> None:
+    """Refuse what is stained in no channel or in one.
+
+    Parameters
+    ----------
+    positive
+        As `positive_percent` returns it (%).
+    min_positive_pct
+        Share of events (%) that makes a channel a stained one.
+
+    Raises
+    ------
+    InputError
+        ``E_UNSTAINED``.
+    """
+    stained = sum(share >= min_positive_pct for share in positive.values())
+    if len(positive) < _FEWEST_CHANNELS or stained > 1:
+        return
+    what = "an unstained control" if stained == 0 else "a single-stain control"
+    raise InputError(
+        "E_UNSTAINED",
+        f"{stained} of {len(positive)} fluorescence channels are stained: this looks like {what}",
+        file=file,
+        fix="deliver the fully stained tube of the sample; controls aren't delivered as samples",
+    )

@@ -1,0 +1,1 @@
+"""Tests of palbo_assets.cytometry."""
