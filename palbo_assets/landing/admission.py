@@ -10,7 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -249,7 +249,7 @@ def verdict_key(entry: Entry, genome: Context) -> str:
         for role, others in entry.companions.items()
         if role in needed or entry.size <= _CHEAP_TO_REREAD
     }
-    claim = {name: value for name, value in asdict(entry.claim).items() if name not in ("file", "sha256", "note")}
+    claim = {name: value for name, value in vars(entry.claim).items() if name not in ("file", "sha256", "note")}
     content = [
         entry.sha256,
         entry.name,

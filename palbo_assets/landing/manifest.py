@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 from palbo_assets.landing.names import is_index, problem_of_path
@@ -30,7 +31,7 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:#+()/-]{0,99}")
 _LABELS = ("specimen_id", "sample_name", "genome_build", "panel_version", "library", "site", "lab_id", "role")
 _DATE = re.compile(r"[0-9]{4}[-./]?[0-9]{1,2}[-./]?[0-9]{1,2}")
 # Resident registration number (6 + 7 digits) and mobile number, as Korean labs write them.
-_PERSONAL = re.compile(r"(?<![0-9])(?:[0-9]{6}-[1-8][0-9]{6}|01[016789]-?[0-9]{3,4}-?[0-9]{4})(?![0-9])")
+_PERSONAL = re.compile(r"(?<![0-9])(?:[0-9]{6}-[1-8][0-9]{6}|01[016789]-[0-9]{3,4}-[0-9]{4})(?![0-9])")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LONGEST_CELL = 1000
 
@@ -169,26 +170,19 @@ def canonical(named: Mapping[str, str]) -> tuple[Claim, Problem | None]:
         else:
             found.append(problem_found)
 
+    for column, cell in named.items():
+        unfit = _cell_problem(column, cell)
+        if unfit is not None:
+            found.append(unfit)
+            named = {**named, column: ""}
     file = named.get("file", "")
     check("file", problem_of_path(file), file)
-    for column, cell in named.items():
-        if _PERSONAL.search(cell):
-            found.append(
-                problem(
-                    "E_PHI_FOUND",
-                    "the cell looks like a resident registration or telephone number",
-                    fix="remove it: use study ids only",
-                    column=column,
-                )
-            )
-        elif len(cell) > _LONGEST_CELL:
-            found.append(problem("E_SCHEMA", "the cell is too long", fix="shorten it", column=column))
     modality = named.get("modality", "").lower()
     check("modality", _modality_problem(modality), modality)
     patient_id = named.get("patient_id", "")
     check("patient_id", _patient_problem(patient_id), patient_id)
     label = named.get("timepoint", "")
-    timepoint = (load_protocol().canonical(label) or "") if label else ""
+    timepoint = _canonical_timepoint(label) if label else ""
     check("timepoint", _timepoint_problem(label, timepoint), timepoint)
     sha256 = named.get("sha256", "").lower()
     check("sha256", _sha256_problem(sha256), sha256)
@@ -199,6 +193,21 @@ def canonical(named: Mapping[str, str]) -> tuple[Claim, Problem | None]:
     check("collected_on", _date_problem(collected_on), collected_on)
     claim = Claim(**{"file": "", "modality": "", "note": named.get("note", "") if not found else "", **valid})
     return claim, found[0] if found else None
+
+
+def _cell_problem(column: str, cell: str) -> Problem | None:
+    """What no cell may hold; such a cell is read as empty."""
+    if len(cell) > _LONGEST_CELL:
+        return problem("E_SCHEMA", "the cell is too long", fix="shorten it", column=column)
+    if column != "sha256" and _PERSONAL.search(cell):
+        text = "the cell looks like a resident registration or telephone number"
+        return problem("E_PHI_FOUND", text, fix="remove it: use study ids only", column=column)
+    return None
+
+
+@lru_cache(maxsize=256)
+def _canonical_timepoint(label: str) -> str:
+    return load_protocol().canonical(label) or ""
 
 
 def _modality_problem(modality: str) -> Problem | None:

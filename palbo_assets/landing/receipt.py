@@ -10,7 +10,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,14 +37,14 @@ def receipt(delivery: str, verdicts: Iterable[FileVerdict], problems: Sequence[P
     counts = Counter(verdict.status for verdict in listed)
     files = []
     for verdict in listed:
-        record = {**asdict(verdict), "status": str(verdict.status), "korean": KOREAN.get(verdict.reason, "")}
+        record = {**vars(verdict), "status": str(verdict.status), "korean": KOREAN.get(verdict.reason, "")}
         del record["path"], record["delivery"]
         files.append(record)
     return {
         "schema": SCHEMA,
         "delivery": delivery,
         "counts": {str(status): counts[status] for status in _ORDER},
-        "problems": [{**asdict(item), "korean": KOREAN.get(item.code, "")} for item in problems],
+        "problems": [{**vars(item), "korean": KOREAN.get(item.code, "")} for item in problems],
         "files": files,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.landing.entry import Entry
@@ -140,9 +140,9 @@ class ScanReport:
         return {
             "counts": self.counts,
             "problems": {
-                path: [asdict(item) for item in found] for path, found in sorted(self.problems.items()) if found
+                path: [dict(vars(item)) for item in found] for path, found in sorted(self.problems.items()) if found
             },
-            "files": [{**asdict(verdict), "status": str(verdict.status)} for verdict in self.files],
+            "files": [{**vars(verdict), "status": str(verdict.status)} for verdict in self.files],
             "remaining": self.remaining,
             "settling": self.settling,
             "awaited": list(self.awaited),

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -86,7 +86,7 @@ class Sandbox:
         cpu = self.settings.verify_cpu_seconds + self.settings.verify_cpu_seconds_per_gib * size / GIB
         task = {
             "path": str(path),
-            "claim": asdict(claim),
+            "claim": vars(claim),
             "siblings": {role: str(beside) for role, beside in context.siblings.items()},
             "genome_build": context.genome_build,
             "contig_lengths": dict(context.contig_lengths),
