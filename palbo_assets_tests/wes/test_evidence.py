@@ -104,7 +104,7 @@ def test_reads_and_bases_that_are_not_good_enough_do_not_count(
 ) -> None:
     bam = Bam(tmp_path / "a.bam")
     bam.add("good", 10, with_base(10, 30, 30, SNV.alt))
-    bam.add("bad", 10, with_base(10, 30, 30, SNV.alt), **options)
+    bam.add("bad", 10, with_base(10, 30, 30, SNV.alt), **options)  # type: ignore[arg-type]
     assert count(bam, fasta, SNV) == Evidence(1, 1, 0, 0, 1, 0)
 
 

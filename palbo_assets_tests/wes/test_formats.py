@@ -43,7 +43,7 @@ def code_of(verify, path: Path, stated: Claim, study: Context) -> str:  # type: 
 
 
 def test_a_whole_exome_of_the_study_is_taken_without_its_index(twin: Twin, tmp_path: Path) -> None:
-    path = shutil.copy(twin.bam("PALBO-001-BL-T"), tmp_path / "tumour.bam")
+    path = Path(shutil.copy(twin.bam("PALBO-001-BL-T"), tmp_path / "tumour.bam"))
     found = verify_alignments(path, claim("PALBO-001-BL-T", "twin-mini"), context(twin))
     with pysam.AlignmentFile(str(path)) as opened:
         assert found["reads"] == sum(1 for _ in opened.fetch(until_eof=True)) > 50_000
@@ -134,7 +134,7 @@ def test_a_maf_of_another_build_is_refused_with_its_row(shared_data: Path) -> No
 def test_segments_and_coverage_of_cnvkit_are_taken(shared_data: Path, tmp_path: Path) -> None:
     folder = shared_data / "wes_somatic"
     assert verify_segments(folder / "cnv_cnvkit" / "p2-9_2.cns", claim(), Context())["tool"] == "cnvkit"
-    assert verify_coverage(folder / "cnv_cnvkit" / "p2-9_2.cnr", claim(), Context())["regions"] > 1000
+    assert int(verify_coverage(folder / "cnv_cnvkit" / "p2-9_2.cnr", claim(), Context())["regions"]) > 1000
     bad = tmp_path / "bad.cns"
     bad.write_text("chromosome\tstart\tend\tlog2\nchr1\t10\tx\t0.1\n")
     with pytest.raises(InputError, match="row 2, column end"):

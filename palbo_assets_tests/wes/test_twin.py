@@ -149,7 +149,7 @@ def test_depth_over_targets_is_the_depth_that_samtools_counts(twin: Twin, tmp_pa
     text = pysam.samtools.depth(  # type: ignore[attr-defined]
         "-a", "-Q", "30", "-b", str(twin.genome.target_bed), str(path)
     )
-    depths = [int(line.split("\t")[2]) for line in text.splitlines()]
+    depths = [int(line.split("\t")[2]) for line in str(text).splitlines()]
     assert mine.mean_depth == pytest.approx(sum(depths) / len(depths), rel=1e-9)
     assert mine.covered_20x_pct == pytest.approx(100 * sum(d >= 20 for d in depths) / len(depths))
 
@@ -162,9 +162,9 @@ def test_a_baseline_with_depth_shows_that_a_variant_of_progression_was_absent(tw
     }
     shared = {"p.H1047R", "p.R175H"}
     truncal = frozenset(Variant(o.chrom, o.pos, o.ref, o.alt) for o in at_progression if o.hgvsp_short in shared)
-    with evidence.reference(twin.genome.fasta) as fetch:
-        with evidence.alignments(twin.bam("PALBO-001-BL-T"), tmp_path) as opened:
-            found = force_genotypes(opened, expected, truncal, fetch, SETTINGS)
+    bam = twin.bam("PALBO-001-BL-T")
+    with evidence.reference(twin.genome.fasta) as fetch, evidence.alignments(bam, tmp_path) as opened:
+        found = force_genotypes(opened, expected, truncal, fetch, SETTINGS)
     assert {variant for variant, one in found.items() if one.state is State.PRESENT} == truncal
     assert {one.state for variant, one in found.items() if variant not in truncal} == {State.ABSENT}
     assert all(one.power is not None and one.power > 0.99 for one in found.values())
