@@ -212,16 +212,17 @@ def read_training(path: Path, settings: ModelSettings) -> pd.DataFrame:
     from palbo_assets.platform.text import number, read_table
 
     raw = read_table(path, required=(*MEASURED, "label"))
+    lines = [int(row) for row in raw.index]
     columns: dict[str, Any] = {}
     for name in MEASURED:
-        values = [number(cell, path=path, row=int(row), column=name) for row, cell in raw[name].items()]
-        for row, value in zip(raw.index, values, strict=True):
+        values = [number(cell, path=path, row=row, column=name) for row, cell in zip(lines, raw[name], strict=True)]
+        for row, value in zip(lines, values, strict=True):
             if value is None or (name == "area_um2" and value <= 0):
                 raise InputError(
-                    "E_SCHEMA", "the feature is missing or impossible", file=path.name, row=int(row), column=name
+                    "E_SCHEMA", "the feature is missing or impossible", file=path.name, row=row, column=name
                 )
         columns[name] = values
-    unknown = [int(row) for row, label in raw["label"].items() if label not in CLASSES]
+    unknown = [row for row, label in zip(lines, raw["label"], strict=True) if label not in CLASSES]
     if unknown:
         raise InputError(
             "E_SCHEMA",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -149,7 +149,8 @@ def _stain(source: Source, tiles: list[tuple[float, float]], side: int, mpp: flo
     """(nuclear threshold, share of H&E hues) of the tissue of some tiles; (0, NaN) without tissue."""
     import cv2
 
-    densities, colours = [np.zeros(0, np.float32)], [np.zeros((0, 3), np.uint8)]
+    densities: list[Any] = [np.zeros(0, np.float32)]
+    colours = [np.zeros((0, 3), np.uint8)]
     for x_um, y_um in tiles:
         rgb = source.read(x_um, y_um, side, side, mpp)
         keep = tissue.pixels_of_tissue(rgb) & ~tissue.pen_mask(rgb)

@@ -82,7 +82,13 @@ def read(path: Path) -> pd.DataFrame:
 
 def _header(path: Path) -> tuple[str, list[str]]:
     """(delimiter, header): the delimiter of which the first line has most."""
-    first = next((line for line in decode(path).splitlines() if line.strip()), "")
+    try:
+        lines = decode(path).splitlines()
+    except UnicodeDecodeError:  # a byte order mark of UTF-16 before something else
+        raise InputError(
+            "E_ENCODING", "the text is not the UTF-16 that it says", file=path.name, fix="save the file as UTF-8"
+        ) from None
+    first = next((line for line in lines if line.strip()), "")
     delimiter = max(",;\t", key=first.count)
     return delimiter, [cell.strip().strip('"') for cell in first.split(delimiter)]
 

@@ -287,7 +287,7 @@ class Field:
             [[scale, 0, x_um / self.mpp + scale / 2 - 0.5], [0, scale, y_um / self.mpp + scale / 2 - 0.5]],
             dtype=np.float64,
         )
-        image = self.rgb
+        image: Any = self.rgb
         if scale > 1:
             image = cv2.GaussianBlur(image, (0, 0), scale / 2)
         return np.asarray(

@@ -77,6 +77,8 @@ def he_hue_share(rgb: NDArray[np.uint8]) -> float:
     """
     import cv2
 
+    if rgb.size == 0:
+        return float("nan")
     hsv = cv2.cvtColor(np.ascontiguousarray(rgb.reshape(-1, 1, 3)), cv2.COLOR_RGB2HSV)
     hue, saturation = hsv[..., 0], hsv[..., 1]
     coloured = saturation > 0.1 * 255
