@@ -282,7 +282,7 @@ def _named_once(rows: Sequence[Row]) -> tuple[Row, ...]:
         if others and row.problem is None:
             found = problem(
                 "E_NAMED_TWICE",
-                f"the file is also named in {spans(others)}",
+                "several rows name the file",
                 fix="keep one row for each file",
                 row=row.line,
                 column="file",
