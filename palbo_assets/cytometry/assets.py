@@ -25,7 +25,7 @@ READS = (str(Modality.FACS),)
 
 @product(BLOOD_COUNTS, BATCH, reads=READS, code_version="1", group=GROUP, kinds={"pandas", "sql"})
 def blood_counts(step: Step) -> pd.DataFrame:
-    """Leukocytes and lymphocytes per microlitre, from the blood-count exports of one site."""
+    """Leukocytes and lymphocytes per microlitre, from one blood-count export."""
     from palbo_assets.cytometry.blood_counts import read_blood_counts
 
     rows: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -37,7 +37,7 @@ def blood_counts(step: Step) -> pd.DataFrame:
                     "E_SCHEMA",
                     "two exports state different counts for one visit and day",
                     file=file.path.name,
-                    fix="deliver the corrected export under the name of the one that it replaces",
+                    fix="deliver a correction under the name of the export that it replaces",
                 )
     frame = frame_from_rows(BLOOD_COUNTS, [{"cbc_id": step.partition_key, **rows[key]} for key in sorted(rows)])
     step.report(counts=len(frame), patients=int(frame["patient_id"].nunique()))

@@ -80,6 +80,6 @@ def parse_spill(text: str, channels: Sequence[str], *, file: str = "") -> Spill:
 def compensate(values: NDArray[np.float64], channels: Sequence[str], spill: Spill) -> NDArray[np.float64]:
     """``values`` (events x channels, linear) with the channels of ``spill`` compensated; the others unchanged."""
     columns = [list(channels).index(name) for name in spill.channels]
-    result = values.copy()
-    result[:, columns] = values[:, columns] @ np.linalg.inv(spill.matrix)
+    result = np.array(values, order="F")  # gates read single channels, so each lies in one piece
+    result[:, columns] = result[:, columns] @ np.linalg.inv(spill.matrix)
     return result

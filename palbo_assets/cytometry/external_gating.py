@@ -81,6 +81,25 @@ def gate_names(path: Path) -> list[str]:
     return names
 
 
+def applies_to(path: Path) -> str:
+    """What a gating applies to, as one word: ``all`` for GatingML, a digest of its samples' names for a workspace.
+
+    Raises
+    ------
+    InputError
+        As `gate_names`.
+    """
+    if refuse_unsafe_xml(path) == "Gating-ML":
+        return "all"
+    from hashlib import sha256
+
+    try:
+        samples = _workspace(path).get_sample_ids(loaded_only=False)
+    except Exception:
+        raise _unreadable(path) from None
+    return sha256("\n".join(sorted(samples)).encode()).hexdigest()[:12]
+
+
 def gate_with(path: Path, fcs: Path) -> list[GatedPopulation] | None:
     """Apply a GatingML file, or the gates that a FlowJo workspace holds for this very FCS file.
 

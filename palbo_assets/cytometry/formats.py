@@ -9,7 +9,6 @@ from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, S
 
 MODALITY = "facs"
 _LINEAR_SCALE = 4096  # a fluorescence scale that ends below is of a 10- or 12-bit instrument
-_BLOOD_COUNTS = "CBC"
 
 
 def verify_fcs(path: Path, claim: Claim, context: Context) -> Finding:
@@ -68,9 +67,10 @@ def verify_gating(path: Path, claim: Claim, context: Context) -> Finding:
     InputError
         As `external_gating.gate_names`.
     """
-    from palbo_assets.cytometry.external_gating import gate_names
+    from palbo_assets.cytometry.external_gating import applies_to, gate_names
 
-    return {"gates": len(gate_names(path))}
+    # Workspaces of different samples stand side by side; what applies to the same samples replaces the earlier one.
+    return {"gates": len(gate_names(path)), "slot": applies_to(path)}
 
 
 def verify_panel(path: Path, claim: Claim, context: Context) -> Finding:
@@ -113,8 +113,11 @@ def verify_blood_counts(path: Path, claim: Claim, context: Context) -> Finding:
 
 
 def blood_count_key(path: Path, claim: Claim, context: Context) -> str:
-    """Blood counts are one batch a site, so that a later export continues the earlier one."""
-    return claim.sample_name or (f"{_BLOOD_COUNTS}-{claim.site}" if claim.site else _BLOOD_COUNTS)
+    """An export is known by the manifest's ``sample_name``, else (empty) by its file name.
+
+    So a corrected export under the same name replaces the earlier one, and a further export adds to it.
+    """
+    return claim.sample_name
 
 
 FORMATS: tuple[FileFormat, ...] = (

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MODALITY = "elisa"
 
@@ -20,15 +16,18 @@ def verify_plate(path: Path, claim: Claim, context: Context) -> Finding:
     Raises
     ------
     InputError
-        ``E_NO_STANDARDS`` for a plate without a standard curve, and what the parsers raise.
+        ``E_NO_STANDARDS`` for a plate without a standard curve, ``E_SAMPLE_MISMATCH`` when the manifest names another
+        plate than the layout, and what the parsers raise.
     """
+    from palbo_assets.serum.layout import read_layout
     from palbo_assets.serum.plate import plate_wells, refuse_without_signal
     from palbo_assets.serum.plate_reader import OVER, read_plates
     from palbo_assets.serum.settings import Settings
 
     readings = read_plates(path)
-    layout = _layout_of(claim, context)
-    if layout is not None:
+    if "layout" in context.siblings:
+        layout = read_layout(context.siblings["layout"])
+        _refuse_other_name(path, claim, str(layout["plate_id"].iloc[0]))
         wells = plate_wells(readings, layout, Settings(), file=path.name)
         refuse_without_signal(wells, file=path.name)
         if bool(wells["od"].isna().all()):
@@ -65,6 +64,7 @@ def verify_layout(path: Path, claim: Claim, context: Context) -> Finding:
         )
     if roles.get(UNKNOWN, 0) == 0:
         raise InputError("E_SCHEMA", "the layout lists no specimens", file=path.name, column="role", fix="add role UNK")
+    _refuse_other_name(path, claim, str(layout["plate_id"].iloc[0]))
     return {
         "plate_id": str(layout["plate_id"].iloc[0]),
         "standards": int(roles.get(STANDARD, 0)),
@@ -80,46 +80,24 @@ def layout_key(path: Path, claim: Claim, context: Context) -> str:
 
 
 def plate_key(path: Path, claim: Claim, context: Context) -> str:
-    """An export belongs to the plate that the manifest's ``sample_name`` names, else to its layout's.
+    """An export belongs to the plate that its layout names, else the manifest's ``sample_name``.
 
-    What the reader calls the plate ("Plate1") says nothing, so it is taken only where the other two are silent.
-
-    Raises
-    ------
-    InputError
-        ``E_BAD_NAME`` when nothing names the plate.
+    What the reader calls the plate ("Plate 1") says nothing; empty where nothing else names it.
     """
-    if claim.sample_name:
-        return claim.sample_name
     if "layout" in context.siblings:
         return layout_key(context.siblings["layout"], claim, context)
-    from palbo_assets.serum.plate_reader import read_plates
+    return claim.sample_name
 
-    names = [name for name in read_plates(path)["plate"].unique().tolist() if name]
-    if len(names) != 1:
+
+def _refuse_other_name(path: Path, claim: Claim, plate_id: str) -> None:
+    if claim.sample_name and claim.sample_name != plate_id:
         raise InputError(
-            "E_BAD_NAME",
-            "nothing names the plate",
+            "E_SAMPLE_MISMATCH",
+            "the manifest's sample_name is not the plate_id of the layout",
             file=path.name,
-            fix="deliver the layout with it, or write the plate_id into the manifest's sample_name",
+            column="plate_id",
+            fix="name the plate alike in delivery.csv and in the layout",
         )
-    return str(names[0])
-
-
-def _layout_of(claim: Claim, context: Context) -> pd.DataFrame | None:
-    """The sibling layout, None where there is none or it is another plate's (a delivery of several plates)."""
-    from palbo_assets.serum.layout import read_layout
-
-    sibling = context.siblings.get("layout")
-    if sibling is None:
-        return None
-    try:
-        layout = read_layout(sibling)
-    except InputError:
-        return None  # the layout is refused by its own verification; the export isn't to blame
-    if claim.sample_name and claim.sample_name != str(layout["plate_id"].iloc[0]):
-        return None
-    return layout
 
 
 FORMATS: tuple[FileFormat, ...] = (

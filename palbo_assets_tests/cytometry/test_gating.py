@@ -187,6 +187,20 @@ def test_a_workspace_applies_to_its_own_samples_only(shared_data: Path) -> None:
     assert {"CD3+", "CD4+", "CD8+", "Singlets"} <= set(gate_names(folder / "8_color_ICS.wsp"))
 
 
+def test_workspaces_of_different_samples_stand_side_by_side(shared_data: Path) -> None:
+    folder = shared_data / "fcs"
+    slots = [
+        formats.verify_gating(folder / file, Claim(file, "facs", role="gating"), Context())["slot"]
+        for file in (
+            "flowkit/8_color_ICS.wsp",
+            "flowkit/simple_diamond_example_quad_gate.wsp",
+            "flowkit/test_data_diamond_asinh_rect.wsp",
+            "gatingml_suite/gml/gml_rect1_gate.xml",
+        )
+    ]
+    assert slots[1] == slots[2] and len({*slots}) == 3 and slots[3] == "all"
+
+
 def test_a_delivered_gating_replaces_the_own_one_and_two_that_apply_are_refused(shared_data: Path) -> None:
     folder = shared_data / "fcs/flowkit"
     acquisition = read_acquisition(folder / "test_data_diamond_01.fcs", STRATEGY)

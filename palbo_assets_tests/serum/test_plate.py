@@ -226,6 +226,17 @@ def test_a_good_plate_passes_the_door_and_is_named_after_its_layout(written: Cal
     assert formats.verify_layout(layout, claim, context)["specimens"] == 2
 
 
+def test_a_manifest_that_names_another_plate_than_the_layout_is_refused(
+    written: Callable[..., tuple[Path, Path]],
+) -> None:
+    export, layout = written(truths([(400.0, 800.0)]))
+    claim = Claim(layout.name, "elisa", role="layout", sample_name="NRG1-02")
+    for check in (lambda: verify(export, layout, "NRG1-02"), lambda: formats.verify_layout(layout, claim, Context())):
+        with pytest.raises(InputError) as error:
+            check()
+        assert error.value.code == "E_SAMPLE_MISMATCH"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code", "column"),
     [
