@@ -1,0 +1,1 @@
+"""From the modalities' tables to facts, states of mechanisms, transitions, and the integrated resistance table."""

@@ -1,0 +1,325 @@
+"""The room's products, in the order in which data flows: facts, states, transitions, wide tables, statistics."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_QC
+from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
+from palbo_assets.histology.tables import CYCLIN_E_IHC, TIL_MARKER_IHC, TIL_SCORES
+from palbo_assets.platform.partitioning import Level
+from palbo_assets.platform.product import SPECS, Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.tables import (
+    CATALOGUE,
+    CLINICAL_COLUMNS,
+    CLINICAL_OF_PATIENTS,
+    CLINICAL_OF_RESPONSE,
+    DATA_DICTIONARY,
+    FACTS,
+    INTEGRATED_RESISTANCE_PAIRS,
+    INTEGRATED_RESISTANCE_TABLE,
+    MECHANISMS,
+    RESISTANCE_STATES,
+    RESISTANCE_STATISTICS,
+    RESISTANCE_TRANSITIONS,
+)
+from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE, RNA_QC
+from palbo_assets.serum.tables import NRG1_ELISA
+from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.study.vocabulary import Transition
+from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# A product can only be declared when the products that it reads are: their rooms come first. Nothing of them is used.
+for _room in ("clinical", "wes", "rnaseq", "ctdna", "histology", "serum", "cytometry"):
+    import_module(f"palbo_assets.{_room}.assets")
+
+GROUP = "resistance"
+# The catalogue and the definitions are part of the method: a changed line makes everything that follows from it due.
+_FACTS_VERSION = f"1+{CATALOGUE.digest}"
+_STATES_VERSION = f"1+{MECHANISMS.digest}"
+_WIDE_VERSION = f"1+{CATALOGUE.digest}+{MECHANISMS.digest}"
+
+FACT_SOURCES = (
+    SAMPLE_IDENTITY,
+    READ_QC,
+    SOMATIC_CALLS,
+    RNA_QC,
+    EXPRESSION_SIGNATURES,
+    INTRINSIC_SUBTYPE,
+    CTDNA_QC,
+    CTDNA_CALLS,
+    CTDNA_BURDEN,
+    TIL_SCORES,
+    TIL_MARKER_IHC,
+    CYCLIN_E_IHC,
+    NRG1_ELISA,
+    FACS_QC,
+    FACS_ABUNDANCES,
+)
+_OF_PATIENTS = CLINICAL_COLUMNS[: len(CLINICAL_OF_PATIENTS)]
+_OF_RESPONSE = CLINICAL_COLUMNS[-len(CLINICAL_OF_RESPONSE) :]
+
+
+@product(
+    FACTS,
+    SAMPLE,
+    upstream=FACT_SOURCES,
+    settings=Settings,
+    code_version=_FACTS_VERSION,
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def facts(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
+    """Every feature of the sample with its value or the reason why it has none, and the product it is from."""
+    from palbo_assets.resistance.facts import sample_facts
+
+    published, versions = _published(step, tables)
+    rows = [
+        {"patient_id": step.patient_id, "timepoint": step.timepoint, **row}
+        for row in sample_facts(CATALOGUE, published, versions)
+    ]
+    statuses = [row["status"] for row in rows]
+    step.report(facts=len(rows), **{status.lower(): statuses.count(status) for status in sorted(set(statuses))})
+    return frame_from_rows(FACTS, rows)
+
+
+def _published(
+    step: Step, tables: dict[str, pd.DataFrame]
+) -> tuple[dict[str, pd.DataFrame], dict[str, tuple[str, str]]]:
+    """The tables that are published for this sample (empty ones too), and the versions that they are from."""
+    current = step.warehouse.current_versions()
+    published, versions = {}, {}
+    for name, frame in tables.items():
+        spec = SPECS[name]
+        if spec.level is Level.SAMPLE:
+            version = current.get((name, step.partition_key))
+            if version is not None:
+                published[name], versions[name] = frame, (step.partition_key, version)
+        elif not frame.empty:  # of a table of many patients only the rows say that the sample is in it
+            published[name] = step.warehouse.read(
+                spec.table, patient_id=step.patient_id, timepoint=step.timepoint, provenance=True
+            )
+    return published, versions
+
+
+@product(
+    RESISTANCE_STATES,
+    PATIENT,
+    upstream=(
+        FACTS,
+        SOMATIC_CALLS,
+        FORCED_GENOTYPES,
+        READ_QC,
+        SAMPLE_IDENTITY,
+        CTDNA_CALLS,
+        CTDNA_QC,
+        NRG1_ELISA,
+    ),
+    settings=Settings,
+    code_version=_STATES_VERSION,
+    group=GROUP,
+    kinds={"scipy", "sql"},
+)
+def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
+    """Each mechanism of resistance by timepoint and source: PRESENT, ABSENT with measured power, or why neither."""
+    from palbo_assets.resistance.states import as_rows, patient_states
+
+    rows = as_rows(step.patient_id, patient_states(MECHANISMS, settings=step.settings, **tables))
+    states = [row["state"] for row in rows]
+    step.report(**{state.lower(): states.count(state) for state in sorted(set(states))})
+    return frame_from_rows(RESISTANCE_STATES, rows)
+
+
+@product(
+    RESISTANCE_TRANSITIONS,
+    PATIENT,
+    upstream=(RESISTANCE_STATES, SAMPLE_IDENTITY),
+    settings=Settings,
+    code_version=_STATES_VERSION,
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def resistance_transitions(
+    step: Step, resistance_states: pd.DataFrame, sample_identity: pd.DataFrame
+) -> pd.DataFrame:
+    """What became of each mechanism between baseline and progression; acquired and lost rest on measured power."""
+    from dataclasses import asdict
+
+    from palbo_assets.resistance.states import from_rows
+    from palbo_assets.resistance.transitions import patient_transitions
+
+    found = patient_transitions(
+        MECHANISMS,
+        from_rows(resistance_states),
+        identity_blocked=_pair_is_blocked(sample_identity),
+        settings=step.settings,
+    )
+    transitions = [str(row.transition) for row in found]
+    step.report(**{name: transitions.count(name) for name in sorted(set(transitions))})
+    return frame_from_rows(RESISTANCE_TRANSITIONS, [{"patient_id": step.patient_id, **asdict(row)} for row in found])
+
+
+def _pair_is_blocked(sample_identity: pd.DataFrame) -> bool:
+    from palbo_assets.resistance.variant_states import blocked_timepoints
+
+    return "BL" in blocked_timepoints(sample_identity)
+
+
+@product(
+    INTEGRATED_RESISTANCE_TABLE,
+    COHORT,
+    upstream=(PATIENTS, TREATMENT_RESPONSE, SAMPLE_MANIFEST, DELIVERY_LEDGER, FACTS, RESISTANCE_STATES),
+    code_version=_WIDE_VERSION,
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def integrated_resistance_table(
+    step: Step,
+    patients: pd.DataFrame,
+    treatment_response: pd.DataFrame,
+    sample_manifest: pd.DataFrame,
+    delivery_ledger: pd.DataFrame,
+    facts: pd.DataFrame,
+    resistance_states: pd.DataFrame,
+) -> pd.DataFrame:
+    """All modalities side by side, every enrolled patient at every timepoint; each null says why it is null."""
+    from palbo_assets.resistance.absence import ledger_reasons, planned_reasons
+    from palbo_assets.resistance.integrated import wide_rows
+    from palbo_assets.study.protocol import load_protocol
+
+    reasons = planned_reasons(patients, sample_manifest, load_protocol()) | ledger_reasons(delivery_ledger)
+    rows = wide_rows(
+        CATALOGUE,
+        MECHANISMS,
+        patients=patients,
+        treatment_response=treatment_response,
+        sample_manifest=sample_manifest,
+        facts=facts,
+        resistance_states=resistance_states,
+        reasons=reasons,
+        of_patients=_OF_PATIENTS,
+        of_response=_OF_RESPONSE,
+    )
+    unenrolled = set(facts["patient_id"]) - set(patients["patient_id"])
+    step.report(rows=len(rows), patients=len(patients), patients_with_data_but_not_enrolled=len(unenrolled))
+    return frame_from_rows(INTEGRATED_RESISTANCE_TABLE, rows)
+
+
+@product(
+    INTEGRATED_RESISTANCE_PAIRS,
+    PATIENT,
+    upstream=(PATIENTS, TREATMENT_RESPONSE, SAMPLE_MANIFEST, FACTS, SAMPLE_IDENTITY, RESISTANCE_TRANSITIONS),
+    code_version=_WIDE_VERSION,
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def integrated_resistance_pairs(
+    step: Step,
+    patients: pd.DataFrame,
+    treatment_response: pd.DataFrame,
+    sample_manifest: pd.DataFrame,
+    facts: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    resistance_transitions: pd.DataFrame,
+) -> pd.DataFrame:
+    """The patient's baseline beside progression: values, changes, and whether each pair may be used.
+
+    Reasons of what is missing follow from the protocol, the clinical export and the manifest, not from the ledger of
+    deliveries: another patient's file must not make this partition due. A patient of no clinical export has no row.
+    """
+    from palbo_assets.resistance.absence import planned_reasons
+    from palbo_assets.resistance.integrated import pair_row
+    from palbo_assets.resistance.variant_states import records
+    from palbo_assets.study.protocol import load_protocol
+
+    enrolled, responses = records(patients), records(treatment_response)
+    rows: list[dict[str, Any]] = []
+    if enrolled:
+        rows.append(
+            pair_row(
+                CATALOGUE,
+                MECHANISMS,
+                patient=enrolled[0],
+                response=responses[0] if responses else None,
+                facts=facts,
+                resistance_transitions=resistance_transitions,
+                identity_blocked=_pair_is_blocked(sample_identity),
+                reasons=planned_reasons(patients, sample_manifest, load_protocol()),
+                of_patients=_OF_PATIENTS,
+                of_response=_OF_RESPONSE,
+            )
+        )
+        step.report(n_pairs=rows[0]["n_pairs"], primary_mechanism=rows[0]["primary_mechanism"])
+    return frame_from_rows(INTEGRATED_RESISTANCE_PAIRS, rows)
+
+
+@product(
+    RESISTANCE_STATISTICS,
+    COHORT,
+    upstream=(INTEGRATED_RESISTANCE_PAIRS, RESISTANCE_TRANSITIONS),
+    settings=Settings,
+    code_version=_WIDE_VERSION,
+    group=GROUP,
+    kinds={"scipy", "sql"},
+)
+def resistance_statistics(
+    step: Step, integrated_resistance_pairs: pd.DataFrame, resistance_transitions: pd.DataFrame
+) -> pd.DataFrame:
+    """Exact paired tests over the cohort with denominators: McNemar for mechanisms, signed ranks for features."""
+    from palbo_assets.resistance.statistics import cohort_statistics
+
+    rows = cohort_statistics(
+        CATALOGUE, MECHANISMS, integrated_resistance_pairs, resistance_transitions, step.settings
+    )
+    testable = [row for row in rows if row["p_value"] is not None]
+    acquired = int((resistance_transitions["transition"] == Transition.ACQUIRED).sum())
+    step.report(tests=len(testable), not_testable=len(rows) - len(testable), acquired_mechanisms=acquired)
+    return frame_from_rows(RESISTANCE_STATISTICS, rows)
+
+
+def _declared_contracts() -> str:
+    from palbo_assets.resistance.data_dictionary import contract_hash
+
+    return contract_hash((spec.table for spec in SPECS.values()), CATALOGUE)
+
+
+class _Contracts(BaseModel):
+    """What the dictionary is made of enters its data version through its settings: it has no upstream rows."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    contracts: str = Field(default_factory=_declared_contracts, description="hash of all declared tables, computed")
+
+
+@product(DATA_DICTIONARY, COHORT, settings=_Contracts, code_version="1", group=GROUP, kinds={"sql"})
+def data_dictionary(step: Step) -> pd.DataFrame:
+    """Every column of every product: type, unit, meaning, vocabulary and range."""
+    from palbo_assets.resistance.data_dictionary import dictionary
+
+    rows = dictionary((spec.table for spec in SPECS.values()), CATALOGUE)
+    step.report(columns=len(rows), tables=len(SPECS))
+    return frame_from_rows(DATA_DICTIONARY, rows)
+
+
+# Declared beside its adapter, because it calls the plasma room's own rule.
+from palbo_assets.resistance.panel_proposals import ctdna_panel_extension  # noqa: E402
+
+__all__ = [
+    "ctdna_panel_extension",
+    "data_dictionary",
+    "facts",
+    "integrated_resistance_pairs",
+    "integrated_resistance_table",
+    "resistance_states",
+    "resistance_statistics",
+    "resistance_transitions",
+]

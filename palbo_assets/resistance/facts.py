@@ -1,0 +1,200 @@
+"""Facts: one row per feature of one sample, from the modalities' tables.
+
+A fact either stands (status ``OBSERVED``) or says why it doesn't; a value that was measured and isn't to be believed,
+or lies beyond the assay's limits, is null. What was never measured has no fact here: the wide tables fill it with the
+delivery's reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.platform.tables import Type
+from palbo_assets.resistance.features import NONE_DETECTED, Aggregate, Catalogue, Feature, Gate
+from palbo_assets.study.vocabulary import OBSERVED, STATUSES, Absence
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    status: str
+    reason: str = ""
+
+
+_STANDS = _Verdict(OBSERVED)
+_LEAST_EVALUABLE_FIRST = (
+    Absence.WITHDRAWN,
+    Absence.QC_FAIL,
+    Absence.NOT_COLLECTED,
+    Absence.PENDING,
+    Absence.NOT_EXPECTED,
+    Absence.NOT_EVALUABLE,
+    Absence.NOT_ASSAYED,
+    Absence.BELOW_LLOQ,
+)
+
+
+def sample_facts(
+    catalogue: Catalogue,
+    tables: Mapping[str, pd.DataFrame],
+    versions: Mapping[str, tuple[str, str]] | None = None,
+) -> list[dict[str, Any]]:
+    """Facts of one patient at one timepoint.
+
+    Parameters
+    ----------
+    tables
+        Table name -> the sample's rows. A table without rows was published empty (no variant found); one that isn't
+        named was never published, so its features have no fact, and what it gates is NOT_EVALUABLE.
+    versions
+        Table name -> (partition, data version) that the rows are from; columns ``partition_key`` and
+        ``data_version`` of the rows themselves come first (a table of plates has rows of several).
+
+    Returns
+    -------
+    list of dict
+        ``feature, specimen_id, value, value_text, unit, censor, lod, status, reason, source_asset,
+        source_partition, source_data_version``, in the catalogue's order. Booleans are "true" or "false" in
+        ``value_text`` and 1 or 0 in ``value``.
+    """
+    rows = {name: frame.to_dict("records") for name, frame in tables.items()}
+    found = []
+    for feature in catalogue.features:
+        fact = _fact(feature, rows, (versions or {}).get(feature.table, (None, None)))
+        if fact is not None:
+            found.append(fact)
+    return found
+
+
+def _fact(
+    feature: Feature, tables: Mapping[str, Sequence[Mapping[Any, Any]]], version: tuple[str | None, str | None]
+) -> dict[str, Any] | None:
+    measured = tables.get(feature.measured_by, ())
+    listed = tables.get(feature.table, ())
+    specimens = sorted({str(row["specimen_id"]) for row in (measured or listed) if _known(row.get("specimen_id"))})
+    if feature.table not in tables or (not measured and not listed):
+        return None
+    verdicts = {specimen: _gated(feature.gates, tables, specimen) for specimen in specimens}
+    specimen = next((one for one in specimens if verdicts[one] is _STANDS), specimens[0] if specimens else "")
+    verdict = verdicts.get(specimen, _STANDS)
+    own = [row for row in listed if not specimen or row.get("specimen_id") == specimen]
+    chosen = [row for row in own if all(_matches(row.get(name), wanted) for name, wanted in feature.where.items())]
+    source = next(iter(chosen or own), {})
+    fact: dict[str, Any] = {
+        "feature": feature.name,
+        "specimen_id": specimen or None,
+        "value": None,
+        "value_text": None,
+        "unit": feature.unit,
+        "censor": "",
+        "lod": None,
+        "source_asset": feature.table,
+        "source_partition": source.get("partition_key", version[0]),
+        "source_data_version": source.get("data_version", version[1]),
+    }
+    if verdict is not _STANDS:
+        return {**fact, "status": verdict.status, "reason": verdict.reason}
+    return {**fact, **_measured(feature, chosen)}
+
+
+def _gated(gates: Sequence[Gate], tables: Mapping[str, Sequence[Mapping[Any, Any]]], specimen: str) -> _Verdict:
+    for gate in gates:
+        if gate.table not in tables:
+            return _Verdict(str(Absence.NOT_EVALUABLE), f"NO_VERDICT: {gate.table}")
+        rows = tables[gate.table]
+        about = rows if gate.any_specimen else [row for row in rows if row.get("specimen_id") == specimen]
+        if any(_matches(row.get(gate.column), list(gate.values)) for row in about):
+            return _Verdict(str(gate.status), gate.reason)
+    return _STANDS
+
+
+def _measured(feature: Feature, rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
+    """Value, status, reason and censoring of the selected rows of one specimen."""
+    if not rows:
+        if feature.aggregate is Aggregate.COUNT:
+            return _value(feature, 0)
+        if feature.aggregate is Aggregate.JOIN:
+            return _value(feature, NONE_DETECTED)
+        return _missing(feature.unselected, "NO_SUCH_ROW")
+    judged = [(row, _row_verdict(feature, row)) for row in rows]
+    good = [row for row, verdict in judged if verdict.status == OBSERVED]
+    if feature.aggregate is Aggregate.COUNT:
+        return _value(feature, len(good)) if good else _missing(judged[0][1].status, judged[0][1].reason)
+    if not good:
+        # Of several loci the least evaluable decides: one that nobody could judge leaves the gene unjudged.
+        row, verdict = min(judged, key=lambda pair: _LEAST_EVALUABLE_FIRST.index(pair[1].status))
+        return _missing(verdict.status, verdict.reason) | _limits(feature, row, verdict.status)
+    if feature.fallback_column:
+        good = [row | {feature.column: row[feature.fallback_column]} if not _known(row.get(feature.column)) else row
+                for row in map(dict, good)]
+    present = [row for row in good if _known(row.get(feature.column))]
+    if not present:
+        limits = _limits(feature, good[0])
+        if limits.get("censor") == "<":
+            return _missing(Absence.BELOW_LLOQ, "BELOW_LLOQ") | limits
+        return _missing(Absence.NOT_EVALUABLE, "ABOVE_ULOQ" if limits.get("censor") else "NO_VALUE") | limits
+    values = [row[feature.column] for row in present]
+    if feature.aggregate is Aggregate.JOIN:
+        return _value(feature, ";".join(sorted({str(value) for value in values})))
+    if feature.aggregate is Aggregate.FIRST:
+        return _value(feature, values[0])
+    if feature.aggregate is Aggregate.SUM:
+        return _value(feature, sum(values))
+    return _value(feature, max(values) if feature.aggregate is Aggregate.MAX else min(values))
+
+
+def _row_verdict(feature: Feature, row: Mapping[Any, Any]) -> _Verdict:
+    if not feature.status_column:
+        return _STANDS
+    said = row.get(feature.status_column)
+    status = feature.statuses.get(str(said), str(said) if _known(said) else str(Absence.NOT_EVALUABLE))
+    reason = row.get(feature.reason_column) if feature.reason_column else None
+    if status == Absence.BELOW_LLOQ:
+        return _Verdict(status, str(reason) if _known(reason) else "BELOW_LLOQ")
+    # A word that neither the catalogue nor the vocabulary knows is no permission to believe the value.
+    status = status if status in STATUSES else str(Absence.NOT_EVALUABLE)
+    if status == OBSERVED:
+        return _STANDS
+    return _Verdict(status, str(reason) if _known(reason) and reason else str(said) if _known(said) else "NO_VERDICT")
+
+
+def _limits(feature: Feature, row: Mapping[Any, Any], status: str = "") -> dict[str, Any]:
+    censor = row.get(feature.censor_column) if feature.censor_column else None
+    if not feature.censor_column and status == Absence.BELOW_LLOQ:
+        censor = "<"
+    if not _known(censor) or censor not in ("<", ">"):
+        return {}
+    column = feature.lloq_column if censor == "<" else feature.uloq_column
+    limit: Any = row.get(column) if column else None
+    return {"censor": censor, "lod": float(limit) if _known(limit) else None}
+
+
+def _value(feature: Feature, value: Any) -> dict[str, Any]:
+    stands: dict[str, Any] = {"status": OBSERVED, "reason": ""}
+    if feature.type is Type.TEXT:
+        return {**stands, "value_text": str(value)}
+    if feature.type is Type.BOOLEAN:
+        return {**stands, "value": float(bool(value)), "value_text": "true" if value else "false"}
+    return {**stands, "value": float(value)}
+
+
+def _missing(status: str, reason: str) -> dict[str, Any]:
+    return {"status": str(status), "reason": reason}
+
+
+def _matches(cell: Any, wanted: Any) -> bool:
+    if not _known(cell):
+        return False
+    allowed = wanted if isinstance(wanted, list) else [wanted]
+    return any(cell == one for one in allowed)
+
+
+def _known(cell: Any) -> bool:
+    """Whether a cell of a nullable frame holds a value."""
+    import pandas as pd
+
+    return cell is not None and cell is not pd.NA and not (isinstance(cell, float) and cell != cell)

@@ -1,0 +1,49 @@
+"""Thresholds of the resistance room that aren't part of a mechanism's own definition, with units and sources."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """What "absent", "acquired" and "testable" ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    min_power: float = Field(
+        0.8, gt=0, lt=1, description="probability; absence is only said above. Study's analysis plan"
+    )
+    power_alt_reads: int = Field(
+        3, ge=1, description="fragments that make an alteration visible in an exome. Analysis plan: P(<= 2 reads)"
+    )
+    power_alt_molecules: int = Field(
+        2, ge=1, description="molecules that make a tracked alteration visible in plasma. Practice of tracking"
+    )
+    expansion_ratio: float = Field(
+        2.0, gt=1, description="ratio of cancer cell fractions from which, with disjoint 95 % intervals, a clone"
+        " has expanded. Study's analysis plan"
+    )  # fmt: skip
+    er_drop_log2: float = Field(
+        2.0, gt=0, description="log2 fall of ESR1 messenger RNA that counts as loss (fourfold). Study's analysis plan"
+    )
+    er_score_baseline_mean: float | None = Field(
+        None, description="rank sum; mean early oestrogen response of the frozen baseline cohort; None until frozen"
+    )
+    er_score_baseline_sd: float | None = Field(
+        None, gt=0, description="rank sum; its standard deviation; None until frozen"
+    )
+    reference_change_factor: float = Field(
+        2.77, gt=0, description="1; reference change value = factor x CV (1.96 x sqrt 2; Harris & Yasaka 1983)"
+    )
+
+    extension_alt_reads: int = Field(
+        5, ge=1, description="fragments with the alteration at progression before a probe is proposed. Analysis plan"
+    )
+    artefact_vaf: float = Field(
+        0.1, ge=0, le=1, description="fraction; C>T and G>A below may come from formalin: no probe. Analysis plan"
+    )
+
+    min_pairs: int = Field(
+        6, ge=2, description="pairs; fewer can't reach p < 0.05 in an exact signed-rank test (n = 5: 0.0625)"
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="confidence of intervals. Convention")

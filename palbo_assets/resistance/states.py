@@ -1,0 +1,136 @@
+"""States of every mechanism of one patient: timepoint x mechanism x source, and their combination over sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.resistance.mechanisms import Kind, Mechanism, Mechanisms
+from palbo_assets.resistance.paired_states import Facts, measured_state
+from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.variant_states import (
+    PlasmaEvidence,
+    StateRow,
+    TumourEvidence,
+    blocked_timepoints,
+    plasma_state,
+    records,
+    tumour_state,
+)
+from palbo_assets.study.vocabulary import State, Timepoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def patient_states(
+    mechanisms: Mechanisms,
+    *,
+    facts: pd.DataFrame,
+    somatic_calls: pd.DataFrame,
+    forced_genotypes: pd.DataFrame,
+    read_qc: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    ctdna_calls: pd.DataFrame,
+    ctdna_qc: pd.DataFrame,
+    nrg1_elisa: pd.DataFrame,
+    settings: Settings,
+) -> list[StateRow]:
+    """Every mechanism x source at every timepoint where it can be stated; what wasn't measured says so.
+
+    Parameters are the patient's rows of the tables of these names. Order: mechanism, timepoint, source.
+    """
+    tumour = TumourEvidence(somatic_calls, forced_genotypes, read_qc, sample_identity)
+    plasma = PlasmaEvidence(ctdna_calls, ctdna_qc)
+    known = index_facts(facts)
+    plates = {
+        str(row["timepoint"]): str(row["plate_id"]) for row in records(nrg1_elisa) if row["plate_id"] is not None
+    }
+    blocked = blocked_timepoints(sample_identity)
+    rows: list[StateRow] = []
+    for mechanism in mechanisms.listed:
+        for timepoint in mechanism.timepoints:
+            if mechanism.kind is Kind.VARIANT:
+                if "wes" in mechanism.sources:
+                    rows.append(tumour_state(mechanism, timepoint, tumour, settings))
+                if "ctdna" in mechanism.sources:
+                    rows.append(plasma_state(mechanism, timepoint, plasma, settings))
+                continue
+            rows += [
+                measured_state(
+                    mechanism,
+                    measure,
+                    timepoint,
+                    known,
+                    settings,
+                    identity_blocked=timepoint in blocked and timepoint != Timepoint.BL,
+                    plates=plates,
+                )
+                for measure in mechanism.measures
+            ]
+    return rows
+
+
+def index_facts(facts: pd.DataFrame) -> Facts:
+    """Facts of one patient by (timepoint, feature)."""
+    return {(str(row["timepoint"]), str(row["feature"])): row for row in records(facts)}
+
+
+def as_rows(patient_id: str, states: Iterable[StateRow]) -> list[dict[str, Any]]:
+    """Rows of ``resistance_states``."""
+    return [{"patient_id": patient_id, **asdict(row), "state": str(row.state)} for row in states]
+
+
+def from_rows(frame: pd.DataFrame) -> list[StateRow]:
+    """The inverse of `as_rows`, for products downstream."""
+    names = list(StateRow.__dataclass_fields__)
+    return [
+        StateRow(
+            **{
+                **{name: row[name] for name in names},
+                "state": State(row["state"]),
+                "trace": bool(row["trace"]),
+                **{name: row[name] or "" for name in ("reason", "hgvsp", "evidence")},
+            }
+        )
+        for row in records(frame)
+    ]
+
+
+@dataclass(frozen=True)
+class Combined:
+    """State over all sources. ``sources`` are those that are PRESENT; ``reason`` why it isn't evaluable."""
+
+    state: State
+    sources: tuple[str, ...] = ()
+    power: float | None = None
+    reason: str = ""
+
+
+def combine(mechanism: Mechanism, rows: Sequence[StateRow]) -> Combined:
+    """PRESENT if any source is; ABSENT only if every required source is evaluable and negative; else not evaluable.
+
+    ``power`` of an ABSENT state is the smallest of its required sources, where they have one.
+    """
+    present = tuple(sorted(row.source for row in rows if row.state is State.PRESENT))
+    if present:
+        return Combined(State.PRESENT, present)
+    by_source: Mapping[str, StateRow] = {row.source: row for row in rows}
+    required = [by_source.get(source) for source in mechanism.required]
+    if required and all(row is not None and row.state is State.ABSENT for row in required):
+        powers = [row.power for row in required if row is not None and row.power is not None]
+        return Combined(State.ABSENT, power=min(powers, default=None))
+    reasons = [
+        f"{source}: {row.reason if row is not None else 'NOT_STATED'}"
+        for source, row in zip(mechanism.required, required, strict=True)
+        if row is None or row.state is not State.ABSENT
+    ]
+    return Combined(State.NOT_EVALUABLE, reason="; ".join(reasons))
+
+
+def at(rows: Iterable[StateRow], mechanism: str, timepoint: str) -> list[StateRow]:
+    """The sources' rows of one mechanism at one timepoint."""
+    return [row for row in rows if row.mechanism == mechanism and row.timepoint == timepoint]
+
+

@@ -1,0 +1,349 @@
+"""States of mutation mechanisms in one patient's tumours and plasmas.
+
+PRESENT needs a call. ABSENT needs measured power: the depth at the very place where the patient has the alteration at
+another timepoint, or, for an alteration the patient never showed, the sample's depth against the fraction that this
+sample's own clonal alterations reach. A sample without any alteration says nothing: it may hold no tumour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from palbo_assets.resistance.mechanisms import Mechanism, one_letter
+from palbo_assets.resistance.settings import Settings
+from palbo_assets.study.vocabulary import CallState, Qc, State, Timepoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Why a state isn't evaluable. With a reason of MEASURED the sample was looked at and nothing was called: "seen only
+# later" may be said of it, "acquired" may not.
+NOT_MEASURED = "NOT_MEASURED"
+IDENTITY_MISMATCH = "E_IDENTITY_MISMATCH"
+QC_FAIL = "QC_FAIL"
+LOW_POWER = "LOW_POWER"
+TRACE = "TRACE_BELOW_CALLING_LIMIT"
+NO_FORCED_GENOTYPE = "NO_FORCED_GENOTYPE"
+NO_DEPTH = "NO_DEPTH_STATED"
+NO_CLONAL_FRACTION = "NO_ALTERATION_IN_SAMPLE"
+LOW_SHEDDING = "NO_TUMOUR_DNA_SEEN"
+NO_LOCUS = "NO_TRACKED_LOCUS"
+NOT_ASSAYED = "NOT_ASSAYED"
+ONE_OF_TWO = "ONE_HIT_OF_TWO"
+NO_COPY_NUMBER = "NO_COPY_NUMBER"
+MEASURED = frozenset(
+    {
+        LOW_POWER,
+        TRACE,
+        NO_FORCED_GENOTYPE,
+        NO_DEPTH,
+        NO_CLONAL_FRACTION,
+        LOW_SHEDDING,
+        ONE_OF_TWO,
+        NO_COPY_NUMBER,
+    }
+)
+
+
+class VariantKey(NamedTuple):
+    """A variant in VCF alleles, 1-based."""
+
+    chrom: str
+    pos: int
+    ref: str
+    alt: str
+
+    def __str__(self) -> str:
+        return f"{self.chrom}:{self.pos}:{self.ref}:{self.alt}"
+
+
+@dataclass(frozen=True)
+class StateRow:
+    """State of one mechanism at one timepoint from one source. ``value`` is in ``unit``; `None` where unknown."""
+
+    mechanism: str
+    timepoint: str
+    source: str
+    state: State
+    value: float | None = None
+    value_low: float | None = None
+    value_high: float | None = None
+    unit: str | None = None
+    threshold: float | None = None
+    power: float | None = None
+    trace: bool = False
+    reason: str = ""
+    hgvsp: str = ""
+    evidence: str = ""
+
+
+def detection_power(depth: float | None, vaf: float | None, least: int) -> float | None:
+    """P(at least ``least`` of ``depth`` carry an allele of fraction ``vaf``), binomial; None where one is unknown."""
+    from scipy.stats import binom
+
+    if depth is None or vaf is None:
+        return None
+    return float(binom.sf(least - 1, int(depth), min(max(vaf, 0.0), 1.0)))
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries, nulls of any kind as None."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def key_of(row: Mapping[str, Any]) -> VariantKey:
+    return VariantKey(str(row["chrom"]), int(row["pos"]), str(row["ref"]), str(row["alt"]))
+
+
+def blocked_timepoints(sample_identity: pd.DataFrame) -> frozenset[str]:
+    """Timepoints whose exome states can't be used: a mismatch there, at baseline, or (for baseline) at progression."""
+    mismatched = {
+        str(row["timepoint"]) for row in records(sample_identity) if row["verdict"] == "mismatch"
+    }
+    blocked = set(Timepoint) if Timepoint.BL in mismatched else set(mismatched)
+    if Timepoint.PD in mismatched:
+        blocked.add(Timepoint.BL)
+    return frozenset(map(str, blocked))
+
+
+class TumourEvidence:
+    """What a patient's tumour exomes say, indexed by timepoint. Only specimens with a usable verdict count."""
+
+    def __init__(
+        self,
+        somatic_calls: pd.DataFrame,
+        forced_genotypes: pd.DataFrame,
+        read_qc: pd.DataFrame,
+        sample_identity: pd.DataFrame,
+    ) -> None:
+        self.blocked = blocked_timepoints(sample_identity)
+        quality = records(read_qc)
+        self.failed = {row["specimen_id"] for row in quality if row["verdict"] == Qc.FAIL}
+        self.depth = _by_timepoint(row for row in quality if row["specimen_id"] not in self.failed)
+        self.measured = {str(row["timepoint"]) for row in quality}
+        # Another person's alterations are no evidence for any of the patient's samples.
+        usable = [
+            row
+            for row in records(somatic_calls)
+            if row["specimen_id"] not in self.failed and row["timepoint"] not in self.blocked
+        ]
+        self.called = _by_timepoint(row for row in usable if row["filter"] == "PASS" and not row["forced"])
+        forced = [row for row in records(forced_genotypes) if row["specimen_id"] not in self.failed]
+        self.forced = _by_timepoint(forced)
+
+    def mean_depth(self, timepoint: str) -> float | None:
+        """Largest mean target depth of the timepoint's specimens."""
+        depths = [row["tumour_mean_depth"] for row in self.depth.get(timepoint, [])]
+        return max((depth for depth in depths if depth), default=None)
+
+    def clonal_vaf(self, timepoint: str) -> float | None:
+        """Median fraction of the sample's own calls: what a clonal alteration reaches there, whatever the purity."""
+        from statistics import median
+
+        fractions = [row["t_vaf"] for row in self.called.get(timepoint, []) if row["t_vaf"]]
+        return median(fractions) if fractions else None
+
+
+def _by_timepoint(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(str(row["timepoint"]), []).append(row)
+    return found
+
+
+def tumour_state(mechanism: Mechanism, timepoint: str, tumour: TumourEvidence, settings: Settings) -> StateRow:
+    """State of a mutation mechanism in the tumour at one timepoint."""
+    nothing = StateRow(mechanism.code, timepoint, "wes", State.NOT_EVALUABLE)
+    if timepoint not in tumour.measured:
+        return replace(nothing, reason=NOT_MEASURED)
+    if timepoint in tumour.blocked:
+        return replace(nothing, reason=IDENTITY_MISMATCH)
+    if timepoint not in tumour.depth:
+        return replace(nothing, reason=QC_FAIL)
+    called = [row for row in tumour.called.get(timepoint, []) if _covers(mechanism, row)]
+    forced = [row for row in tumour.forced.get(timepoint, []) if _covers(mechanism, row)]
+    trace = any(row["trace"] for row in forced)
+    found = {key_of(row): row for row in called}
+    if len(found) >= mechanism.copies:
+        return _present(mechanism, timepoint, "wes", called, trace)
+    if mechanism.copies > len(found) > 0:
+        return replace(nothing, reason=ONE_OF_TWO, trace=trace, hgvsp=_changes(called), evidence=_keys(called))
+    if mechanism.absent_needs:
+        return replace(nothing, reason=f"NO_{mechanism.absent_needs}", trace=trace)
+    elsewhere = {
+        key_of(row)
+        for point, rows in tumour.called.items()
+        if point != timepoint
+        for row in rows
+        if _covers(mechanism, row)
+    }
+    if elsewhere:
+        return _at_known_places(nothing, elsewhere, forced, tumour, settings)
+    depth, vaf = tumour.mean_depth(timepoint), tumour.clonal_vaf(timepoint)
+    power = detection_power(depth, vaf, settings.power_alt_reads)
+    if power is None:
+        return replace(nothing, reason=NO_DEPTH if depth is None else NO_CLONAL_FRACTION)
+    return _absent_with(nothing, power, settings)
+
+
+def _at_known_places(
+    nothing: StateRow,
+    wanted: set[VariantKey],
+    forced: Sequence[Mapping[str, Any]],
+    tumour: TumourEvidence,
+    settings: Settings,
+) -> StateRow:
+    """State where the patient has the alteration at another timepoint: from the depth at those very places."""
+    best: dict[VariantKey, float] = {}
+    for row in forced:
+        key = key_of(row)
+        if key not in wanted:
+            continue
+        expected = _expected_vaf(key, row["expected_vaf"], nothing.timepoint, tumour)
+        power = detection_power(row["depth"], expected, settings.power_alt_reads)
+        if power is not None:
+            best[key] = max(power, best.get(key, 0.0))
+    seen = [row for row in forced if row["trace"]]
+    about: dict[str, Any] = {"hgvsp": _changes(forced), "evidence": _keys(forced), "trace": bool(seen)}
+    if set(best) != wanted:
+        return replace(nothing, reason=TRACE if seen else NO_FORCED_GENOTYPE, **about)
+    weakest = min(best.values())
+    if seen:
+        return replace(nothing, power=weakest, reason=TRACE, **about)
+    return replace(_absent_with(nothing, weakest, settings), **about)
+
+
+def _expected_vaf(key: VariantKey, stated: float | None, timepoint: str, tumour: TumourEvidence) -> float | None:
+    """Fraction at which the variant should show here: its largest elsewhere, less where this sample holds less tumour.
+
+    The samples' tumour content is compared by the fraction of their own calls; never more than what is stated.
+    """
+    here = tumour.clonal_vaf(timepoint)
+    scaled = []
+    for point, rows in tumour.called.items():
+        there = tumour.clonal_vaf(point)
+        if point == timepoint or here is None or not there:
+            continue
+        scaled += [row["t_vaf"] * here / there for row in rows if key_of(row) == key and row["t_vaf"]]
+    candidates = [value for value in (stated, max(scaled, default=None)) if value is not None]
+    return min(candidates, default=None)
+
+
+def _absent_with(nothing: StateRow, power: float, settings: Settings) -> StateRow:
+    if power >= settings.min_power:
+        return replace(nothing, state=State.ABSENT, power=power)
+    return replace(nothing, power=power, reason=LOW_POWER)
+
+
+def _present(
+    mechanism: Mechanism, timepoint: str, source: str, rows: Sequence[Mapping[str, Any]], trace: bool = False
+) -> StateRow:
+    """PRESENT, with the largest fraction: of cancer cells where a purity gives one, else of alleles."""
+    measured = [_fraction(row, source) for row in rows]
+    known = [entry for entry in measured if entry is not None]
+    in_cells = [entry for entry in known if entry[3] == "CCF"]
+    value, low, high, unit = max(in_cells or known, default=(None, None, None, None))
+    return StateRow(
+        mechanism.code,
+        timepoint,
+        source,
+        State.PRESENT,
+        value=value,
+        value_low=low,
+        value_high=high,
+        unit=unit,
+        trace=trace,
+        hgvsp=_changes(rows),
+        evidence=_keys(rows),
+    )
+
+
+def _fraction(row: Mapping[str, Any], source: str) -> tuple[float, float, float, str] | None:
+    alt, depth, vaf = (
+        (row["t_alt"], row["t_depth"], row["t_vaf"])
+        if source == "wes"
+        else (row["alt_molecules"], row["unique_depth"], row["vaf"])
+    )
+    if vaf is None or not depth:
+        return None
+    low, high = binomial_interval(int(alt), int(depth))
+    ccf = row.get("ccf")
+    if ccf is None or vaf == 0:
+        return float(vaf), low, high, "VAF"
+    return float(ccf), low * ccf / vaf, min(1.0, high * ccf / vaf), "CCF"
+
+
+def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Exact (Clopper-Pearson) interval of a share."""
+    from scipy.stats import beta
+
+    tail = (1 - confidence) / 2
+    low = 0.0 if successes == 0 else float(beta.ppf(tail, successes, trials - successes + 1))
+    high = 1.0 if successes == trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
+    return low, high
+
+
+class PlasmaEvidence:
+    """What a patient's plasmas say, indexed by timepoint."""
+
+    def __init__(self, ctdna_calls: pd.DataFrame, ctdna_qc: pd.DataFrame) -> None:
+        quality = records(ctdna_qc)
+        failed = {row["specimen_id"] for row in quality if row["verdict"] == Qc.FAIL}
+        self.measured = {str(row["timepoint"]) for row in quality}
+        self.usable = {str(row["timepoint"]) for row in quality if row["specimen_id"] not in failed}
+        self.calls = _by_timepoint(row for row in records(ctdna_calls) if row["specimen_id"] not in failed)
+
+    def shed_vaf(self, timepoint: str) -> float | None:
+        """Largest fraction of an alteration present outside genes of clonal haematopoiesis: tumour DNA was there."""
+        fractions = [
+            row["vaf"]
+            for row in self.calls.get(timepoint, [])
+            if row["state"] == CallState.PRESENT and row["vaf"] and not row["chip_gene"]
+            and "germline_band" not in (row["filter"] or "")
+        ]  # fmt: skip
+        return max(fractions, default=None)
+
+
+def plasma_state(mechanism: Mechanism, timepoint: str, plasma: PlasmaEvidence, settings: Settings) -> StateRow:
+    """State of a mutation mechanism in plasma at one timepoint. A plasma without tumour DNA excludes nothing."""
+    nothing = StateRow(mechanism.code, timepoint, "ctdna", State.NOT_EVALUABLE)
+    if timepoint not in plasma.measured:
+        return replace(nothing, reason=NOT_MEASURED)
+    if timepoint not in plasma.usable:
+        return replace(nothing, reason=QC_FAIL)
+    rows = [row for row in plasma.calls.get(timepoint, []) if _covers(mechanism, row)]
+    present = [row for row in rows if row["state"] == CallState.PRESENT]
+    if len({key_of(row) for row in present}) >= mechanism.copies:
+        return _present(mechanism, timepoint, "ctdna", present)
+    if not rows:
+        return replace(nothing, reason=NO_LOCUS)
+    about: dict[str, Any] = {"hgvsp": _changes(rows), "evidence": _keys(rows)}
+    states = {str(row["state"]) for row in rows}
+    if CallState.NOT_ASSAYED in states:
+        return replace(nothing, reason=NOT_ASSAYED, **about)
+    if states != {CallState.ABSENT}:
+        return replace(nothing, reason=LOW_POWER, **about)
+    shed = plasma.shed_vaf(timepoint)
+    if shed is None:
+        return replace(nothing, reason=LOW_SHEDDING, **about)
+    shallowest = min((row["unique_depth"] for row in rows if row["unique_depth"] is not None), default=None)
+    power = detection_power(shallowest, shed, settings.power_alt_molecules)
+    if power is None:
+        return replace(nothing, reason=NO_DEPTH, **about)
+    return replace(_absent_with(nothing, power, settings), **about)
+
+
+def _covers(mechanism: Mechanism, row: Mapping[str, Any]) -> bool:
+    return mechanism.covers(row["gene"], row["hgvsp_short"], bool(row["lof"]))
+
+
+def _changes(rows: Iterable[Mapping[str, Any]]) -> str:
+    named = {one_letter(row["hgvsp_short"]) or str(row.get("consequence") or "unnamed") for row in rows}
+    return ";".join(sorted(named))
+
+
+def _keys(rows: Iterable[Mapping[str, Any]]) -> str:
+    return ";".join(map(str, sorted({key_of(row) for row in rows})))
