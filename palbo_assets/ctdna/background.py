@@ -28,7 +28,7 @@ SUBSTITUTIONS = ("C>A", "C>G", "C>T", "T>A", "T>C", "T>G")
 INSERTION, DELETION = "ins", "del"
 KINDS = (*SUBSTITUTIONS, INSERTION, DELETION)
 _COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
-_ROUNDS = 10
+_ROUNDS = 20
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def estimate_background(
 ) -> Background:
     """Rates from the panel's own bases.
 
-    Per kind, sites start from the lower 99 % of allele fractions and a beta-binomial is fitted by moments; then sites
+    Per kind, sites start from the lower 90 % of allele fractions and a beta-binomial is fitted by moments; then sites
     that the fit explains (tail probability at least one in ten expected) come back in, until the set is stable. So a
     real variant never feeds its own background, and the tail of the errors isn't cut off.
 
@@ -152,7 +152,7 @@ def _robust_fit(alt: NDArray[np.float64], depth: NDArray[np.float64], settings: 
     if alt.size == 0:
         return _bounded(settings.error_floor, settings.concentration_cap, settings)
     fraction = alt / depth
-    keep = fraction <= np.quantile(fraction, 0.99)
+    keep = fraction <= np.quantile(fraction, 0.9)
     for _ in range(_ROUNDS):
         alpha, beta = _moments(alt[keep], depth[keep], settings)
         explained = np.ones(alt.size, dtype=bool)

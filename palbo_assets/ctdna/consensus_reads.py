@@ -33,6 +33,7 @@ def stream_reads(bam: Path) -> Iterator[pysam.AlignedSegment]:
     import pysam
 
     last = (-1, -1)
+    verbosity = pysam.set_verbosity(0)  # a missing index isn't worth a word: none is used
     try:
         with pysam.AlignmentFile(str(bam), "rb", check_sq=False) as file:
             for read in file.fetch(until_eof=True):
@@ -51,6 +52,8 @@ def stream_reads(bam: Path) -> Iterator[pysam.AlignedSegment]:
         raise InputError(
             "E_TRUNCATED", "the BAM can't be read to its end", file=bam.name, fix="send the whole file again"
         ) from error.__class__("unreadable BAM")
+    finally:
+        pysam.set_verbosity(verbosity)
 
 
 def family_size(read: pysam.AlignedSegment) -> int | None:

@@ -38,7 +38,8 @@ ReferenceBases = Callable[[str, int, int], str]
 """(contig, start, end), 0-based half-open -> upper-case bases."""
 
 _UNUSED_FLAGS = 0x4 | 0x100 | 0x200 | 0x400 | 0x800  # unmapped, secondary, QC fail, duplicate, supplementary
-_FLUSH_BASES = 8_000_000
+_FLUSH_BASES = 2_000_000
+_MOST_WAITING = 200_000
 _LEFT_FLANK = 120  # reference bases left of a region in which an indel may be shifted to its leftmost place
 
 
@@ -186,7 +187,9 @@ class _Counter:
         self.buffers: dict[tuple[int, int], tuple[list[int], list[bytes]]] = {}
         self.buffered = 0
         self.waiting: dict[str, tuple[Segment, int, int]] = {}  # name -> votes, strand, where the mate starts
+        self.waiting_limit = _MOST_WAITING
         self.contig = ""
+        self.placed: dict[tuple[int, int, int, str], Indel | None] = {}
         self.indels: Counter[tuple[Indel, int]] = Counter()
         self.reads = self.on_target = self.used = 0
         self.sizes = self.size_sum = self.least = self.least_sum = 0
@@ -235,8 +238,9 @@ class _Counter:
         )
         if mate_overlaps:
             self.waiting[name] = (segment, strand, read.next_reference_start)
-            if len(self.waiting) > 200_000:
+            if len(self.waiting) > self.waiting_limit:
                 self._release(before=read.reference_start)
+                self.waiting_limit = max(_MOST_WAITING, 2 * len(self.waiting))
         else:
             self._emit(segment, strand)
 
@@ -266,7 +270,10 @@ class _Counter:
             self.buffered += high - low
             for anchor, deleted, inserted in segment.indels:
                 if region.start <= anchor < region.end and max(deleted, len(inserted)) <= self.settings.longest_indel:
-                    event = self._left_aligned(index, anchor, deleted, inserted)
+                    raw = (index, anchor, deleted, inserted)
+                    if raw not in self.placed:
+                        self.placed[raw] = self._left_aligned(*raw)
+                    event = self.placed[raw]
                     if event is not None:
                         self.indels[event, strand] += 1
         if self.buffered > _FLUSH_BASES:

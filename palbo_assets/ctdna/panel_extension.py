@@ -22,6 +22,7 @@ ALTERATION_COLUMNS = ("gene", "chrom", "pos", "hgvsp_short", "patient_id", "lof"
 RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS = (
     "recurrent_variant", "recurrent_gene", "driver_hotspot", "driver_loss_of_function",
 )  # fmt: skip
+GROUNDS = (RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS)
 GC_OK, GC_LOW, GC_HIGH, GC_UNKNOWN = "ok", "low", "high", "unknown"
 
 
@@ -71,15 +72,13 @@ def propose_targets(
     patients_of_variant = rows.groupby(["chrom", "pos", "hgvsp_short"], dropna=False)["patient_id"].transform("nunique")
     patients_of_gene = rows.groupby("gene", dropna=False)["patient_id"].transform("nunique")
     enough = settings.extension_patients
-    grounds = pd.DataFrame(
-        {
-            RECURRENT_VARIANT: patients_of_variant >= enough,
-            RECURRENT_GENE: patients_of_gene >= enough,
-            HOTSPOT: rows["hotspot"].fillna(False).astype(bool),
-            LOSS: rows["lof"].fillna(False).astype(bool) & rows["gene"].isin(settings.lof_driver_genes),
-        }
-    )
-    rows = rows[grounds.any(axis=1)].assign(reason=grounds.apply(lambda found: set(found.index[found]), axis=1))
+    grounds = {
+        RECURRENT_VARIANT: patients_of_variant >= enough,
+        RECURRENT_GENE: patients_of_gene >= enough,
+        HOTSPOT: rows["hotspot"].fillna(False).astype(bool),
+        LOSS: rows["lof"].fillna(False).astype(bool) & rows["gene"].isin(settings.lof_driver_genes),
+    }
+    rows = rows.assign(**grounds)[pd.DataFrame(grounds).any(axis=1)]
     rows = rows.sort_values(["chrom", "pos", "gene", "hgvsp_short", "patient_id"], kind="stable")
     return [_target(group, panel, settings, reference) for group in _clusters(rows, settings)]
 
@@ -116,7 +115,6 @@ def _target(group: pd.DataFrame, panel: Panel, settings: Settings, reference: Re
         if region_chrom == chrom
     )
     patients = sorted({str(patient) for patient in group["patient_id"]})
-    reasons = set().union(*group["reason"])
     variants = [
         f"{gene} {change}" if change else str(gene)
         for gene, change in zip(group["gene"], group["hgvsp_short"].fillna(""), strict=True)
@@ -126,7 +124,7 @@ def _target(group: pd.DataFrame, panel: Panel, settings: Settings, reference: Re
         start=start,
         end=end,
         gene=",".join(dict.fromkeys(str(gene) for gene in group["gene"])),
-        reason=";".join(name for name in (RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS) if name in reasons),
+        reason=";".join(name for name in GROUNDS if bool(group[name].any())),
         source_patients=";".join(patients),
         n_patients=len(patients),
         variants=";".join(dict.fromkeys(variants)),

@@ -22,12 +22,12 @@ def detection_power(depth: int, vaf: float, molecules: int) -> float:
 def critical_count(depth: int, alpha: float, beta: float, p_value: float, least: int) -> int:
     """Fewest alternative molecules, at least ``least``, that errors alone reach with probability <= ``p_value``.
 
-    ``alpha, beta``: the error's beta distribution. ``depth + 1`` when no count that the depth allows would do.
+    ``alpha, beta``: the error's beta distribution. More than ``depth`` when no count that the depth allows would do.
     """
     import numpy as np
 
     if least > depth:
-        return depth + 1
+        return least
     # Tails for every count from `least` on, summed from the far end; they fall, so the first small one is it.
     tails = np.logaddexp.accumulate(log_probabilities(least, depth, alpha, beta)[::-1])[::-1]
     return least + int(np.count_nonzero(tails > np.log(p_value)))
