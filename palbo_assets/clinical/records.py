@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +27,10 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "progression": ("pd_date", "pd_basis", "death_date", "next_line_start"),
     "specimens": ("collect_datetime", "type"),
 }
+
+# Without a date validation REDCap takes any text, and a day that can't be read would silently be missing.
+DATES = ("consent_date", "withdrawal_date", "start", "date", "visit_date", "pd_date", "death_date", "next_line_start",
+         "collect_datetime")  # fmt: skip
 
 _KEEPS_DATA = "stop_followup"  # the one scope of withdrawal that leaves what was collected in the study
 
@@ -143,6 +147,16 @@ def require_study_fields(export: Export, dictionary: Dictionary, file: Path) -> 
             column=missing[0].partition(".")[2],
             fix="export all instruments of the study",
         )
+    for name in DATES:
+        if not dictionary.fields[name].validation.startswith("date"):
+            raise InputError(
+                "E_SCHEMA",
+                "the field isn't validated as a date in the project",
+                file=file.name,
+                row=1,
+                column=name,
+                fix="set the field's validation to a date in the REDCap project, and export both files again",
+            )
 
 
 def build(export: Export, dictionary: Dictionary, protocol: Protocol, settings: Settings) -> Cohort:
@@ -195,7 +209,12 @@ def build(export: Export, dictionary: Dictionary, protocol: Protocol, settings: 
         patients.append(patient)
     return Cohort(
         patients=tuple(patients),
-        queries=tuple(query for query in queries if query.patient_id not in entries),
+        queries=tuple(
+            # What isn't a study id may be a name.
+            query if valid_patient_id(query.patient_id) else replace(query, patient_id="")
+            for query in queries
+            if query.patient_id not in entries
+        ),
         data_cut_study_day=days_from(study_start, cut),
     )
 

@@ -200,11 +200,10 @@ def _compare(record: PatientRecord, assessment: Assessment, group: _Group) -> No
 
 
 def _course(record: PatientRecord, assessments: Sequence[Assessment], settings: Settings) -> Course:
-    pd_day, death_day = record.day("pd_date"), record.day("death_date")
+    pd_day = _after_first_dose(record, "pd_date", "E_PD_BEFORE_FIRST_DOSE")
+    death_day = _after_first_dose(record, "death_date", "E_DEATH_BEFORE_FIRST_DOSE")
+    next_line_day = _after_first_dose(record, "next_line_start", "E_NEXT_LINE_BEFORE_FIRST_DOSE")
     basis = (record.text("pd_basis") or "").lower()
-    if pd_day is not None and pd_day < 0:
-        record.query("E_PD_BEFORE_FIRST_DOSE", "pd_date", "progression before the first dose; not used")
-        pd_day = None
     if death_day is not None and any(each.day > death_day for each in assessments):
         record.query("E_VISIT_AFTER_DEATH", "death_date", "a visit lies after the death")
     if pd_day is not None and basis.startswith("clin"):
@@ -226,6 +225,14 @@ def _course(record: PatientRecord, assessments: Sequence[Assessment], settings: 
         assessments=assessments,
         reported_pd_day=pd_day,
         death_day=death_day,
-        next_line_day=record.day("next_line_start"),
+        next_line_day=next_line_day,
         stopped_follow_up_day=record.day("withdrawal_date"),
     )
+
+
+def _after_first_dose(record: PatientRecord, name: str, code: str) -> int | None:
+    day = record.day(name)
+    if day is not None and day < 0:
+        record.query(code, name, "before the first dose; not used")
+        return None
+    return day

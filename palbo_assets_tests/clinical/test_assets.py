@@ -9,12 +9,15 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from palbo_assets.clinical import assets, checks
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, TABLES, TREATMENT_RESPONSE
 from palbo_assets.demo.truth import PatientTruth
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.tables import sql_table
+from palbo_assets.platform.warehouse import SYSTEM
 
 Twin = tuple[list[PatientTruth], Path, Path]
 
@@ -59,7 +62,11 @@ def materialised(twin: Twin, tmp_path: Path) -> tuple[dg.ExecuteInProcessResult,
     _, export, dictionary = twin
     installation = InstallationResource(root=str(tmp_path / "home"))
     installation.home.create()
-    installation.warehouse.create() if hasattr(installation.warehouse, "create") else None
+    schema = sa.MetaData()
+    for table in TABLES:
+        sql_table(table, schema)
+    SYSTEM.create_all(installation.warehouse.engine)
+    schema.create_all(installation.warehouse.engine)
     files = [Delivered(export, "redcap_export", "a" * 64), Delivered(dictionary, "redcap_dictionary", "b" * 64)]
     result = dg.materialize(
         [*PRODUCTS, *checks.CHECKS],

@@ -99,6 +99,8 @@ def test_disagreement_with_the_investigator_is_asked_about(record: Make) -> None
         ({"pd_date": 100, "pd_basis": "clinical"}, None, "W_CLINICAL_PROGRESSION"),
         ({"pd_date": -3, "pd_basis": "RECIST"}, None, "E_PD_BEFORE_FIRST_DOSE"),
         ({"pd_date": 100, "pd_basis": "RECIST"}, 100, "W_PD_NOT_MEASURED"),
+        ({"death_date": -3}, None, "E_DEATH_BEFORE_FIRST_DOSE"),
+        ({"next_line_start": -3}, None, "E_NEXT_LINE_BEFORE_FIRST_DOSE"),
         ({"pd_date": 100}, 100, "W_NO_PD_BASIS"),
     ],
 )

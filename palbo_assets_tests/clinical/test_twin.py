@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.clinical.summary import ClinicalTables, read_cohort, summarise
@@ -22,6 +22,7 @@ from palbo_assets.clinical.tables import (
     TREATMENT_RESPONSE,
 )
 from palbo_assets.demo import clinical as demo
+from palbo_assets.demo.clinical_project import read_csv, write_csv
 from palbo_assets.demo.truth import PatientTruth
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.tables import frame_from_rows, validate
@@ -143,6 +144,58 @@ def test_patient_behind_an_access_group_counts_once(twin: Twin) -> None:
     after = tables_of(export, dictionary)
     assert after.patients == before.patients
     assert [(row["patient_id"], row["code"]) for row in after.queries] == [("12-PALBO-002", "E_DUPLICATE_RECORD")]
+
+
+def test_record_named_after_a_person_is_left_out_and_not_repeated(twin: Twin) -> None:
+    _, export, dictionary = twin
+    header, rows = read_csv(export)
+    named = [
+        {**row, "record_id": "Kim Minji", "ecog": row["ecog"] and "good"}
+        for row in rows
+        if row["record_id"] == "PALBO-002"
+    ]
+    write_csv(export, header, [*rows, *named])
+    found = tables_of(export, dictionary)
+    assert "Kim" not in json.dumps(asdict(found))
+    assert {row["code"] for row in found.queries} == {"E_BAD_NAME", "E_NOT_A_NUMBER"}
+
+
+def test_date_field_that_takes_any_text_is_refused(twin: Twin) -> None:
+    _, export, dictionary = twin
+    header, fields = read_csv(dictionary)
+    for field in fields:
+        if field["Variable / Field Name"] == "pd_date":
+            field["Text Validation Type OR Show Slider Number"] = ""
+    write_csv(dictionary, header, fields)
+    with pytest.raises(InputError, match="isn't validated as a date") as caught:
+        tables_of(export, dictionary)
+    assert caught.value.column == "pd_date"
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_cells_give_tables_that_keep_their_contract_or_an_error_for_people(twin: Twin, data: st.DataObject) -> None:
+    _, export, dictionary = twin
+    header, rows = read_csv(export)
+    cells = st.sampled_from(["", "-99", "0", "1", "2", "7", "1e309", "-5", "2.5", "2019-01-02", "1900.01.01", "99999",
+                             "x", "NA", "Yes", "Checked"])  # fmt: skip
+    for _ in range(data.draw(st.integers(1, 12))):
+        rows[data.draw(st.integers(0, len(rows) - 1))][data.draw(st.sampled_from(header[4:]))] = data.draw(cells)
+    wild = export.with_name("wild.csv")
+    write_csv(wild, header, rows)
+    try:
+        found = tables_of(wild, dictionary)
+    except InputError as error:
+        assert error.code in ("E_MIXED_EXPORT", "E_SCHEMA", "E_DUPLICATE")
+        return
+    for table, listed in (
+        (PATIENTS, found.patients),
+        (RESPONSE_VISITS, found.response_visits),
+        (TREATMENT_RESPONSE, found.treatment_response),
+        (SAMPLE_MANIFEST, found.sample_manifest),
+        (CLINICAL_QUERIES, found.queries),
+    ):
+        validate(table, frame_from_rows(table, listed))
 
 
 def test_patient_measured_in_centimetres_is_asked_about(twin: Twin) -> None:
