@@ -15,7 +15,7 @@ from typing import Any
 from palbo_assets.wes import evidence, somatic_filter
 from palbo_assets.wes.alleles import ContigNames, Fetch, Variant, homopolymer_length
 from palbo_assets.wes.caller_vcf import SampleCounts, read_vcf
-from palbo_assets.wes.consequence import Consequence, annotate, read_hotspots, read_transcripts
+from palbo_assets.wes.consequence import MAF_CLASSES, Consequence, annotate, read_hotspots, read_transcripts
 from palbo_assets.wes.evidence import Evidence
 from palbo_assets.wes.lab_annotation import LabAnnotation
 from palbo_assets.wes.maf import read_maf
@@ -245,7 +245,8 @@ def _row(
         **variant._asdict(),
         "gene": effect.gene,
         "transcript_id": effect.transcript_id,
-        "consequence": effect.consequence if known.consequence else None,
+        # A lab's MAF may use classes of its own; those stay null.
+        "consequence": effect.consequence if known.consequence and effect.consequence in MAF_CLASSES else None,
         "hgvsp_short": effect.hgvsp_short,
         "lof": effect.lof,
         "hotspot": hotspot,

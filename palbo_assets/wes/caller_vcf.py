@@ -215,17 +215,14 @@ def _sample_roles(
     path: Path, header: Sequence[str], samples: Sequence[str], tumour: str, normal: str
 ) -> tuple[str, str]:
     """(tumour's column, normal's column or empty text). Without sample columns both are empty."""
-    stated = {
-        key: value for key, _, value in (line[2:].partition("=") for line in header) if key.endswith("mor_sample")
-    }
-    tumour = tumour if tumour in samples else stated.get("tumor_sample", "")
     for line in header:
-        if line.startswith("##normal_sample=") and not normal:
-            normal = line.partition("=")[2]
-    if tumour not in samples:
-        tumour = ""
-    if normal not in samples:
-        normal = ""
+        key, _, value = line[2:].partition("=")
+        if key == "tumor_sample" and tumour not in samples:
+            tumour = value
+        if key == "normal_sample" and normal not in samples:
+            normal = value
+    tumour = tumour if tumour in samples else ""
+    normal = normal if normal in samples else ""
     if not samples:
         return "", ""
     if not tumour and len(samples) == 1:

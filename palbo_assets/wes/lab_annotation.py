@@ -88,9 +88,7 @@ def _spellings(record: CallerRecord) -> set[str]:
 def _consequence(key: str, values: Mapping[str, str], record: CallerRecord) -> Consequence:
     if key == "FUNCOTATION":
         given = {re.sub(r"^Gencode_\d+_", "", name): value for name, value in values.items()}
-        kind = {"SPLICE_SITE": "Splice_Site", "NONSENSE": "Nonsense_Mutation", "MISSENSE": "Missense_Mutation"}.get(
-            given.get("variantClassification", ""), _from_funcotator(given.get("variantClassification", ""))
-        )
+        kind = _from_funcotator(given.get("variantClassification", ""))
         transcript = given.get("annotationTranscript", "").split(".")[0]
         return Consequence(
             given.get("hugoSymbol") or None, transcript or None, kind, short_change(given.get("proteinChange", ""))

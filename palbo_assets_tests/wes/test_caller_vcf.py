@@ -180,3 +180,27 @@ def test_vep_annotation_of_a_real_breast_cancer_exome_names_its_tp53_mutation(sh
 )
 def test_three_letter_changes_become_one_letter_ones(long: str, short: str | None) -> None:
     assert short_change(long) == short
+
+
+def test_funcotator_and_snpeff_annotations_are_read(tmp_path: Path) -> None:
+    header = (
+        '##fileformat=VCFv4.2\n##INFO=<ID=FUNCOTATION,Number=A,Type=String,Description="Functional annotation. '
+        "Funcotation fields are: Gencode_43_hugoSymbol|Gencode_43_variantClassification|"
+        'Gencode_43_annotationTranscript|Gencode_43_proteinChange">\n'
+        "##INFO=<ID=ANN,Number=.,Type=String,Description=\"Functional annotations: 'Allele | Annotation | "
+        "Annotation_Impact | Gene_Name | Gene_ID | Feature_Type | Feature_ID | HGVS.p '\">\n"
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    )
+    rows = (
+        "1\t10\t.\tA\tT\t.\tPASS\tFUNCOTATION=[ESR1|MISSENSE|ENST00000443427.2|p.D538G]\n"
+        "1\t20\t.\tAG\tA\t.\tPASS\tFUNCOTATION=[RB1|FRAME_SHIFT_DEL|ENST00000267163.6|p.E137fs]\n"
+        "1\t30\t.\tA\tT\t.\tPASS\tANN=T|stop_gained|HIGH|RB1|ENSG1|transcript|ENST00000267163.6|p.Arg320*\n"
+    )
+    found = read_vcf(written(tmp_path / "a.vcf", header + rows))
+    annotation = LabAnnotation(found.header)
+    told = [annotation.of(one, {}) for one in found.records]
+    assert [one and (one.gene, one.transcript_id, one.consequence, one.hgvsp_short) for one in told] == [
+        ("ESR1", "ENST00000443427", "Missense_Mutation", "p.D538G"),
+        ("RB1", "ENST00000267163", "Frame_Shift_Del", "p.E137fs"),
+        ("RB1", "ENST00000267163", "Nonsense_Mutation", "p.R320*"),
+    ]
