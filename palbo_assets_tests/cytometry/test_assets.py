@@ -144,5 +144,6 @@ def test_importing_the_definitions_stays_cheap() -> None:
         "palbo_assets.serum.formats; "
         "print([name for name in ('pandas', 'scipy', 'flowkit', 'flowio', 'allotropy', 'numba') if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
