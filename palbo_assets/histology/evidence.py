@@ -19,7 +19,7 @@ CELL_UM = 4.0
 HALO_UM = 16.0
 """Margin read around a tile so that nuclei on its border are whole [um]."""
 STAIN_TILES = 24
-"""Tiles, evenly spread, from which the slide's nuclear threshold is taken."""
+"""Most tiles, evenly spread, from which the slide's nuclear threshold is taken."""
 
 
 class Source(Protocol):
@@ -86,7 +86,7 @@ def measure(source: Source, settings: SlideSettings) -> Evidence:
     columns, rows = (int(np.ceil(s / side_um)) * (side // per_cell) for s in source.size_um)
     tissue_map = np.zeros((rows, columns), dtype=bool)
 
-    threshold, hue = _stain(source, tiles[:: max(1, len(tiles) // STAIN_TILES)], side, mpp)
+    threshold, hue = _stain(source, tiles[:: max(1, -(-len(tiles) // STAIN_TILES))], side, mpp)
     ruler = np.float32(max(threshold, stain.PALEST_THRESHOLD))
     found: list[pd.DataFrame] = []
     in_focus: list[bool] = []

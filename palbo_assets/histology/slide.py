@@ -134,8 +134,12 @@ class Slide:
             ) from None
         if rgba.shape[-1] == 3:
             return np.ascontiguousarray(rgba)
-        rgb = rgba[..., :3].copy()
-        rgb[rgba[..., 3] == 0] = 255
+        import cv2
+
+        rgb = np.asarray(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+        outside = rgba[..., 3] == 0
+        if outside.any():
+            rgb[outside] = 255
         return rgb
 
 

@@ -62,7 +62,8 @@ def pen_mask(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def pixels_of_tissue(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tissue pixel by pixel at high power: darker than glass in its darkest channel (fat and lumina drop out)."""
-    return np.asarray(rgb.min(axis=2) < 215)
+    darkest = np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+    return np.asarray(darkest < 215)
 
 
 def focus(rgb: NDArray[np.uint8]) -> float:
