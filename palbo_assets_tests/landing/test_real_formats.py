@@ -25,10 +25,8 @@ def test_every_installed_format_can_be_recognised_or_named_and_its_needs_exist()
             assert any((modality, needed) in known for needed in alternatives)
 
 
-@pytest.mark.parametrize(
-    ("folder", "suffix"), [("facs", ".fcs"), ("rnaseq", "quant.sf"), ("wes", ".vcf"), ("histology", ".svs")]
-)
-def test_real_files_are_judged_without_a_crash(shared_data: Path, folder: str, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", [".fcs", "quant.sf", ".vcf", ".svs"])
+def test_real_files_are_judged_without_a_crash(shared_data: Path, suffix: str) -> None:
     found = sorted(
         path for path in shared_data.rglob(f"*{suffix}") if path.is_file() and 0 < path.stat().st_size < SMALL
     )[:2]
