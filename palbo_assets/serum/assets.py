@@ -82,21 +82,25 @@ def nrg1_elisa(step: Step, elisa_results: pd.DataFrame) -> pd.DataFrame:
 
 
 def _evaluate(step: Step) -> PlateResult:
-    from palbo_assets.serum.plate import evaluate_files
+    from palbo_assets.serum.plate import evaluate_files, without_export
 
-    return evaluate_files(_only(step, "plate"), _only(step, "layout"), step.settings)
+    export, layout = _only(step, "plate"), _only(step, "layout")
+    if export is None or layout is None:
+        # The landing refused the other file; the plate is known, and known not to be usable.
+        plate_id = step.partition_key.removeprefix(f"{READS[0]}-")
+        return without_export(plate_id, "no_layout" if layout is None else "no_export")
+    return evaluate_files(export, layout, step.settings)
 
 
-def _only(step: Step, role: str) -> Path:
+def _only(step: Step, role: str) -> Path | None:
     files = step.files(role)
-    if len(files) != 1:
+    if len(files) > 1:
         raise InputError(
             "E_SCHEMA",
             f"the plate has {len(files)} files of role {role}",
             fix="deliver one export and one layout a plate; a correction keeps the file name, so that it supersedes",
         )
-    path: Path = files[0].path
-    return path
+    return files[0].path if files else None
 
 
 ASSETS = (elisa_plates, elisa_results, nrg1_elisa)

@@ -337,6 +337,15 @@ def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
+def without_export(plate_id: str, reason: str) -> PlateResult:
+    """A plate of which only the layout (or only the export) is there: not accepted, no curve, no results."""
+    import pandas as pd
+
+    counted = ("n_standards", "n_standards_passing", "n_qc", "n_qc_passing", "n_specimens")
+    plate: dict[str, Any] = {"plate_id": plate_id, "accepted": False, "reasons": reason, **dict.fromkeys(counted, 0)}
+    return PlateResult(plate, pd.DataFrame(), pd.DataFrame(), [])
+
+
 def evaluate_files(export: Path, layout: Path, settings: Settings) -> PlateResult:
     """`evaluate` for an export and its layout as files."""
     from palbo_assets.serum.layout import read_layout

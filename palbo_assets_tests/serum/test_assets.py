@@ -23,7 +23,7 @@ from palbo_assets.platform.tables import sql_table
 from palbo_assets.platform.warehouse import SYSTEM
 from palbo_assets.serum.assets import elisa_plates, elisa_results, nrg1_elisa
 from palbo_assets.serum.checks import CHECKS
-from palbo_assets.serum.tables import NRG1_ELISA, TABLES
+from palbo_assets.serum.tables import ELISA_PLATES, ELISA_RESULTS, NRG1_ELISA, TABLES
 
 TRUTHS = [
     SampleTruth("PALBO-001", "BL", 0, 0.5, nrg1_pg_ml=350.0),
@@ -117,12 +117,23 @@ def test_a_plate_becomes_one_value_a_sample_with_its_reason(tmp_path: Path, inst
         assert passed["keeps_its_contract"] and passed["values_are_explained"] and passed["plate_was_accepted"]
 
 
-def test_a_plate_without_its_layout_fails_alone_with_a_message_for_people(
+def test_a_plate_whose_export_was_refused_is_rejected_and_gives_no_results(
     tmp_path: Path, instance: dg.DagsterInstance
 ) -> None:
     house = House(tmp_path)
-    house.landing.files = [file for file in house.landing.files if file.role == "plate"]
+    house.landing.files = [file for file in house.landing.files if file.role == "layout"]
+    assert house.run([elisa_plates, elisa_results], "elisa-NRG1-01", instance).success
+    (plate,) = house.installation.warehouse.read(ELISA_PLATES).to_dict("records")
+    assert (plate["plate_id"], plate["accepted"], plate["reasons"]) == ("NRG1-01", False, "no_export")
+    assert house.installation.warehouse.read(ELISA_RESULTS).empty
+
+
+def test_two_exports_of_one_plate_fail_it_alone_with_a_message_for_people(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    house = House(tmp_path)
+    house.landing.files += [file for file in house.landing.files if file.role == "plate"]
     result = house.run([elisa_plates], "elisa-NRG1-01", instance)
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert "0 files of role layout" in str(failure.step_failure_data.error)
+    assert "2 files of role plate" in str(failure.step_failure_data.error)
