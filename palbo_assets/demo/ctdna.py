@@ -30,7 +30,11 @@ _CAPTURED = 60  # a fragment is captured when its middle lies this near to a tar
 # Errors per molecule and base of each strand-folded substitution: oxidation (C>A) and deamination (C>T) lead.
 BACKGROUND = {"C>A": 3e-5, "C>G": 1e-5, "C>T": 4e-5, "T>A": 1e-5, "T>C": 2e-5, "T>G": 1e-5, "ins": 1e-5, "del": 1e-5}
 _LETTERS = np.frombuffer(b"ACGT", dtype=np.uint8)
-_COMPLEMENT = str.maketrans("ACGT", "TGCA")
+_RATE = np.zeros((256, 256))  # by reference and wrong letter
+for _kind, _rate in BACKGROUND.items():
+    if ">" in _kind:
+        for _seen in (_kind, _kind.translate(str.maketrans("ACGT", "TGCA"))):
+            _RATE[ord(_seen[0]), ord(_seen[2])] = _rate
 _NIBBLE = np.zeros(256, dtype=np.uint8)
 for _base, _code in zip("ACGTN", (1, 2, 4, 8, 15), strict=True):
     _NIBBLE[ord(_base)] = _code
@@ -48,8 +52,8 @@ def write_panel(genome: MiniGenome, folder: Path, version: str = "v1") -> Writte
         for residue in design.codons:
             codon = sorted(gene.coding_positions[3 * (residue - 1) : 3 * residue])
             exon = next(i for i, (start, end) in enumerate(exons, start=1) if start <= codon[0] < end)
-            window = (order.index(gene.chrom), codon[0] - _WINDOW, codon[-1] + 1 + _WINDOW, gene.name, exon)
-            windows.append(window)
+            start, end = codon[0] - _WINDOW, codon[-1] + 1 + _WINDOW
+            windows.append((order.index(gene.chrom), start, end, gene.name, exon))
     merged: list[tuple[int, int, int, str, int]] = []
     for contig, start, end, name, exon in sorted(windows):
         if merged and merged[-1][0] == contig and start <= merged[-1][2]:
@@ -88,13 +92,7 @@ def write(
     sample = f"{truth.patient_id}-{truth.timepoint}-P"
     path = folder / f"{sample}.consensus.bam"
     targets, version = _read_panel(panel)
-    text = "@HD\tVN:1.6\tSO:coordinate\n"
-    text += "".join(f"@SQ\tSN:{name}\tLN:{length}\n" for name, length in genome.contigs.items())
-    text += f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\n"
-    text += "@PG\tID:fgbio\tPN:fgbio\tVN:2.4.0\tCL:CallMolecularConsensusReads --min-reads 1\n"
-    parts = [b"BAM\1", struct.pack("<i", len(text)), text.encode(), struct.pack("<i", len(genome.contigs))]
-    for name, length in genome.contigs.items():
-        parts += [struct.pack("<i", len(name) + 1), name.encode() + b"\0", struct.pack("<i", length)]
+    parts = [_header(sample, genome)]
     alleles = _alleles(truth, patient, genome)
     serial = 0
     for contig_id, chrom in enumerate(genome.contigs):
@@ -111,6 +109,17 @@ def write(
             specimen_id=specimen_id(truth), sample_name=sample, genome_build=genome.build, panel_version=version,
         )
     ]  # fmt: skip
+
+
+def _header(sample: str, genome: MiniGenome) -> bytes:
+    """The BAM's header: text, then contigs in binary."""
+    text = "@HD\tVN:1.6\tSO:coordinate\n"
+    text += "".join(f"@SQ\tSN:{name}\tLN:{length}\n" for name, length in genome.contigs.items())
+    text += f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\n@PG\tID:fgbio\tPN:fgbio\tVN:2.4.0\n"
+    packed = b"BAM\1" + struct.pack("<i", len(text)) + text.encode() + struct.pack("<i", len(genome.contigs))
+    for name, length in genome.contigs.items():
+        packed += struct.pack("<i", len(name) + 1) + name.encode() + b"\0" + struct.pack("<i", length)
+    return packed
 
 
 def specimen_id(truth: SampleTruth) -> str:
@@ -226,9 +235,7 @@ def _fragments(
         low, high = max(start - _CAPTURED, reached), end + _CAPTURED
         reached = high
         middles.append(rng.integers(low, high, size=rng.poisson(per_base * (high - low))))
-    if not middles:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    middle = np.concatenate(middles)
+    middle = np.concatenate([np.zeros(0, dtype=np.int64), *middles])
     lengths = np.clip(np.round(rng.normal(167, 12, size=middle.size)), 120, 220).astype(np.int64)
     starts = np.clip(middle - lengths // 2, 0, contig - 240)
     return starts, lengths
@@ -265,17 +272,11 @@ class _Plasma:
     def _errors(self, bases: np.ndarray, rng: np.random.Generator) -> None:
         """One wrong base per event, the same in both mates: the error happened to the molecule."""
         highest = max(BACKGROUND.values())
-        events = rng.poisson(3 * highest * float(self.lengths.sum()))
+        events = rng.poisson(4 * highest * float(self.lengths.sum()))  # a fourth draws the reference and is dropped
         molecules = rng.integers(0, self.lengths.size, size=events)
         positions = self.starts[0][molecules] + (rng.random(events) * self.lengths[molecules]).astype(np.int64)
         letters = _LETTERS[rng.integers(0, 4, size=events)]
-        kept = np.array(
-            [
-                chance * highest < BACKGROUND.get(_kind(chr(ref), chr(alt)), 0.0)
-                for ref, alt, chance in zip(bases[positions], letters, rng.random(events), strict=True)
-            ],
-            dtype=bool,
-        )
+        kept = rng.random(events) * highest < _RATE[bases[positions], letters]
         self._substitute(molecules[kept], positions[kept], letters[kept])
 
     def _insert_or_delete(self, molecules: np.ndarray, allele: _Allele) -> None:
@@ -300,11 +301,6 @@ class _Plasma:
                 )
                 gap = (len(inserted), 1) if inserted else (deleted, 2)
                 self.special[side, int(molecule)] = (start, bases, [(before, 0), gap, (after, 0)])
-
-
-def _kind(ref: str, alt: str) -> str:
-    """The substitution as seen from the pyrimidine."""
-    return f"{ref}>{alt}".translate(_COMPLEMENT) if ref in "AG" else f"{ref}>{alt}"
 
 
 def _records(contig_id: int, sample: str, serial: int, drawn: _Plasma, rng: np.random.Generator) -> bytes:
@@ -399,9 +395,6 @@ def _bins(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """UCSC bins of 0-based half-open intervals, as the BAM format wants them."""
     last = ends - 1
     found = np.zeros(starts.size, dtype=np.int64)
-    undecided = np.ones(starts.size, dtype=bool)
-    for shift, first in ((14, 4681), (17, 585), (20, 73), (23, 9), (26, 1)):
-        fits = undecided & (starts >> shift == last >> shift)
-        found[fits] = first + (starts[fits] >> shift)
-        undecided &= ~fits
+    for shift, first in ((26, 1), (23, 9), (20, 73), (17, 585), (14, 4681)):  # the finest that holds it wins
+        found = np.where(starts >> shift == last >> shift, first + (starts >> shift), found)
     return found

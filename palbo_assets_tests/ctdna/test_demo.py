@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pysam
 
+from palbo_assets.ctdna.background import kind_of
+from palbo_assets.ctdna.molecules import MoleculeCounts
 from palbo_assets.demo import ctdna as twin
 from palbo_assets_tests.ctdna.conftest import Plasma
 
@@ -41,6 +43,23 @@ def test_records_are_as_fgbio_and_an_aligner_write_them(plasma: Plasma) -> None:
     for one, other in mates.values():
         assert one.is_read1 != other.is_read1 and one.next_reference_start == other.reference_start
         assert one.template_length == -other.template_length > 0
+
+
+def test_molecules_err_at_the_stated_rates(plasma: Plasma, plasma_counts: MoleculeCounts) -> None:
+    """All substitutions together, away from tracked and germline sites; about 250 errors are expected."""
+    known = {(row["chrom"], row["pos"]) for row in plasma.tracked.to_dict("records")}
+    known |= {(snp.chrom, snp.pos) for snp in plasma.genome.snps}
+    errors = expected = 0.0
+    for region in plasma_counts.regions:
+        votes = region.counts[:, :4].sum(axis=0)
+        for at, ref in enumerate(region.reference):
+            if (region.chrom, region.start + at + 1) not in known:
+                depth = int(region.depth[at])
+                for alt in set("ACGT") - {ref}:
+                    errors += int(votes["ACGT".index(alt), at])
+                    expected += depth * twin.BACKGROUND[kind_of(ref, alt)]
+    assert expected > 200
+    assert abs(errors - expected) < 4 * np.sqrt(expected)
 
 
 def test_the_written_index_finds_the_reads(plasma: Plasma) -> None:
