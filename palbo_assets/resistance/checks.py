@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STATUS = "__status"
+_DEFAULTS = Settings.model_validate({})
 
 
 @row_check(FACTS, SAMPLE, description="A fact holds a value exactly when its status is OBSERVED")
@@ -52,7 +53,7 @@ def no_exome_value_after_an_identity_mismatch(rows: pd.DataFrame) -> pd.DataFram
 @row_check(RESISTANCE_STATES, PATIENT, description="ABSENT of a mutation carries the power that it rests on")
 def absence_has_power(rows: pd.DataFrame) -> pd.DataFrame:
     absent = (rows["state"] == State.ABSENT) & rows["source"].isin(["wes", "ctdna"])
-    return rows[absent & ~(rows["power"] >= Settings().min_power).fillna(False)]
+    return rows[absent & ~(rows["power"] >= _DEFAULTS.min_power).fillna(False)]
 
 
 @row_check(RESISTANCE_STATES, PATIENT, description="What isn't evaluable says why, and what is present shows it")
@@ -65,7 +66,7 @@ def states_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(RESISTANCE_TRANSITIONS, PATIENT, description="Acquired rests on an absence at baseline with power")
 def acquired_has_baseline_power(rows: pd.DataFrame) -> pd.DataFrame:
     acquired = rows["transition"] == Transition.ACQUIRED
-    powered = (rows["power"] >= Settings().min_power).fillna(False)
+    powered = (rows["power"] >= _DEFAULTS.min_power).fillna(False)
     return rows[acquired & ~(powered & (rows["baseline_state"] == State.ABSENT).fillna(False))]
 
 
@@ -125,10 +126,10 @@ def identity_blocks_every_change(rows: pd.DataFrame) -> pd.DataFrame:
 
 @row_check(RESISTANCE_STATISTICS, COHORT, description="Nothing is tested on fewer pairs than could reach significance")
 def too_few_pairs_are_not_tested(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[rows["p_value"].notna() & (rows["n_pairs"] < Settings().min_pairs)]
+    return rows[rows["p_value"].notna() & (rows["n_pairs"] < _DEFAULTS.min_pairs)]
 
 
-@row_check(RESISTANCE_STATISTICS, COHORT, description="Denominators hold: discordant pairs <= pairs <= eligible patients")
+@row_check(RESISTANCE_STATISTICS, COHORT, description="Discordant pairs <= pairs <= eligible patients")
 def denominators_hold(rows: pd.DataFrame) -> pd.DataFrame:
     discordant = rows["n_up"] + rows["n_down"]
     adjusted = (rows["q_value"] < rows["p_value"]).fillna(False)
