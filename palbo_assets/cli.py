@@ -164,7 +164,7 @@ def _ingest_with_progress(home: Home, console: Any) -> IngestResult:
 
 
 def _status_counts(result: IngestResult) -> dict[str, int]:
-    return result.reports[0].status_counts() if result.reports else {}
+    return result.reports[0].counts if result.reports else {}
 
 
 def _say_failures(console: Any, result: IngestResult, *, expected: bool = False) -> None:
@@ -280,7 +280,7 @@ def reference_check(as_json: AsJson = False) -> None:
     for spec in SPECS.values():
         for name in spec.references:
             users.setdefault(name, []).append(spec.name)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in sorted({*users, *bundle.entries}):
         try:
             bundle.path(name)

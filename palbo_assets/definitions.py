@@ -2,73 +2,49 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from importlib import import_module
 
 import dagster as dg
 
-from palbo_assets.clinical import assets as clinical
-from palbo_assets.clinical import checks as clinical_checks
-from palbo_assets.ctdna import assets as ctdna
-from palbo_assets.ctdna import checks as ctdna_checks
-from palbo_assets.cytometry import assets as cytometry
-from palbo_assets.cytometry import checks as cytometry_checks
-from palbo_assets.histology import assets as histology
-from palbo_assets.histology import checks as histology_checks
 from palbo_assets.landing.resource import LandingResource
 from palbo_assets.landing.sensor import landing_sensor
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import OWNER, SPECS, landed_key
 from palbo_assets.platform.resources import InstallationResource
-from palbo_assets.release import assets as release
-from palbo_assets.release import checks as release_checks
-from palbo_assets.resistance import assets as resistance
-from palbo_assets.resistance import checks as resistance_checks
-from palbo_assets.rnaseq import assets as rnaseq
-from palbo_assets.rnaseq import checks as rnaseq_checks
-from palbo_assets.serum import assets as serum
-from palbo_assets.serum import checks as serum_checks
 from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
-from palbo_assets.wes import assets as wes
-from palbo_assets.wes import checks as wes_checks
 
-ROOMS: tuple[ModuleType, ...] = (clinical, wes, rnaseq, ctdna, histology, serum, cytometry, resistance, release)
-ROOM_CHECKS: tuple[ModuleType, ...] = (
-    clinical_checks,
-    wes_checks,
-    rnaseq_checks,
-    ctdna_checks,
-    histology_checks,
-    serum_checks,
-    cytometry_checks,
-    resistance_checks,
-    release_checks,
-)
+# In the order in which data flows: a product can only be declared after what it reads.
+ROOMS = ("clinical", "wes", "rnaseq", "ctdna", "histology", "serum", "cytometry", "resistance", "release")
+ROOM_ASSETS = [import_module(f"palbo_assets.{room}.assets") for room in ROOMS]
+ROOM_CHECKS = [import_module(f"palbo_assets.{room}.checks") for room in ROOMS]
 PARTITIONING = {level.level: level for level in (BATCH, SAMPLE, PATIENT, COHORT)}
 
 
 def landed_assets() -> list[dg.AssetSpec]:
-    """The files of each modality as external assets: where lineage starts."""
-    levels = {
-        (modality, Level.SAMPLE if spec.level is Level.PATIENT else spec.level)
-        for spec in SPECS.values()
-        for modality in spec.reads
-    }
+    """Delivered files as external assets, partitioned as the finest product sees them: where lineage starts."""
+    finest: dict[dg.AssetKey, Level] = {}
+    for spec in SPECS.values():
+        level = Level.SAMPLE if spec.level is Level.PATIENT else spec.level
+        for modality in spec.reads:
+            key = landed_key(modality, level)
+            if finest.get(key, Level.COHORT) is Level.COHORT:
+                finest[key] = level
     return [
         dg.AssetSpec(
-            landed_key(modality, level),
-            description=f"Files of {modality} that labs delivered and the landing accepted",
+            key,
+            description="Files that labs delivered and the landing accepted",
             group_name="landing",
             owners=[OWNER],
             kinds={"file"},
             partitions_def=PARTITIONING[level].definition,
         )
-        for modality, level in sorted(levels)
+        for key, level in sorted(finest.items())
     ]
 
 
 def products() -> list[dg.AssetsDefinition]:
-    return [item for room in ROOMS for item in vars(room).values() if isinstance(item, dg.AssetsDefinition)]
+    return [item for room in ROOM_ASSETS for item in vars(room).values() if isinstance(item, dg.AssetsDefinition)]
 
 
 def job(level: Level) -> dg.UnresolvedAssetJobDefinition:

@@ -7,6 +7,7 @@ patients to the cohort. Runs of one pass are independent and go to worker proces
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from palbo_assets.landing.scan import ScanReport
     from palbo_assets.platform.planning import Run
 
-MAX_PASSES = 50
+MAX_PASSES = 1000
+SETTLING_POLL_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -117,16 +119,27 @@ def ingest(
             result.retracted += intake.retracted
             for event in arrivals(intake):
                 instance.report_runless_asset_event(event)
-            runs = [run for run in intake.runs if due_hash(run) not in tried]
+            runs = coarse_first([run for run in intake.runs if due_hash(run) not in tried])
             tried |= {due_hash(run) for run in runs}
-            if not runs and not intake.report.unfinished:
-                break
+            if not runs:
+                if not (intake.report.unfinished or intake.report.settling):
+                    break
+                time.sleep(0 if intake.report.unfinished else SETTLING_POLL_SECONDS)
             for done, finished in enumerate(_execute(pool, home, runs), start=1):
                 result.runs.append(finished)
                 if on_progress:
                     on_progress(Progress(number, len(runs), done, finished))
     installation.warehouse.close()
     return result
+
+
+def coarse_first(runs: list[Run]) -> list[Run]:
+    """The runs that others may be waiting for: batches and the clinical tables before samples, so that each sample
+    is materialised once, with everything that it reads."""
+    from palbo_assets.platform.partitioning import Level
+
+    first = [run for run in runs if run.level in (Level.BATCH, Level.COHORT)]
+    return first or runs
 
 
 def _pool(home: Home, workers: int | None) -> ProcessPoolExecutor:

@@ -81,7 +81,8 @@ class Trace:
 def _add(tree: Tree, origin: Origin) -> None:
     published = origin.published
     branch = tree.add(
-        f"{published.asset} {published.partition_key or 'cohort'}  version {published.data_version}  run {published.run_id}"
+        f"{published.asset} {published.partition_key or 'cohort'}"
+        f"  version {published.data_version}  run {published.run_id}"
     )
     for file in origin.files:
         branch.add(

@@ -57,7 +57,7 @@ class Course:
     transitions: Mapping[str, str] = field(default_factory=dict)
 
 
-TREG = "treg"
+TREG = "Treg"
 
 COURSES: tuple[Course, ...] = (
     Course(

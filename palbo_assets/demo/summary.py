@@ -118,7 +118,7 @@ def _receipt_catch(fault: Fault, landed: pd.DataFrame) -> Catch:
 
 def _identity_catch(fault: Fault, identity: pd.DataFrame) -> Catch:
     rows = identity[(identity["patient_id"] == fault.patient_id) & (identity["timepoint"] == fault.timepoint)]
-    found: list[dict[str, Any]] = rows.fillna("").to_dict("records")
+    found: list[dict[Any, Any]] = rows.fillna("").to_dict("records")
     caught = any(row["reason"] == fault.code for row in found)
     said = "; ".join(f"{row['verdict']} {row['reason']}" for row in found)
     return Catch(fault, said, f"{IDENTITY} of {fault.patient_id} {fault.timepoint}", caught)

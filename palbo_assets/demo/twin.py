@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -120,7 +121,7 @@ def write_twin(home: Home, *, patients: int = course.SCRIPTED, seed: int = 7) ->
         )
     rng = np.random.default_rng(seed)
     genome = build_genome(home.reference, seed)
-    people = course.patients(patients, genome, rng, facs.TYPICAL_PCT_PARENT)
+    people = course.patients(patients, genome, rng, facs.HEALTHY_PCT_PARENT)
     deliveries = _Deliveries(home.landing)
     faults = _write_deliveries(deliveries, people, genome, load_protocol(), rng, home.root / "demo-scratch")
     _write_reference(home.reference, genome)
@@ -143,16 +144,15 @@ def write_twin(home: Home, *, patients: int = course.SCRIPTED, seed: int = 7) ->
 
 def _write_reference(folder: Path, genome: MiniGenome) -> None:
     from palbo_assets.demo import ctdna, rnaseq
-    from palbo_assets.demo import wes as _wes  # noqa: F401  (the genome's own files are written by build_genome)
 
-    entries = [*genome.reference_entries(), *rnaseq.reference_entries(folder), *ctdna.reference_entries(genome, folder)]
+    entries = [*_genome_entries(genome), *rnaseq.reference_entries(folder), *ctdna.reference_entries(genome, folder)]
     write_bundle(
         folder,
         genome.build,
         (
             {
                 "name": entry["name"],
-                "file": str(Path(entry["path"]).relative_to(folder)),
+                "file": Path(entry.get("path") or entry["file"]).name,
                 "version": entry.get("version", ""),
                 "build": entry.get("build") or genome.build,
                 "licence": entry.get("licence", ""),
@@ -161,6 +161,21 @@ def _write_reference(folder: Path, genome: MiniGenome) -> None:
             for entry in entries
         ),
     )
+
+
+def _genome_entries(genome: MiniGenome) -> list[dict[str, str]]:
+    files = {
+        "genome_fasta": genome.fasta,
+        "genes_gff3": genome.gff3,
+        "transcripts": genome.transcripts,
+        "target_bed": genome.target_bed,
+        "snp_bed": genome.snp_bed,
+        "hotspots": genome.hotspots,
+    }
+    return [
+        {"name": name, "path": str(path), "licence": "CC0-1.0", "source": "synthetic genome of the twin"}
+        for name, path in files.items()
+    ]
 
 
 def _write_deliveries(
@@ -183,10 +198,14 @@ def _write_deliveries(
     ]
     from palbo_assets.demo import clinical
 
-    deliveries.add("clinic", "export-01", lambda folder: clinical.write(list(people), folder, rng))
+    deliveries.add("clinic", "export-01", partial(clinical.write, list(people), rng=rng))
     withdrawn = [patient.patient_id for patient in people if patient.withdrawn]
     faults += [Fault("withdrawn patient", "", "E_CONSENT", "receipt", patient_id=name) for name in withdrawn]
     return faults
+
+
+def _single(write: Callable[[Path], WrittenFile], folder: Path) -> list[WrittenFile]:
+    return [write(folder)]
 
 
 class _Planned:
@@ -221,7 +240,7 @@ def _write_exomes(
         at = (sample.patient_id, sample.timepoint)
         if at == (course.patient_id(10), "PD"):
             written = deliveries.add(
-                "sequencing", name, lambda folder, s=sample, p=patient: [wes.write_on_hg19(s, p, genome, folder, rng)]
+                "sequencing", name, partial(_single, partial(wes.write_on_hg19, sample, patient, genome, rng=rng))
             )
             faults.append(_fault("hg19 file", written[0], "E_BUILD_MISMATCH"))
             continue
@@ -230,14 +249,14 @@ def _write_exomes(
             deliveries.add(
                 "sequencing",
                 name,
-                lambda folder, s=sample, d=donor: _mislabelled(wes, d.samples["PD"], d, s, genome, folder, rng),
+                partial(_mislabelled, donor.samples["PD"], donor, sample, genome, rng=rng),
             )
             faults.append(Fault("swapped pair", "", "E_IDENTITY_MISMATCH", "sample_identity", sample.patient_id, "PD"))
             continue
         written = deliveries.add(
             "sequencing",
             name,
-            lambda folder, s=sample, p=patient: wes.write(s, p, genome, folder, rng, germline=s.timepoint == "BL"),
+            partial(wes.write, sample, patient, genome, rng=rng, germline=sample.timepoint == "BL"),
         )
         if at == (course.patient_id(11), "BL"):
             tumour = next(row for row in written if row.role == "tumour_bam")
@@ -247,7 +266,6 @@ def _write_exomes(
 
 
 def _mislabelled(
-    wes: object,
     donor_sample: SampleTruth,
     donor: PatientTruth,
     label: SampleTruth,
@@ -271,9 +289,9 @@ def _write_expression(
     faults = []
     deliveries.add("rna", "rna-01", rnaseq.write_tx2gene)
     for _, sample in planned.samples("rnaseq"):
-        written = deliveries.add("rna", "rna-01", lambda folder, s=sample: rnaseq.write(s, folder, rng))
+        written = deliveries.add("rna", "rna-01", partial(rnaseq.write, sample, rng=rng))
         if (sample.patient_id, sample.timepoint) == (course.patient_id(5), "BL"):
-            corrected = deliveries.add("rna", "rna-02", lambda folder, s=sample: rnaseq.write(s, folder, rng))
+            corrected = deliveries.add("rna", "rna-02", partial(rnaseq.write, sample, rng=rng))
             faults.append(_fault("corrected file", written[0], "W_SUPERSEDED"))
             assert corrected[0].specimen_id == written[0].specimen_id
     return faults
@@ -284,15 +302,19 @@ def _write_plasma(
 ) -> list[Fault]:
     from palbo_assets.demo import ctdna
 
-    panel = deliveries.add("plasma", "panel-v1", lambda folder: [ctdna.write_panel(genome, folder, PANEL_VERSION)])
+    panel = deliveries.add(
+        "plasma", "panel-v1", partial(_single, partial(ctdna.write_panel, genome, version=PANEL_VERSION))
+    )
     bed = deliveries.landing / "plasma" / "panel-v1" / panel[0].file
     for patient, sample in planned.samples("ctdna"):
         deliveries.add(
             "plasma",
             f"plasma-{sample.patient_id}-{sample.timepoint}",
-            lambda folder, s=sample, p=patient: ctdna.write(s, p, genome, bed, folder, rng),
+            partial(ctdna.write, sample, patient, genome, bed, rng=rng),
         )
-    deliveries.add("plasma", "wet-lab-01", lambda folder: ctdna.write_wet_lab(planned.truths("ctdna"), folder, rng))
+    deliveries.add(
+        "plasma", "wet-lab-01", partial(_single, partial(ctdna.write_wet_lab, planned.truths("ctdna"), rng=rng))
+    )
     return []
 
 
@@ -302,12 +324,10 @@ def _write_slides(deliveries: _Deliveries, planned: _Planned, rng: np.random.Gen
 
     faults = []
     for _, sample in planned.samples("he_til"):
-        written = deliveries.add("pathology", "slides-01", lambda folder, s=sample: slides.write(s, folder, rng))
+        written = deliveries.add("pathology", "slides-01", partial(slides.write, sample, rng=rng))
         if sample.patient_id == course.patient_id(9):
             first = deliveries.landing / "pathology" / "slides-01" / written[0].file
-            again = deliveries.add(
-                "pathology", "slides-02", lambda folder, f=first, w=written: _copied(f, w[0], folder)
-            )
+            again = deliveries.add("pathology", "slides-02", partial(_copied, first, written[0]))
             faults.append(_fault("duplicate", again[0], "W_DUPLICATE"))
     return faults
 
@@ -323,9 +343,9 @@ def _write_stains(deliveries: _Deliveries, planned: _Planned, rng: np.random.Gen
 
     samples = planned.truths("til_marker_ihc")
     half = len(samples) // 2
-    deliveries.add("pathology", "ihc-01", lambda folder: ihc.write(samples[:half], folder, rng, "ihc-01"))
+    deliveries.add("pathology", "ihc-01", partial(ihc.write, samples[:half], rng=rng, name="ihc-01"))
     written = deliveries.add(
-        "pathology", "ihc-02", lambda folder: ihc.write_cp949(samples[half:], folder, rng, "ihc-02")
+        "pathology", "ihc-02", partial(ihc.write_in_korean, samples[half:], rng=rng, name="ihc-02")
     )
     return [_fault("CP949 table", written[0], "ACCEPTED")]
 
@@ -342,10 +362,10 @@ def _write_serum(deliveries: _Deliveries, planned: _Planned, rng: np.random.Gene
         deliveries.add(
             "immunology",
             f"elisa-{number:02d}",
-            lambda folder, p=plate, n=number: elisa.write_plate(p, folder, rng, f"NRG1-{n:02d}"),
+            partial(elisa.write_plate, plate, rng=rng, plate_id=f"NRG1-{number:02d}"),
         )
     written = deliveries.add(
-        "immunology", "elisa-blank", lambda folder: elisa.write_blank_only_plate(folder, rng, "NRG1-BLANK")
+        "immunology", "elisa-blank", partial(elisa.write_blank_only_plate, rng=rng, plate_id="NRG1-BLANK")
     )
     return [_fault("blank-only plate", next(row for row in written if row.role == "plate"), "E_NO_STANDARDS")]
 
@@ -358,11 +378,11 @@ def _write_cytometry(deliveries: _Deliveries, planned: _Planned, rng: np.random.
     for _, sample in planned.samples("facs"):
         name = f"facs-{sample.patient_id}-{sample.timepoint}"
         if (sample.patient_id, sample.timepoint) == (course.patient_id(5), "W12"):
-            written = deliveries.add("immunology", name, lambda folder, s=sample: facs.write_unstained(s, folder, rng))
+            written = deliveries.add("immunology", name, partial(facs.write_unstained, sample, rng=rng))
             faults.append(_fault("unstained FCS", written[0], "E_UNSTAINED"))
         else:
-            deliveries.add("immunology", name, lambda folder, s=sample: facs.write(s, folder, rng))
-    deliveries.add("immunology", "cbc-01", lambda folder: facs.write_cbc(planned.truths("facs"), folder, rng))
+            deliveries.add("immunology", name, partial(facs.write, sample, rng=rng))
+    deliveries.add("immunology", "cbc-01", partial(facs.write_cbc, planned.truths("facs"), rng=rng))
     return faults
 
 

@@ -18,7 +18,8 @@ from palbo_assets.platform.formats import Context
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.planning import Run, plan, runs_of
 from palbo_assets.platform.product import SPECS, snapshot_of
-from palbo_assets.platform.provenance import FileIndex, batch_partition
+from palbo_assets.platform.provenance import FileIndex, batch_partition, is_root
+from palbo_assets.study.protocol import valid_patient_id
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -78,6 +79,9 @@ def register_partitions(
     patients = set(files.patients_with_files(warehouse.engine))
     if PATIENTS in SPECS and warehouse.versions(PATIENTS):
         patients |= set(warehouse.read(SPECS[PATIENTS].table)["patient_id"])
+    for spec in SPECS.values():
+        if spec.level is Level.BATCH and "patient_id" in spec.table.column_names:
+            patients |= {patient for _, patient, _ in warehouse.batch_rows(spec.table) if valid_patient_id(patient)}
     accepted = files.accepted_files(warehouse.engine, installation.home.landing)
     batches = {batch_partition(file) for file in accepted if file.batch_key}
     for dimension, wanted in ((PATIENT_DIMENSION, patients - withdrawn), (BATCH_DIMENSION, batches)):
@@ -87,9 +91,11 @@ def register_partitions(
 
 
 def requested_by_sensor(run: Run) -> bool:
-    """Whether the landing sensor asks for this run; patient and cohort products follow their upstream by condition."""
-    from palbo_assets.platform.provenance import is_root
+    """Whether the landing sensor asks for this run; what follows from samples alone is left to its condition."""
+    return run.level in (Level.BATCH, Level.SAMPLE) or any(sensor_asks_for(name) for name in run.products)
 
-    return run.level in (Level.BATCH, Level.SAMPLE) or (
-        run.level is Level.COHORT and any(is_root(SPECS[name], SPECS) for name in run.products)
-    )
+
+def sensor_asks_for(product: str) -> bool:
+    """Whether a cohort product follows from landed files rather than from samples."""
+    spec = SPECS[product]
+    return spec.level is Level.COHORT and (spec.observes_landing or is_root(spec, SPECS))

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from palbo_assets.landing.intake import Intake, requested_by_sensor, take_in
+from palbo_assets.landing.intake import Intake, requested_by_sensor, sensor_asks_for, take_in
 from palbo_assets.platform.partitioning import Level, sample_key
 from palbo_assets.platform.planning import Run
-from palbo_assets.platform.product import SPECS, landed_key
-from palbo_assets.platform.provenance import batch_partition, is_root
+from palbo_assets.platform.product import landed_key
+from palbo_assets.platform.provenance import batch_partition
 
 if TYPE_CHECKING:
     from palbo_assets.landing.files import LandedFile
@@ -72,7 +72,7 @@ def next_attempt(instance: dg.DagsterInstance, run: Run) -> int | None:
 
 
 def _request(job_name: str, run: Run, attempt: int) -> dg.RunRequest:
-    products = [name for name in run.products if run.level is not Level.COHORT or is_root(SPECS[name], SPECS)]
+    products = [name for name in run.products if run.level is not Level.COHORT or sensor_asks_for(name)]
     return dg.RunRequest(
         run_key=f"{run.level}:{due_hash(run)}:{SCHEMA_VERSION}:{attempt}",
         job_name=job_name,

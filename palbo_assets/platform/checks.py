@@ -105,8 +105,8 @@ def _metadata(table: Table, rows: pd.DataFrame, offending: pd.DataFrame) -> dict
         keys = [name for name in table.key if name in offending.columns]
         metadata["offending_rows"] = dg.MetadataValue.table(
             [
-                dg.TableRecord({name: str(value) for name, value in row.items()})
-                for row in offending[keys].head(_LISTED).to_dict("records")
+                dg.TableRecord({str(name): value for name, value in row.items()})
+                for row in offending[keys].astype(str).head(_LISTED).to_dict("records")
             ]
         )
     return metadata

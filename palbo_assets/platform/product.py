@@ -10,6 +10,7 @@ import ctypes
 import functools
 import hashlib
 import inspect
+import json
 import multiprocessing
 import shutil
 import signal
@@ -289,10 +290,11 @@ def snapshot_of(
 ) -> Snapshot:
     """State of the warehouse, references and settings for planning ``wanted`` products."""
     warehouse = installation.warehouse
+    published = warehouse.current_versions()
     batches = {name for spec in wanted for name in spec.upstream if SPECS[name].level is Level.BATCH}
     return Snapshot(
         files=files,
-        published=warehouse.current_versions(),
+        published=published,
         failed=warehouse.failed_versions(),
         batch_samples={name: warehouse.batch_rows(SPECS[name].table) for name in sorted(batches)},
         references={name: entry.sha256 for name, entry in installation.references.entries.items()},
@@ -301,8 +303,14 @@ def snapshot_of(
             for spec in wanted
             if spec.settings is not None
         },
-        landing=landing.state() if any(spec.observes_landing for spec in wanted) else "",
+        landing=_observed(landing, published) if any(spec.observes_landing for spec in wanted) else "",
     )
+
+
+def _observed(landing: LandingProvider, published: Mapping[tuple[str, str], str]) -> str:
+    """What a product that observes the landing depends on: the ledger, and which samples have been measured."""
+    measured = sorted(key for key in published if key[0] in SPECS and SPECS[key[0]].level is Level.SAMPLE)
+    return hashlib.sha256(json.dumps([landing.state(), measured]).encode("utf-8")).hexdigest()
 
 
 @contextmanager

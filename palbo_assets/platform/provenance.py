@@ -45,6 +45,10 @@ class InputFile(Protocol):
     def batch_key(self) -> str: ...
     @property
     def specimen_id(self) -> str: ...
+    @property
+    def sample_name(self) -> str: ...
+    @property
+    def panel_version(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,8 @@ def describe_file(file: InputFile) -> dict[str, str]:
         "patient_id": file.patient_id,
         "timepoint": file.timepoint,
         "specimen_id": file.specimen_id,
+        "sample_name": file.sample_name,
+        "panel_version": file.panel_version,
     }
 
 

@@ -1,9 +1,10 @@
-"""Alterations that were acquired under treatment, one row per patient and variant: the panel's candidates."""
+"""Candidates for the plasma panel: alterations acquired under treatment, and the panel that they would extend."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 from palbo_assets.resistance.settings import Settings
 from palbo_assets.resistance.variant_states import IDENTITY_MISMATCH, key_of, records
@@ -70,3 +71,13 @@ def acquired_alterations(
         confident = bool(enough and not artefact) or bool(found.get(key, {}).get("confident"))
         found[key] = {name: row.get(name) for name in COLUMNS} | {"confident": confident}
     return pd.DataFrame(list(found.values()), columns=list(COLUMNS))
+
+
+def newest_panel(beds: Sequence[Any]) -> Any:
+    """The file of the highest panel version: numbers inside the name count as numbers (v10 follows v9)."""
+
+    def order(file: Any) -> tuple[list[tuple[int, int, str]], str]:
+        parts = re.split(r"(\d+)", file.panel_version or "")
+        return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part], file.sha256
+
+    return max(beds, key=order)

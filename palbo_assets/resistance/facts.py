@@ -159,7 +159,8 @@ def _row_verdict(feature: Feature, row: Mapping[Any, Any]) -> _Verdict:
     status = status if status in STATUSES else str(Absence.NOT_EVALUABLE)
     if status == OBSERVED:
         return _STANDS
-    return _Verdict(status, str(reason) if _known(reason) and reason else str(said) if _known(said) else "NO_VERDICT")
+    words = [str(word) for word in (reason, said) if _known(word) and word]
+    return _Verdict(status, next(iter(words), "NO_VERDICT"))
 
 
 def _limits(feature: Feature, row: Mapping[Any, Any], status: str = "") -> dict[str, Any]:

@@ -147,6 +147,7 @@ def clinical_cells(
                 found[column.name] = (None, str(Absence.PENDING))
             else:
                 value = source[column.name.removeprefix("clinical__")]
+                value = None if value == "" else value
                 found[column.name] = (value, OBSERVED if value is not None else str(empty))
     return found
 

@@ -6,10 +6,9 @@ room's, the acquired alterations are this one's.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -58,7 +57,7 @@ def ctdna_panel_extension(
 
     from palbo_assets.ctdna.panel import read_panel
     from palbo_assets.ctdna.panel_extension import propose_targets
-    from palbo_assets.resistance.acquired import acquired_alterations, blocked_patients
+    from palbo_assets.resistance.acquired import acquired_alterations, blocked_patients, newest_panel
 
     beds = step.files("panel_bed")
     step.report(panels=len(beds))
@@ -74,16 +73,6 @@ def ctdna_panel_extension(
     added = sum(target.size_delta_bp for target in targets)
     step.report(acquired=len(alterations), targets=len(targets), added_bp=added, panel_bp=panel.size)
     return frame_from_rows(CTDNA_PANEL_EXTENSION, [asdict(target) for target in targets])
-
-
-def newest_panel(beds: Sequence[Any]) -> Any:
-    """The file of the highest panel version: numbers inside the name count as numbers (v10 follows v9)."""
-
-    def order(file: Any) -> tuple[list[tuple[int, int, str]], str]:
-        parts = re.split(r"(\d+)", file.panel_version or "")
-        return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part], file.sha256
-
-    return max(beds, key=order)
 
 
 @contextmanager

@@ -26,6 +26,8 @@ class File:
     timepoint: str = "BL"
     batch_key: str = ""
     specimen_id: str = "S"
+    sample_name: str = ""
+    panel_version: str = ""
     path: Path = Path("x")
 
 
