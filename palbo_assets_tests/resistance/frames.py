@@ -40,7 +40,9 @@ def specimen(timepoint: str, kind: str = "T") -> dict[str, str]:
     return {"patient_id": P, "timepoint": timepoint, "specimen_id": f"{P}-{timepoint}-{kind}"}
 
 
-def somatic(timepoint: str, variant: dict[str, Any], *, vaf: float = 0.3, depth: int = 200, **more: Any) -> dict[str, Any]:
+def somatic(
+    timepoint: str, variant: dict[str, Any], *, vaf: float = 0.3, depth: int = 200, **more: Any
+) -> dict[str, Any]:
     """A called variant."""
     return {
         **specimen(timepoint),

@@ -59,7 +59,12 @@ def test_a_pair_on_two_plates_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("before", "after", "state"),
-    [(40.0, 110.0, State.PRESENT), (40.0, 95.0, State.ABSENT), (90.0, 120.0, State.ABSENT), (60.0, 110.0, State.PRESENT)],
+    [
+        (40.0, 110.0, State.PRESENT),
+        (40.0, 95.0, State.ABSENT),
+        (90.0, 120.0, State.ABSENT),
+        (60.0, 110.0, State.PRESENT),
+    ],
 )
 def test_cyclin_e1_protein_must_rise_by_50_to_at_least_100(before, after, state) -> None:
     feature = "ihc__cyclin_e1_h_score"

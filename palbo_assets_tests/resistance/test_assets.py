@@ -1,0 +1,216 @@
+"""The assets on a real warehouse: what the modalities published becomes facts, states, transitions and wide tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+
+from palbo_assets.platform.io_managers import TableIOManager
+from palbo_assets.platform.product import SPECS
+from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.tables import Storage, Table, sql_table
+from palbo_assets.platform.warehouse import SYSTEM, Version
+from palbo_assets.resistance import assets as room
+from palbo_assets.resistance import checks
+from palbo_assets_tests.resistance import frames
+from palbo_assets_tests.resistance.frames import D538G, H1047R, P, identity, read_qc, rows_of, somatic
+
+ROOMS = ("clinical", "wes", "rnaseq", "ctdna", "histology", "serum", "cytometry", "resistance")
+
+
+@dataclass(frozen=True)
+class File:
+    path: Path
+    sha256: str
+    modality: str = "ctdna"
+    role: str = "panel_bed"
+    scope: str = "cohort"
+    patient_id: str = ""
+    timepoint: str = ""
+    batch_key: str = ""
+    specimen_id: str = ""
+    sample_name: str = ""
+    genome_build: str = ""
+    panel_version: str = "v1"
+    library: str = ""
+    site: str = ""
+
+
+class Landing:
+    def __init__(self) -> None:
+        self.files: list[File] = []
+
+    def accepted(self, modalities: Sequence[str], patient_id: str | None = None) -> list[File]:
+        return [file for file in self.files if file.modality in modalities]
+
+    def ledger_frame(self) -> pd.DataFrame:
+        return pd.DataFrame()
+
+    def state(self) -> str:
+        return ""
+
+
+class Study:
+    """An installation in which the modalities' products are published by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.installation = InstallationResource(root=str(folder / "home"))
+        self.installation.home.create()
+        self.warehouse = self.installation.warehouse
+        SYSTEM.create_all(self.warehouse.engine)
+        metadata = sa.MetaData()
+        for spec in SPECS.values():
+            if spec.table.storage is Storage.SQL:
+                sql_table(spec.table, metadata)
+        metadata.create_all(self.warehouse.engine)
+        self.landing = Landing()
+        self.instance = dg.DagsterInstance.ephemeral()
+        self.instance.add_dynamic_partitions("patient", [P])
+        self.assets = [
+            item
+            for name in ROOMS
+            for item in vars(import_module(f"palbo_assets.{name}.assets")).values()
+            if isinstance(item, dg.AssetsDefinition)
+        ]
+
+    def publish(self, table: Table, key: str, *rows: dict[str, Any]) -> None:
+        frame = rows_of(table, *rows)
+        token = self.warehouse.take_lease(table.name, key, "by-hand")
+        self.warehouse.publish(table, key, frame, Version(f"v-{len(rows)}", "1", {}), run_id="by-hand", token=token)
+
+    def run(self, name: str, key: str | None = None) -> pd.DataFrame:
+        tables = TableIOManager(installation=self.installation)
+        own_checks = [check for check in checks.CHECKS if check.check_key.asset_key == dg.AssetKey(name)]
+        result = dg.materialize(
+            [*self.assets, *own_checks],
+            selection=dg.AssetSelection.assets(name),
+            partition_key=key,
+            instance=self.instance,
+            resources={
+                "installation": self.installation,
+                "landing": dg.ResourceDefinition.hardcoded_resource(self.landing),
+                "warehouse": tables,
+                "parquet": tables,
+            },
+        )
+        failed = [one.check_name for one in result.get_asset_check_evaluations() if not one.passed]
+        assert failed == []
+        return self.warehouse.read(SPECS[name].table, partition_key=key or "")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Iterator[Study]:
+    opened = Study(tmp_path)
+    yield opened
+    opened.warehouse.close()
+
+
+def published_pair(study: Study, *, baseline_depth: int = 200, progression: str = "matched") -> None:
+    """A patient whose ESR1 D538G is called at progression, and counted at baseline at this depth."""
+    calls = {"BL": [somatic("BL", H1047R)], "PD": [somatic("PD", H1047R), somatic("PD", D538G, vaf=0.1)]}
+    for timepoint in ("BL", "PD"):
+        key = f"{P}|{timepoint}"
+        study.publish(frames.SOMATIC_CALLS, key, *calls[timepoint])
+        study.publish(frames.READ_QC, key, read_qc(timepoint))
+        study.publish(
+            frames.SAMPLE_IDENTITY, key, identity(timepoint, progression if timepoint == "PD" else "matched")
+        )
+    state = "ABSENT" if baseline_depth > 100 else "NOT_EVALUABLE"
+    genotype = frames.forced("BL", D538G, depth=baseline_depth, expected=0.1, state=state)
+    study.publish(frames.FORCED_GENOTYPES, P, genotype)
+    study.publish(frames.PATIENTS, "", frames.patient(), frames.patient("PALBO-002", withdrawn=True))
+    for table in (frames.TREATMENT_RESPONSE, frames.SAMPLE_MANIFEST, frames.DELIVERY_LEDGER):
+        study.publish(table, "")
+
+
+def through_transitions(study: Study) -> pd.DataFrame:
+    for timepoint in ("BL", "PD"):
+        study.run("facts", f"{P}|{timepoint}")
+    study.run("resistance_states", P)
+    return study.run("resistance_transitions", P).set_index("mechanism")
+
+
+def test_an_acquired_mutation_goes_from_calls_to_the_wide_tables_and_to_a_probe(study: Study, tmp_path: Path) -> None:
+    published_pair(study)
+    transitions = through_transitions(study)
+    assert transitions.loc["ESR1_MUT", "transition"] == "acquired"
+    assert transitions.loc["PIK3CA_ACT", "transition"] == "preexisting"
+
+    facts = study.warehouse.read(room.FACTS, partition_key=f"{P}|PD").set_index("feature")
+    assert facts.loc["wes__esr1_alterations", "value_text"] == "p.D538G"
+    assert facts.loc["wes__n_somatic", "source_partition"] == f"{P}|PD"
+    assert facts.loc["wes__n_somatic", "source_data_version"] == "v-2"
+
+    wide = study.run("integrated_resistance_table").set_index(["patient_id", "timepoint"])
+    assert len(wide) == 8
+    assert wide.loc[(P, "PD"), "mechanism__esr1_mut"] == "PRESENT"
+    assert wide.loc[(P, "BL"), "mechanism__esr1_mut"] == "ABSENT"
+    assert wide.loc[(P, "PD"), "elisa__nrg1_pg_ml__status"] == "PENDING"
+    assert wide.loc[("PALBO-002", "PD"), "wes__n_somatic__status"] == "WITHDRAWN"
+
+    pair = study.run("integrated_resistance_pairs", P).iloc[0]
+    assert (pair["wes__n_somatic__delta"], pair["primary_mechanism"]) == (1.0, "ESR1_MUT")
+    statistics = study.run("resistance_statistics").set_index("item")
+    assert statistics.loc["ESR1_MUT", "n_pairs"] == 1
+    assert statistics.loc["ESR1_MUT", "reason"] == "TOO_FEW_PAIRS: 1 of 6"
+
+    bed = tmp_path / "panel.bed"
+    bed.write_text("chr3\t0\t200\tPIK3CA\n", encoding="utf-8")
+    study.landing.files.append(File(bed, "a" * 64))
+    targets = study.run("ctdna_panel_extension")
+    assert list(targets["variants"]) == ["ESR1 p.D538G"]
+    assert list(targets["source_patients"]) == [P]
+    assert list(targets["gc_flag"]) == ["unknown"]
+
+
+def test_a_shallow_baseline_makes_the_same_mutation_indeterminate_and_proposes_no_probe(study: Study) -> None:
+    published_pair(study, baseline_depth=40)
+    assert through_transitions(study).loc["ESR1_MUT", "transition"] == "pd_only_indeterminate"
+
+
+def test_a_swapped_progression_sample_blocks_the_patients_pair(study: Study) -> None:
+    published_pair(study, progression="mismatch")
+    transitions = through_transitions(study)
+    assert set(transitions["transition"]) == {"not_evaluable"}
+    pair = study.run("integrated_resistance_pairs", P).iloc[0]
+    assert bool(pair["identity_blocked"])
+    assert (pair["primary_mechanism"], pair["n_pairs"]) == ("not_evaluable", 0)
+    wide = study.run("integrated_resistance_table").set_index(["patient_id", "timepoint"])
+    assert wide.loc[(P, "PD"), "wes__n_somatic__status"] == "QC_FAIL"
+
+
+def test_the_same_inputs_give_the_same_bytes(study: Study) -> None:
+    published_pair(study)
+    through_transitions(study)
+    study.run("integrated_resistance_table")
+    names = ("facts", "resistance_states", "resistance_transitions", "integrated_resistance_table")
+    before = {key: one.content_sha256 for name in names for key, one in study.warehouse.versions(name).items()}
+    with study.warehouse.transaction() as connection:
+        connection.execute(sa.text("UPDATE product_version SET data_version = 'old' WHERE run_id <> 'by-hand'"))
+    through_transitions(study)
+    study.run("integrated_resistance_table")
+    after = {key: one.content_sha256 for name in names for key, one in study.warehouse.versions(name).items()}
+    assert after == before
+
+
+def test_the_dictionary_lists_every_product_that_is_declared(study: Study) -> None:
+    rows = study.run("data_dictionary")
+    assert set(rows["table_name"]) == {spec.table.name for spec in SPECS.values()}
+
+
+def test_every_product_of_the_room_has_its_contract_and_two_more_checks() -> None:
+    counts: dict[str, int] = {}
+    for check in checks.CHECKS:
+        name = check.check_key.asset_key.path[-1]
+        counts[name] = counts.get(name, 0) + 1
+    own = {name for name, spec in SPECS.items() if spec.room == "resistance"}
+    assert set(counts) == own
+    assert min(counts.values()) >= 3
