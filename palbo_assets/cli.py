@@ -28,6 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Data assets 
 reference_app = typer.Typer(no_args_is_help=True, help="The reference bundle.")
 app.add_typer(reference_app, name="reference")
 
+LOG_WIDTH = 150
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -60,18 +61,26 @@ def _warehouse() -> Iterator[Warehouse]:
         warehouse.close()
 
 
+def _console(*, stderr: bool = False) -> Any:
+    """A console that doesn't fold tables to 80 columns where there is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    return console
+
+
 @app.command()
 def demo(
     patients: Annotated[int, typer.Option(min=4, help="Patients of the twin.")] = 12,
     seed: Annotated[int, typer.Option(help="Seed of the twin: the same seed writes the same bytes.")] = 7,
 ) -> None:
     """Write the synthetic twin's raw deliveries, take them in, materialise everything, say where to look."""
-    from rich.console import Console
-
     from palbo_assets.demo.summary import demo_summary
     from palbo_assets.demo.twin import write_twin
 
-    console = Console()
+    console = _console()
     home = Home.from_environment()
     with _clear_errors():
         with console.status(f"Writing the twin: {patients} patients, seed {seed}"):
@@ -93,8 +102,6 @@ def ingest(
     as_json: AsJson = False,
 ) -> None:
     """Scan the landing zone once, write receipts, and materialise what became due."""
-    from rich.console import Console
-
     home = Home.from_environment()
     if not wait:
         log = home.root / "ingest.log"
@@ -109,7 +116,7 @@ def ingest(
             )
         typer.echo(f"Ingest runs in the background; it reports to {log}")
         return
-    console = Console(stderr=as_json)
+    console = _console(stderr=as_json)
     with _clear_errors():
         result = _ingest_with_progress(home, console)
     counts = _status_counts(result)
@@ -180,7 +187,6 @@ def check(
     path: Annotated[Path, typer.Argument(exists=True, help="A delivery folder, or one file.")], as_json: AsJson = False
 ) -> None:
     """Say what the landing would say of a delivery, offline; nothing is written."""
-    from rich.console import Console
 
     from palbo_assets.landing.intake import genome_context
     from palbo_assets.landing.scan import check as check_delivery
@@ -191,7 +197,7 @@ def check(
     if as_json:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
     else:
-        Console().print(report.as_table())
+        _console().print(report.as_table())
     if report.refused:
         raise typer.Exit(1)
 
@@ -203,7 +209,6 @@ def ledger(
     as_json: AsJson = False,
 ) -> None:
     """What is expected, received, late, failed or not planned, per patient, timepoint and assay."""
-    from rich.console import Console
     from rich.table import Table
 
     from palbo_assets.clinical.tables import DELIVERY_LEDGER
@@ -220,13 +225,12 @@ def ledger(
     table = Table("patient", "timepoint", "assay", "state", "reason")
     for row in rows[rows["state"] != "NOT_EXPECTED"].fillna("").to_dict("records"):
         table.add_row(row["patient_id"], row["timepoint"], row["assay"], row["state"], row["reason"])
-    Console().print(table)
+    _console().print(table)
 
 
 @app.command()
 def trace(patient: str, timepoint: str, column: str, as_json: AsJson = False) -> None:
     """Where one value of the integrated table comes from: value, product, version, run, inputs, files, deliveries."""
-    from rich.console import Console
 
     from palbo_assets.trace import trace_value
 
@@ -235,7 +239,7 @@ def trace(patient: str, timepoint: str, column: str, as_json: AsJson = False) ->
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1))
     else:
-        Console().print(found.as_tree())
+        _console().print(found.as_tree())
 
 
 @app.command()
@@ -266,7 +270,6 @@ def up(port: Annotated[int, typer.Option(help="Port of the UI on this machine.")
 @reference_app.command("check")
 def reference_check(as_json: AsJson = False) -> None:
     """Verify every entry of the reference bundle, and list what is missing and what needs it."""
-    from rich.console import Console
     from rich.table import Table
 
     import palbo_assets.definitions  # noqa: F401  (declares every product)
@@ -294,7 +297,7 @@ def reference_check(as_json: AsJson = False) -> None:
         table = Table("entry", "verdict", "needed by", title=f"{bundle.folder} (build {bundle.build or 'none'})")
         for row in rows:
             table.add_row(row["name"], row["verdict"], ", ".join(row["needed_by"]))
-        Console().print(table)
+        _console().print(table)
     if any(row["verdict"] == "E_REFERENCE_CHECKSUM" for row in rows):
         raise typer.Exit(1)
 

@@ -155,9 +155,6 @@ def _start_worker(home: Home) -> None:
     # Two workers on two cores: a numeric library's own threads would only fight.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    import logging
-
-    logging.getLogger("dagster").setLevel(logging.CRITICAL)
 
 
 def _execute(pool: ProcessPoolExecutor, home: Home, runs: list[Run]) -> Iterator[RunResult]:
@@ -187,6 +184,7 @@ def execute_run(home: Home, run: Run) -> RunResult:
             instance=instance,
             raise_on_error=False,
             tags={DUE_TAG: due_hash(run)},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     problems = tuple(
         _problem(event) for event in outcome.all_events if event.event_type == dg.DagsterEventType.STEP_FAILURE

@@ -55,6 +55,7 @@ class Course:
     changes: Mapping[str, Change] = field(default_factory=dict)
     withdrawn: bool = False
     transitions: Mapping[str, str] = field(default_factory=dict)
+    on_treatment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # timepoint -> mechanisms to be PRESENT
 
 
 TREG = "Treg"
@@ -64,7 +65,9 @@ COURSES: tuple[Course, ...] = (
         ("BANK", "PAIR"), 520, True, "PR",
         mutations=(("PIK3CA", "p.H1047R", 1.0),),
         changes={"PD": Change(gained=(("RB1", "p.R320*", 0.9), ("ESR1", "p.D538G", 0.9)))},
-        transitions={"PIK3CA_ACT": "preexisting", "ESR1_MUT": "acquired", "RB1_LOF": "acquired"},
+        transitions={
+            "PIK3CA_ACT": "preexisting", "ESR1_MUT": "acquired", "RB1_LOF": "acquired", "RB1_LOF_CTDNA": "acquired",
+        },
     ),
     Course(
         ("BANK", "PAIR"), 410, True, "SD",
@@ -79,7 +82,10 @@ COURSES: tuple[Course, ...] = (
     Course(
         ("BANK", "PAIR"), 150, True, "PD",
         mutations=(("TP53", "p.R175H", 1.0),),
-        changes={"PD": Change(subtype="Her2", til_pct=34.0, nrg1_pg_ml=1500.0)},
+        # The HER2-enriched profile carries more CCNE1, which is not what is planted here.
+        changes={
+            "PD": Change(subtype="Her2", til_pct=34.0, nrg1_pg_ml=1500.0, expression_log2fc={"CCNE1": -1.2})
+        },
         transitions={
             "TP53_MUT": "preexisting", "SUBTYPE_SWITCH": "gained", "NRG1_RISE": "gained", "IMMUNE_CHANGE": "gained",
         },
@@ -88,11 +94,12 @@ COURSES: tuple[Course, ...] = (
         ("BANK", "PAIR", "TIL"), 610, True, "SD",
         mutations=(("PIK3CA", "p.H1047R", 1.0),),
         changes={
-            "W06": Change(facs={TREG: 0.5}, wbc_per_ul=3600.0),
-            "W12": Change(facs={TREG: 0.45}, wbc_per_ul=3400.0),
+            "W06": Change(facs={TREG: 0.36}, wbc_per_ul=3600.0),
+            "W12": Change(facs={TREG: 0.33}, wbc_per_ul=3400.0),
             "PD": Change(),
         },
         transitions={"PIK3CA_ACT": "preexisting"},
+        on_treatment={"W06": ("TREG_DROP",), "W12": ("TREG_DROP",)},
     ),
     Course(("BANK", "TIL"), 480, False, "SD", changes={"W06": Change(wbc_per_ul=3800.0), "W12": Change()}),
     Course(
@@ -113,12 +120,13 @@ COURSES: tuple[Course, ...] = (
         ("BANK", "PAIR"), 330, True, "SD",
         mutations=(("PIK3CA", "p.E542K", 1.0),),
         changes={"PD": Change()},
-        transitions={},
+        transitions={"PIK3CA_ACT": "preexisting"},
     ),
     Course(
         ("BANK", "PAIR"), 420, True, "PR",
         changes={"PD": Change(gained=(("PTEN", "p.R233*", 0.9),))},
-        transitions={"PTEN_LOF": "not_evaluable"},
+        # Baseline's tissue is lost; its plasma was measured, and can't say.
+        transitions={"PTEN_LOF": "pd_only_indeterminate"},
     ),
     Course(
         ("BANK", "PAIR"), 700, True, "CR",
@@ -228,6 +236,15 @@ def _changed(
 def _mutation(genome: MiniGenome, gene: str, change: str, ccf: float) -> PlantedMutation:
     chrom, pos, ref, alt, consequence = genome.mutation(gene, change)
     return PlantedMutation(gene, chrom, pos, ref, alt, change, consequence, ccf, plasma_vaf=0.03 * ccf)
+
+
+def expected_on_treatment() -> dict[str, dict[str, list[str]]]:
+    """Patient -> timepoint -> mechanisms that must be PRESENT on treatment."""
+    return {
+        patient_id(number): {timepoint: list(codes) for timepoint, codes in course.on_treatment.items()}
+        for number, course in enumerate(COURSES, start=1)
+        if course.on_treatment
+    }
 
 
 def expected_transitions(count: Sequence[PatientTruth]) -> dict[str, dict[str, str]]:

@@ -69,7 +69,7 @@ def product_table(warehouse: Warehouse) -> RichTable:
         failed[product] = failed.get(product, 0) + 1
     table = Table(title="Products", caption="partitions; a dash where the protocol plans no assay for it")
     for name in ("product", "grain"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("expected", "received", "materialised", "quarantined or failed"):
         table.add_column(name, justify="right")
     for spec in sorted(SPECS.values(), key=lambda spec: (list(Level).index(spec.level), spec.room, spec.name)):
@@ -127,7 +127,9 @@ def _identity_catch(fault: Fault, identity: pd.DataFrame) -> Catch:
 def fault_table(found: list[Catch]) -> RichTable:
     from rich.table import Table
 
-    table = Table("planted fault", "where", "verdict", "receipt or check", "caught", title="Planted faults")
+    table = Table(title="Planted faults")
+    for name in ("planted fault", "where", "verdict", "receipt or check", "caught"):
+        table.add_column(name, overflow="fold")
     for catch in found:
         fault = catch.fault
         where = fault.file or f"{fault.patient_id} {fault.timepoint}".strip()

@@ -132,6 +132,7 @@ def write_twin(home: Home, *, patients: int = course.SCRIPTED, seed: int = 7) ->
         **wanted,
         "patients_truth": [asdict(patient) for patient in people],
         "transitions": course.expected_transitions(people),
+        "on_treatment": course.expected_on_treatment(),
         "faults": [asdict(fault) for fault in faults],
     }
     truth_file = home.root / "truth.json"

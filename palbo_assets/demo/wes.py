@@ -31,11 +31,31 @@ for _base, _code in zip("ACGTN", (1, 2, 4, 8, 15), strict=True):
     _NIBBLE[ord(_base)] = _code
 # UCSC hg19 / GRCh37 contig lengths in bases.
 HG19 = {
-    "chr1": 249250621, "chr2": 243199373, "chr3": 198022430, "chr4": 191154276, "chr5": 180915260,
-    "chr6": 171115067, "chr7": 159138663, "chr8": 146364022, "chr9": 141213431, "chr10": 135534747,
-    "chr11": 135006516, "chr12": 133851895, "chr13": 115169878, "chr14": 107349540, "chr15": 102531392,
-    "chr16": 90354753, "chr17": 81195210, "chr18": 78077248, "chr19": 59128983, "chr20": 63025520,
-    "chr21": 48129895, "chr22": 51304566, "chrX": 155270560, "chrY": 59373566, "chrM": 16571,
+    "chr1": 249250621,
+    "chr2": 243199373,
+    "chr3": 198022430,
+    "chr4": 191154276,
+    "chr5": 180915260,
+    "chr6": 171115067,
+    "chr7": 159138663,
+    "chr8": 146364022,
+    "chr9": 141213431,
+    "chr10": 135534747,
+    "chr11": 135006516,
+    "chr12": 133851895,
+    "chr13": 115169878,
+    "chr14": 107349540,
+    "chr15": 102531392,
+    "chr16": 90354753,
+    "chr17": 81195210,
+    "chr18": 78077248,
+    "chr19": 59128983,
+    "chr20": 63025520,
+    "chr21": 48129895,
+    "chr22": 51304566,
+    "chrX": 155270560,
+    "chrY": 59373566,
+    "chrM": 16571,
 }
 
 
@@ -75,8 +95,14 @@ def write(
         _write_bam(path, name, genome, _carried(None, patient, genome), {}, NORMAL_DEPTH, rng, genome.contigs)
         written.append(
             WrittenFile(
-                path.name, "wes", "normal_bam", patient_id=truth.patient_id, timepoint="BL",
-                specimen_id=f"{truth.patient_id}-B1", sample_name=name, genome_build=genome.build,
+                path.name,
+                "wes",
+                "normal_bam",
+                patient_id=truth.patient_id,
+                timepoint="BL",
+                specimen_id=f"{truth.patient_id}-B1",
+                sample_name=name,
+                genome_build=genome.build,
             )
         )
     return written
@@ -106,13 +132,17 @@ def _tumour(
 ) -> WrittenFile:
     name = f"{truth.patient_id}-{truth.timepoint}-T"
     path = folder / f"{name}.bam"
-    depth = {
-        gene: (truth.purity * copies + 2 * (1 - truth.purity)) / 2 for gene, copies in truth.copy_number.items()
-    }
+    depth = {gene: (truth.purity * copies + 2 * (1 - truth.purity)) / 2 for gene, copies in truth.copy_number.items()}
     _write_bam(path, name, genome, _carried(truth, patient, genome), depth, TUMOUR_DEPTH, rng, contigs)
     return WrittenFile(
-        path.name, "wes", "tumour_bam", patient_id=truth.patient_id, timepoint=truth.timepoint,
-        specimen_id=f"{truth.patient_id}-{truth.timepoint}-T1", sample_name=name, genome_build=genome.build,
+        path.name,
+        "wes",
+        "tumour_bam",
+        patient_id=truth.patient_id,
+        timepoint=truth.timepoint,
+        specimen_id=f"{truth.patient_id}-{truth.timepoint}-T1",
+        sample_name=name,
+        genome_build=genome.build,
     )
 
 
@@ -297,8 +327,17 @@ def _encode(
         name = b"twin:%08d\0" % (serial * 2 + column)
         body = struct.pack(
             "<iiBBHHHiiii",
-            reference_id, at, len(name), 60, _bin(at, at + used), len(cigar) // 4, flag, READ,
-            reference_id, other, int(span[column]) if mate == 0 else -int(span[column]),
+            reference_id,
+            at,
+            len(name),
+            60,
+            _bin(at, at + used),
+            len(cigar) // 4,
+            flag,
+            READ,
+            reference_id,
+            other,
+            int(span[column]) if mate == 0 else -int(span[column]),
         )
         body += name + cigar + packed[mate, column].tobytes() + quality[mate, column].tobytes() + b"RGZ1\0"
         records.append(struct.pack("<i", len(body)) + body)
@@ -369,14 +408,30 @@ def write_caller_vcf(
         samples = (of_normal, of_tumour) if normal_first else (of_tumour, of_normal)
         lines.append(
             "\t".join(
-                [mutation.chrom, str(mutation.pos), ".", mutation.ref, mutation.alt, ".", "PASS",
-                 f"TLOD={4.2 * alt:.2f}", "GT:AD:AF:DP:SB", *samples]
+                [
+                    mutation.chrom,
+                    str(mutation.pos),
+                    ".",
+                    mutation.ref,
+                    mutation.alt,
+                    ".",
+                    "PASS",
+                    f"TLOD={4.2 * alt:.2f}",
+                    "GT:AD:AF:DP:SB",
+                    *samples,
+                ]
             )
         )
     path = folder / f"{tumour}.mutect2.vcf.gz"
     path.write_bytes(bgzf(("\n".join(lines) + "\n").encode()))
     pysam.tabix_index(str(path), preset="vcf", force=True)
     return WrittenFile(
-        path.name, "wes", "somatic_vcf", patient_id=truth.patient_id, timepoint=truth.timepoint,
-        specimen_id=f"{truth.patient_id}-{truth.timepoint}-T1", sample_name=tumour, genome_build=genome.build,
+        path.name,
+        "wes",
+        "somatic_vcf",
+        patient_id=truth.patient_id,
+        timepoint=truth.timepoint,
+        specimen_id=f"{truth.patient_id}-{truth.timepoint}-T1",
+        sample_name=tumour,
+        genome_build=genome.build,
     )

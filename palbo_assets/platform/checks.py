@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,9 @@ def _check(
     blocking: bool,
     evaluate: Callable[[pd.DataFrame], tuple[bool, dict[str, dg.MetadataValue]]],
 ) -> dg.AssetChecksDefinition:
+    # Checks of single partitions are announced as a preview, once for each check; one decision is enough.
+    warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*partitions_def.*AssetCheckSpec.*")
+
     @dg.asset_check(
         asset=table.name,
         name=name,
