@@ -1,0 +1,312 @@
+"""The story of the product, on the synthetic twin of the trial.
+
+Twelve patients. Labs drop raw files of every modality, some of them faulty. One command takes them in and materialises
+everything. Then: each planted mechanism is found with its right state and transition, nothing that wasn't planted is
+PRESENT, each fault is caught by its named reason, each empty cell has a reason and none of them is zero, every value
+leads back to its file, and doing it again changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from palbo_assets.demo.summary import catches, planted_faults
+from palbo_assets.demo.twin import write_twin
+from palbo_assets.ingest import IngestResult, ingest
+from palbo_assets.platform.config import Home
+from palbo_assets.platform.product import SPECS
+from palbo_assets.platform.store import file_sha256
+from palbo_assets.platform.warehouse import Warehouse
+from palbo_assets.study.vocabulary import Absence
+from palbo_assets.trace import trace_value
+
+pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("story"), pytest.mark.timeout(1200)]
+
+WITHDRAWN = "PALBO-008"
+MECHANISMS_OF_GENE = {
+    "PIK3CA": {"PIK3CA_ACT"},
+    "ESR1": {"ESR1_MUT"},
+    "RB1": {"RB1_LOF", "RB1_LOF_CTDNA"},
+    "TP53": {"TP53_MUT"},
+    "AKT1": {"AKT1_ACT"},
+    "KRAS": {"RAS_ACT"},
+    "PTEN": {"PTEN_LOF"},
+    "ERBB2": {"ERBB2_ACT"},
+    "GATA3": set(),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The twin after one ingest."""
+
+    home: Home
+    warehouse: Warehouse
+    truth: dict[str, Any]
+    result: IngestResult
+    raw_before: dict[Path, str]
+
+    def read(self, product: str) -> pd.DataFrame:
+        return self.warehouse.read(SPECS[product].table)
+
+    @property
+    def patients(self) -> dict[str, dict[str, Any]]:
+        return {patient["patient_id"]: patient for patient in self.truth["patients_truth"]}
+
+    def samples(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """(patient, timepoint, planted truth) of every sample of patients who did not withdraw."""
+        for name, patient in self.patients.items():
+            if not patient["withdrawn"]:
+                for timepoint, sample in patient["samples"].items():
+                    yield name, timepoint, sample
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    home = Home.at(tmp_path_factory.mktemp("twin"))
+    twin = write_twin(home)
+    raw = {path: file_sha256(path) for path in home.landing.rglob("*") if path.is_file()}
+    result = ingest(home, workers=2)
+    warehouse = Warehouse(home)
+    yield Trial(home, warehouse, json.loads(twin.truth_file.read_text()), result, raw)
+    warehouse.close()
+
+
+def test_everything_that_could_be_materialised_was(trial: Trial) -> None:
+    assert trial.result.failed == []
+    missing = set(SPECS) - {product for product, _ in trial.warehouse.versions()}
+    assert missing == set()
+
+
+def test_every_planted_fault_is_caught_by_its_named_reason(trial: Trial) -> None:
+    found = catches(trial.warehouse, planted_faults(trial.home.root / "truth.json"))
+    assert len({catch.fault.name for catch in found}) == 9
+    assert [catch for catch in found if not catch.caught] == []
+
+
+def test_every_delivery_has_a_receipt_and_raw_files_are_untouched(trial: Trial) -> None:
+    for manifest in trial.home.landing.rglob("delivery.csv"):
+        receipt = json.loads((manifest.parent / "receipt.json").read_text(encoding="utf-8"))
+        assert receipt["files"]
+        assert (manifest.parent / "receipt.html").is_file()
+    assert {path: file_sha256(path) for path in trial.raw_before} == trial.raw_before
+
+
+def test_every_planted_transition_is_concluded(trial: Trial) -> None:
+    transitions = trial.read("resistance_transitions")
+    said = {(row.patient_id, row.mechanism): row.transition for row in transitions.itertuples()}
+    planted = {
+        (patient, mechanism): transition
+        for patient, expected in trial.truth["transitions"].items()
+        for mechanism, transition in expected.items()
+    }
+    assert {key: said[key] for key in planted} == planted
+
+
+def test_what_was_planted_on_treatment_is_present_there(trial: Trial) -> None:
+    states = trial.read("resistance_states")
+    present = states[states["state"] == "PRESENT"]
+    said = set(zip(present["patient_id"], present["timepoint"], present["mechanism"], strict=True))
+    for patient, timepoints in trial.truth["on_treatment"].items():
+        for timepoint, mechanisms in timepoints.items():
+            assert {(patient, timepoint, mechanism) for mechanism in mechanisms} <= said
+
+
+def test_nothing_that_was_not_planted_is_present(trial: Trial) -> None:
+    planted = set()
+    for patient, timepoint, sample in trial.samples():
+        for mutation in sample["mutations"]:
+            planted |= {(patient, timepoint, name) for name in MECHANISMS_OF_GENE[mutation["gene"]]}
+        expected = trial.truth["transitions"][patient]
+        planted |= {(patient, "PD", name) for name, transition in expected.items() if transition == "gained"}
+        for name in trial.truth["on_treatment"].get(patient, {}).get(timepoint, ()):
+            planted.add((patient, timepoint, name))
+    states = trial.read("resistance_states")
+    present = states[states["state"] == "PRESENT"]
+    said = set(zip(present["patient_id"], present["timepoint"], present["mechanism"], strict=True))
+    assert said - planted == set()
+
+
+def test_a_mechanism_is_absent_only_where_it_was_not_planted(trial: Trial) -> None:
+    states = trial.read("resistance_states")
+    absent = states[(states["state"] == "ABSENT") & states["source"].isin(["wes", "ctdna"])]
+    planted = {
+        (patient, timepoint, name)
+        for patient, timepoint, sample in trial.samples()
+        for mutation in sample["mutations"]
+        for name in MECHANISMS_OF_GENE[mutation["gene"]]
+    }
+    said = set(zip(absent["patient_id"], absent["timepoint"], absent["mechanism"], strict=True))
+    assert said & planted == set()
+
+
+def test_every_empty_cell_has_a_reason_and_none_of_them_is_zero(trial: Trial) -> None:
+    table = trial.read("integrated_resistance_table")
+    assert len(table) == 12 * 4
+    features = [name.removesuffix("__status") for name in table.columns if name.endswith("__status")]
+    assert len(features) > 80
+    for feature in features:
+        value, status = table[feature], table[f"{feature}__status"]
+        assert status.notna().all(), feature
+        observed = status == "OBSERVED"
+        assert value[observed].notna().all(), feature
+        assert value[~observed].isna().all(), feature
+        assert set(status[~observed]) <= set(Absence), feature
+
+
+def test_absence_says_why(trial: Trial) -> None:
+    table = trial.read("integrated_resistance_table").set_index(["patient_id", "timepoint"])
+    status = {
+        ("PALBO-009", "PD", "he__stil_area_pct"): "NOT_EXPECTED",
+        ("PALBO-010", "BL", "elisa__nrg1_pg_ml"): "PENDING",
+        ("PALBO-006", "PD", "wes__n_nonsilent"): "QC_FAIL",
+        ("PALBO-005", "W12", "facs__treg_pct_parent"): "QC_FAIL",
+        ("PALBO-010", "PD", "wes__n_nonsilent"): "QC_FAIL",
+        (WITHDRAWN, "BL", "he__stil_area_pct"): "WITHDRAWN",
+    }
+    said = {key: table.loc[key[:2], f"{key[2]}__status"] for key in status}
+    assert said == status
+
+
+def test_measured_values_are_near_what_was_planted(trial: Trial) -> None:
+    table = trial.read("integrated_resistance_table").set_index(["patient_id", "timepoint"])
+    compared = {name: 0 for name in ("til", "nrg1", "e1", "treg", "subtype")}
+    for patient, timepoint, sample in trial.samples():
+        row = table.loc[(patient, timepoint)]
+        if pd.notna(row["he__stil_area_pct"]):
+            compared["til"] += 1
+            assert abs(row["he__stil_area_pct"] - sample["til_pct"]) < 6
+        if pd.notna(row["elisa__nrg1_pg_ml"]):
+            compared["nrg1"] += 1
+            assert abs(row["elisa__nrg1_pg_ml"] / sample["nrg1_pg_ml"] - 1) < 0.2
+        if pd.notna(row["ihc__cyclin_e1_h_score"]):
+            compared["e1"] += 1
+            assert abs(row["ihc__cyclin_e1_h_score"] - sample["cyclin_e1_h_score"]) < 25
+        if pd.notna(row["facs__treg_pct_parent"]):
+            compared["treg"] += 1
+            assert abs(row["facs__treg_pct_parent"] - sample["facs_pct_parent"]["Treg"]) < 1.5
+        if pd.notna(row["rna__subtype"]):
+            compared["subtype"] += 1
+            assert row["rna__subtype"] == sample["subtype"]
+    assert min(compared.values()) >= 5
+
+
+def test_response_and_survival_are_the_planted_ones(trial: Trial) -> None:
+    response = trial.read("treatment_response").set_index("patient_id")
+    for name, patient in trial.patients.items():
+        if patient["withdrawn"]:
+            continue
+        said = response.loc[name, ["pfs_days", "pfs_event", "best_overall_response"]].tolist()
+        assert said == [patient["pfs_days"], patient["pfs_event"], patient["best_overall_response"]]
+
+
+def test_a_swapped_pair_blocks_every_paired_exome_conclusion_of_both_patients(trial: Trial) -> None:
+    states = trial.read("resistance_states")
+    for patient in ("PALBO-006", "PALBO-007"):
+        wes = states[(states["patient_id"] == patient) & (states["source"] == "wes") & (states["timepoint"] == "PD")]
+        assert set(wes["state"]) == {"NOT_EVALUABLE"}
+        assert wes["reason"].str.contains("E_IDENTITY_MISMATCH").any()
+
+
+def test_the_withdrawn_patient_is_nowhere_but_in_the_lists_that_say_so(trial: Trial) -> None:
+    named = set()
+    for product, spec in SPECS.items():
+        if "patient_id" in spec.table.column_names and (trial.read(product)["patient_id"] == WITHDRAWN).any():
+            named.add(product)
+    assert named <= {"patients", "sample_manifest", "delivery_ledger", "integrated_resistance_table"}
+    row = trial.read("integrated_resistance_table").set_index("patient_id").loc[WITHDRAWN]
+    values = [name.removesuffix("__status") for name in row.columns if name.endswith("__status")]
+    measured = [name for name in values if not name.startswith("clinical__")]
+    assert row[measured].isna().all().all()
+
+
+def test_a_value_leads_back_to_the_file_that_the_lab_dropped(trial: Trial) -> None:
+    found = trace_value(trial.warehouse, "PALBO-003", "PD", "he__stil_area_pct")
+    assert found.origin is not None
+    file = found.origin.files[0]
+    assert file["sha256"] == trial.raw_before[trial.home.landing / file["path"]]
+    assert file["delivery"] == "pathology/slides-01"
+
+
+def test_a_plasma_value_leads_through_every_product_to_its_files(trial: Trial) -> None:
+    found = trace_value(trial.warehouse, "PALBO-001", "PD", "ctdna__max_vaf").as_json()
+    text = json.dumps(found["origin"])
+    assert "consensus_bam" in text
+    assert "panel_bed" in text
+    assert "ctdna_background" in text
+
+
+def test_the_pairs_carry_deltas_with_a_reason_for_every_gap(trial: Trial) -> None:
+    pairs = trial.read("integrated_resistance_pairs").set_index("patient_id")
+    one = pairs.loc["PALBO-003"]
+    assert one["he__stil_area_pct__delta"] == pytest.approx(one["he__stil_area_pct__pd"] - one["he__stil_area_pct__bl"])
+    for name in [name for name in pairs.columns if name.endswith("__pair_status")]:
+        assert pairs[name].notna().all(), name
+
+
+def test_the_dictionary_describes_every_column_of_every_table(trial: Trial) -> None:
+    dictionary = trial.read("data_dictionary")
+    listed = set(zip(dictionary["table_name"], dictionary["column_name"], strict=True))
+    for spec in SPECS.values():
+        assert {(spec.name, column) for column in spec.table.column_names} <= listed
+    assert (dictionary["description"].str.len() > 0).all()
+
+
+def test_analysts_read_parquet_by_its_name(trial: Trial) -> None:
+    import duckdb
+
+    folder = trial.home.products / "expression"
+    (count,) = duckdb.sql(f"SELECT count(DISTINCT specimen_id) FROM '{folder}/*.parquet'").fetchone() or (0,)
+    assert count == len(list(folder.glob("*.parquet")))
+
+
+def test_the_cohort_page_is_one_file_without_network_or_dates(trial: Trial) -> None:
+    page = (trial.home.pages / "cohort.html").read_text(encoding="utf-8")
+    body = page.split("<script>")[0]
+    assert "PALBO" not in body or "2017-" not in page
+    for outside in ('src="http', 'href="http', "cdn.", "@import"):
+        assert outside not in body
+    assert '"state": "PRESENT"' in page or '"PRESENT"' in page
+
+
+def test_a_second_ingest_changes_nothing(trial: Trial) -> None:
+    before = trial.warehouse.versions()
+    again = ingest(trial.home, workers=1)
+    assert again.runs == []
+    assert trial.warehouse.versions() == before
+
+
+def test_a_corrected_file_renews_its_sample_and_what_depends_on_it_and_nothing_else(trial: Trial) -> None:
+    before = trial.warehouse.versions()
+    source = next(trial.home.landing.glob("rna/rna-01/PALBO-009-BL-T1/quant.sf"))
+    lines = source.read_text().splitlines(keepends=True)
+    fields = lines[1].rstrip("\n").split("\t")
+    lines[1] = "\t".join([*fields[:4], f"{float(fields[4]) + 5:.3f}"]) + "\n"
+    delivery = trial.home.landing / "rna" / "rna-03"
+    (delivery / "PALBO-009-BL-T1").mkdir(parents=True)
+    corrected = delivery / "PALBO-009-BL-T1" / "quant.sf"
+    corrected.write_text("".join(lines))
+    (delivery / "delivery.csv").write_text(
+        "file,modality,patient_id,timepoint,specimen_id,sha256,role\n"
+        f"PALBO-009-BL-T1/quant.sf,rnaseq,PALBO-009,BL,PALBO-009-BL-T1,{file_sha256(corrected)},quant\n"
+    )
+    result = ingest(trial.home, workers=1)
+    assert result.failed == []
+    after = trial.warehouse.versions()
+    changed = {key for key in after if before.get(key) != after[key]}
+    samples = {key for key in changed if "|" in key[1]}
+    assert {partition for _, partition in samples} == {"PALBO-009|BL"}
+    assert {product for product, _ in samples} == {
+        "expression", "rna_qc", "expression_signatures", "intrinsic_subtype", "facts",
+    }  # fmt: skip
+    assert {partition for product, partition in changed if SPECS[product].level == "patient"} == {"PALBO-009"}
+    receipt = json.loads((trial.home.landing / "rna" / "rna-01" / "receipt.json").read_text(encoding="utf-8"))
+    replaced = next(file for file in receipt["files"] if "PALBO-009-BL" in file["file"])
+    assert replaced["status"] == "SUPERSEDED"
