@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 # (feature of the integrated pairs, label); units come from the table's declaration.
 SLOPES: tuple[tuple[str, str], ...] = (
     ("he__stil_area_pct", "Stromal TILs, H&E"),
-    ("ihc__cd8_density_mm2", "CD8, IHC"),
+    ("ihc__cd8_stroma_mm2", "CD8 in stroma, IHC"),
     ("ihc__cyclin_e1_h_score", "Cyclin E1, IHC"),
-    ("rna__ccne1", "CCNE1, RNA"),
+    ("rna__ccne1_log2_tpm", "CCNE1, RNA"),
     ("elisa__nrg1_pg_ml", "Neuregulin-1, serum"),
     ("ctdna__max_vaf", "ctDNA, highest VAF"),
 )
@@ -156,27 +156,32 @@ def sections(tables: CohortTables) -> list[Section]:
             "accrual",
             "Accrual against plan",
             "Counts of the clinical export against the numbers of the protocol.",
-            columns=tuple(tables.accrual.columns),
-            rows=_cells(tables.accrual),
+            columns=("stage", "patients", "planned", "share of progressed, %", "planned share, %"),
+            rows=_cells(
+                tables.accrual.sort_values("position")[["stage", "n", "planned", "pct", "planned_pct"]].assign(
+                    stage=lambda rows: rows["stage"].str.replace("_", " ")
+                )
+            ),
         ),
     ]
 
 
 def _transition_table(transitions: pd.DataFrame) -> Section:
     """Evaluable pairs as denominators, never all patients."""
-    evaluable = transitions[transitions["transition"] != "not_evaluable"]
     rows = []
     for mechanism, group in transitions.groupby("mechanism", sort=True):
-        judged = evaluable[evaluable["mechanism"] == mechanism]["transition"]
+        said = group["transition"]
+        indeterminate = said.str.endswith("indeterminate")
+        judged = said[~indeterminate & (said != "not_evaluable")]
         rows.append(
             (
                 str(mechanism),
                 int(judged.isin(["acquired", "gained"]).sum()),
                 int(judged.str.startswith("preexisting").sum()),
                 int((judged == "lost").sum()),
-                int(judged.str.endswith("indeterminate").sum()),
                 len(judged),
-                len(group) - len(judged),
+                int(indeterminate.sum()),
+                len(said) - len(judged) - int(indeterminate.sum()),
             )
         )
     return Section(
@@ -184,7 +189,8 @@ def _transition_table(transitions: pd.DataFrame) -> Section:
         "Counts with denominators",
         "Patients by transition. The denominator of a share is the evaluable column, not the number of patients.",
         columns=(
-            "mechanism", "acquired or gained", "pre-existing", "lost", "indeterminate", "evaluable", "not evaluable",
+            "mechanism", "acquired or gained", "pre-existing", "lost", "evaluable pairs", "indeterminate",
+            "not evaluable",
         ),
         rows=tuple(rows),
     )  # fmt: skip

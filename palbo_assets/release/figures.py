@@ -169,7 +169,7 @@ def paired_slopes(pairs: pd.DataFrame, features: Sequence[tuple[str, str, str]])
         )
         encoding: dict[str, Any] = {
             "x": alt.X("timepoint:N", sort=["BL", "PD"], title=None, axis=alt.Axis(labelAngle=0)),
-            "y": alt.Y("value:Q", title=unit or None, scale=alt.Scale(zero=False, nice=True)),
+            "y": alt.Y("value:Q", title=None if unit in ("", "1") else unit, scale=alt.Scale(zero=False, nice=True)),
         }
         lines = (
             alt.Chart(rows)
