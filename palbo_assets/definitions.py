@@ -88,6 +88,7 @@ defs = dg.Definitions(
     jobs=list(JOBS.values()),
     schedules=[nightly],
     sensors=[landing_sensor(JOBS), follow_upstream],
+    executor=dg.in_process_executor,  # also for what is launched from the UI or by automation: a run is one process
     resources={
         "installation": installation,
         "landing": LandingResource(installation=installation),

@@ -1,14 +1,16 @@
 """The landing sensor: each tick scans the landing zone once and requests the runs that landed files made due.
 
-The cursor holds two counts for people; state lives in the warehouse. A tick requests at most `REQUESTS_PER_TICK` runs;
-what is left is derived again by the next tick, until the publishing transaction makes it up to date.
+The cursor holds counts for people and what the last tick left to automation; state lives in the warehouse. A tick
+requests at most `REQUESTS_PER_TICK` runs, none for a partition that a run is already working on; what is left is
+derived again by the next tick, until the publishing transaction makes it up to date.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -26,6 +28,15 @@ REQUESTS_PER_TICK = 25
 MAX_ATTEMPTS = 3
 SCHEMA_VERSION = "1"
 DUE_TAG = "palbo/due"
+PRIORITY = {"dagster/priority": "1"}  # a new sample isn't queued behind what a clinical export made due for everybody
+RETRY_PATIENCE = timedelta(minutes=10)
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 def landing_sensor(jobs: Mapping[Level, Any], *, seconds: int = 15) -> dg.SensorDefinition:
@@ -44,16 +55,68 @@ def landing_sensor(jobs: Mapping[Level, Any], *, seconds: int = 15) -> dg.Sensor
         intake = take_in(
             context.resources.installation, context.resources.landing, context.instance, actor="landing sensor"
         )
-        wanted = [run for run in intake.runs if requested_by_sensor(run)]
+        unfinished = unfinished_runs(context.instance)
+        wanted = {due_hash(run): run for run in map(_asked_for, intake.runs) if run is not None}
+        left = {due_hash(run): run for run in intake.runs if not requested_by_sensor(run)}
+        idle = not unfinished and not wanted
+        if idle and _left_by_last_tick(context.cursor) == sorted(left):
+            wanted = left
         requests = [
             _request(jobs[run.level].name, run, attempt)
-            for run in wanted[:REQUESTS_PER_TICK]
+            for run in [run for run in wanted.values() if not busy(run, unfinished)][:REQUESTS_PER_TICK]
             if (attempt := next_attempt(context.instance, run)) is not None
         ]
-        cursor = json.dumps({"due": len(wanted), "requested": len(requests)})
-        return dg.SensorResult(run_requests=requests, asset_events=list(arrivals(intake)), cursor=cursor)
+        counts = {"due": len(wanted), "requested": len(requests), "left": sorted(left) if idle else []}
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else f"nothing to request: {len(wanted)} due, {len(unfinished)} runs at work",
+            asset_events=list(arrivals(intake)),
+            cursor=json.dumps(counts),
+        )
 
     return landing_zone
+
+
+def _asked_for(run: Run) -> Run | None:
+    """The part of a due run that the sensor requests at once; None when all of it is left to automation."""
+    if not requested_by_sensor(run):
+        return None
+    if run.level is not Level.COHORT:
+        return run
+    kept = [(name, version) for name, version in zip(run.products, run.data_versions) if sensor_asks_for(name)]
+    return Run(run.level, run.partition_key, tuple(name for name, _ in kept), tuple(version for _, version in kept))
+
+
+def _left_by_last_tick(cursor: str | None) -> list[str]:
+    """Work that was due while nothing ran and that automation hadn't asked for at the last tick.
+
+    What is still due at this tick was forgotten (its upstream was published before automation first looked, or the
+    run that should have made it failed): the sensor asks for it then.
+    """
+    return json.loads(cursor).get("left", []) if cursor else []
+
+
+def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs that wait or work, and crashed ones whose automatic retry isn't there yet."""
+    crashed = dg.RunsFilter(
+        statuses=[dg.DagsterRunStatus.FAILURE],
+        tags={"dagster/will_retry": "true"},
+        updated_after=datetime.now(UTC) - RETRY_PATIENCE,
+    )
+    return [
+        *instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED)),
+        *(run for run in instance.get_runs(crashed) if "dagster/auto_retry_run_id" not in run.tags),
+    ]
+
+
+def busy(run: Run, unfinished: Iterable[dg.DagsterRun]) -> bool:
+    """Whether some run is going to publish one of these products for the same partition; what it leaves is due then."""
+    products = {dg.AssetKey(name) for name in run.products}
+    return any(
+        other.tags.get("dagster/partition", "") == run.partition_key
+        and (other.asset_selection is None or not products.isdisjoint(other.asset_selection))
+        for other in unfinished
+    )
 
 
 def due_hash(run: Run) -> str:
@@ -72,13 +135,12 @@ def next_attempt(instance: dg.DagsterInstance, run: Run) -> int | None:
 
 
 def _request(job_name: str, run: Run, attempt: int) -> dg.RunRequest:
-    products = [name for name in run.products if run.level is not Level.COHORT or sensor_asks_for(name)]
     return dg.RunRequest(
         run_key=f"{run.level}:{due_hash(run)}:{SCHEMA_VERSION}:{attempt}",
         job_name=job_name,
         partition_key=run.partition_key or None,
-        asset_selection=[dg.AssetKey(name) for name in products],
-        tags={DUE_TAG: due_hash(run)},
+        asset_selection=[dg.AssetKey(name) for name in run.products],
+        tags={DUE_TAG: due_hash(run), **PRIORITY},
     )
 
 

@@ -11,8 +11,10 @@ import dagster as dg
 from palbo_assets.platform.errors import PalboError
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import SPECS, Publication, Unchanged
+from palbo_assets.platform.provenance import ProductSpec
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.tables import Storage
+from palbo_assets.platform.warehouse import Published
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,27 +29,33 @@ class TableIOManager(dg.ConfigurableIOManager):  # type: ignore[misc]
     installation: dg.ResourceDependency[InstallationResource]
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        if isinstance(obj, Unchanged):
-            return
-        if not isinstance(obj, Publication):
+        if not isinstance(obj, Publication | Unchanged):
             raise TypeError(f"{context.asset_key.to_user_string()} must be declared with @product")
         spec = SPECS[context.asset_key.path[-1]]
         key = "" if spec.level is Level.COHORT else context.partition_key
         warehouse = self.installation.warehouse
+        if isinstance(obj, Unchanged):
+            context.add_output_metadata(self._describe(spec, warehouse.versions(spec.name)[spec.name, key]))
+            return
         try:
             published = warehouse.publish(
                 spec.table, key, obj.frame, obj.version, run_id=context.run_id, token=obj.token
             )
         except PalboError as error:
             raise dg.Failure(str(error), metadata={"code": error.code}, allow_retries=False) from None
+        context.add_output_metadata(self._describe(spec, published))
+
+    def _describe(self, spec: ProductSpec, published: Published) -> dict[str, Any]:
+        """What people see of a published partition, whether this run wrote it or found it up to date."""
         metadata: dict[str, Any] = {
             "dagster/row_count": published.n_rows,
             "content_sha256": published.content_sha256,
             "data_version": published.data_version,
         }
         if spec.table.storage is Storage.PARQUET:
-            metadata["dagster/uri"] = warehouse.product_file(spec.name, key).as_uri()
-        context.add_output_metadata(metadata)
+            file = self.installation.warehouse.product_file(spec.name, published.partition_key)
+            metadata["dagster/uri"] = file.as_uri()
+        return metadata
 
     def load_input(self, context: dg.InputContext) -> "pd.DataFrame":
         upstream = SPECS[context.asset_key.path[-1]]

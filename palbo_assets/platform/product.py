@@ -43,10 +43,16 @@ _PR_SET_PDEATHSIG = 1
 SPECS: dict[str, ProductSpec] = {}
 """Every product declared in this process, by name; filled as rooms' ``assets.py`` are imported."""
 
-# Loses no update (an upstream published between two evaluations included) and asks for nothing that hasn't landed.
+_CHANGED_UPSTREAM = dg.AutomationCondition.any_deps_match(
+    dg.AutomationCondition.data_version_changed() & ~dg.AutomationCondition.executed_with_root_target()
+)
+# Follows upstream partitions whose content changed. Loses no update: one that comes between a request and the next
+# evaluation doesn't count as handled by that request, which is what `eager` gets wrong. Asks for nothing that hasn't
+# landed, and for products of one partition that follow from each other as one run.
 AFTER_UPSTREAM = (
-    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.newly_updated()).since(
-        dg.AutomationCondition.newly_requested()
+    (
+        _CHANGED_UPSTREAM.since(dg.AutomationCondition.newly_requested() & ~_CHANGED_UPSTREAM)
+        | dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())
     )
     & ~dg.AutomationCondition.in_progress()
     & ~dg.AutomationCondition.any_deps_in_progress()
@@ -229,7 +235,8 @@ def _input(source: Table, partitioning: Partitioning) -> dg.AssetIn:
 def _run(
     spec: ProductSpec, function: Callable[..., Any], context: dg.AssetExecutionContext, frames: Mapping[str, Any]
 ) -> dg.Output[Any]:
-    _die_with_parent()
+    if context.job_def.executor_def.name != "in_process":
+        _die_with_parent()
     installation: InstallationResource = context.resources.installation
     landing: LandingProvider = context.resources.landing
     warehouse = installation.warehouse
@@ -354,7 +361,11 @@ def _failures_for_people(
 
 
 def _die_with_parent() -> None:
-    """Ask the kernel to kill this step with its run worker: an orphan would go on computing (and writing) alone."""
+    """Ask the kernel to kill this step with its run worker: an orphan would go on computing (and writing) alone.
+
+    Not for steps that run in the run worker itself: its parent is the code server, whose end must not end the run
+    (nobody would notice that the run is dead).
+    """
     if multiprocessing.parent_process() is None:
         return
     # Where there is no prctl (not Linux) the fencing token alone keeps an orphan from publishing.
