@@ -1,6 +1,6 @@
 """The landing sensor: each tick scans the landing zone once and requests the runs that landed files made due.
 
-The cursor holds counts for people and what the last tick left to automation; state lives in the warehouse. A tick
+The cursor holds counts for people and how long work has been left to automation; state lives in the warehouse. A tick
 requests at most `REQUESTS_PER_TICK` runs, none for a partition that a run is already working on; what is left is
 derived again by the next tick, until the publishing transaction makes it up to date.
 """
@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -30,6 +31,7 @@ SCHEMA_VERSION = "1"
 DUE_TAG = "palbo/due"
 PRIORITY = {"dagster/priority": "1"}  # a new sample isn't queued behind what a clinical export made due for everybody
 RETRY_PATIENCE = timedelta(minutes=10)
+PATIENCE_TICKS = 3  # automation evaluates about as often as the sensor
 _UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -56,17 +58,17 @@ def landing_sensor(jobs: Mapping[Level, Any], *, seconds: int = 15) -> dg.Sensor
             context.resources.installation, context.resources.landing, context.instance, actor="landing sensor"
         )
         unfinished = unfinished_runs(context.instance)
-        wanted = {due_hash(run): run for run in map(_asked_for, intake.runs) if run is not None}
-        left = {due_hash(run): run for run in intake.runs if not requested_by_sensor(run)}
-        idle = not unfinished and not wanted
-        if idle and _left_by_last_tick(context.cursor) == sorted(left):
-            wanted = left
-        requests = [
+        wanted = [run for run in map(_asked_for, intake.runs) if run is not None]
+        left = [run for run in intake.runs if not requested_by_sensor(run) and not busy(run, unfinished)]
+        waited = ticks_waited(context.cursor, left)
+        wanted += [run for run in left if waited.get(due_hash(run), 0) > PATIENCE_TICKS]
+        possible = (  # what failed too often takes no other work's place
             _request(jobs[run.level].name, run, attempt)
-            for run in [run for run in wanted.values() if not busy(run, unfinished)][:REQUESTS_PER_TICK]
-            if (attempt := next_attempt(context.instance, run)) is not None
-        ]
-        counts = {"due": len(wanted), "requested": len(requests), "left": sorted(left) if idle else []}
+            for run in wanted
+            if not busy(run, unfinished) and (attempt := next_attempt(context.instance, run)) is not None
+        )
+        requests = list(islice(possible, REQUESTS_PER_TICK))
+        counts = {"due": len(wanted), "requested": len(requests), "left": waited}
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else f"nothing to request: {len(wanted)} due, {len(unfinished)} runs at work",
@@ -87,13 +89,14 @@ def _asked_for(run: Run) -> Run | None:
     return Run(run.level, run.partition_key, tuple(name for name, _ in kept), tuple(version for _, version in kept))
 
 
-def _left_by_last_tick(cursor: str | None) -> list[str]:
-    """Work that was due while nothing ran and that automation hadn't asked for at the last tick.
+def ticks_waited(cursor: str | None, left: Iterable[Run]) -> dict[str, int]:
+    """For how many ticks on end work has been due that automation should have asked for.
 
-    What is still due at this tick was forgotten (its upstream was published before automation first looked, or the
-    run that should have made it failed): the sensor asks for it then.
+    Automation forgets what was published before it first looked or before the patient was registered, and what a
+    failed run left out. The sensor asks for it then.
     """
-    return json.loads(cursor).get("left", []) if cursor else []
+    before = json.loads(cursor).get("left", {}) if cursor else {}
+    return {key: before.get(key, 0) + 1 for key in map(due_hash, left)}
 
 
 def unfinished_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:

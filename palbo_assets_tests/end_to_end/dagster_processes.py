@@ -27,8 +27,12 @@ from palbo_assets.demo import course
 from palbo_assets.demo.truth import PatientTruth, WrittenFile
 from palbo_assets.demo.twin import MANIFEST_COLUMNS
 from palbo_assets.ingest import prepare
+from palbo_assets.landing.intake import due_runs
+from palbo_assets.landing.resource import LandingResource
+from palbo_assets.landing.sensor import unfinished_runs
 from palbo_assets.platform.config import Home
 from palbo_assets.platform.instance import INSTANCE_YAML
+from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.store import file_sha256
 from palbo_assets.platform.tables import Table
 from palbo_assets.platform.warehouse import Warehouse
@@ -143,6 +147,17 @@ class Installation:
     def instance(self) -> Iterator[dg.DagsterInstance]:
         with dg.DagsterInstance.from_config(str(self.home.dagster_home)) as instance:
             yield instance
+
+    def is_settled(self) -> bool:
+        """Whether no run waits or works and nothing is due."""
+        with self.instance() as instance:
+            if unfinished_runs(instance):
+                return False
+        resource = InstallationResource(root=str(self.home.root), database_url=self.home.database_url)
+        try:
+            return not due_runs(resource, LandingResource(installation=resource))
+        finally:
+            resource.warehouse.close()
 
     # --- processes --------------------------------------------------------------------------------------------
 
