@@ -54,6 +54,7 @@ def til_model(step: Step) -> pd.DataFrame:
     TIL_SCORES,
     SAMPLE,
     reads=("he_slide",),
+    roles=("slide",),
     upstream=(TIL_MODEL,),
     settings=TilScoresSettings,
     group="histology",

@@ -128,6 +128,7 @@ def product(
     partitioning: Partitioning,
     *,
     reads: Sequence[str] = (),
+    roles: Sequence[str] = (),
     upstream: Sequence[Table] = (),
     references: Sequence[str] = (),
     settings: type[BaseModel] | None = None,
@@ -144,6 +145,9 @@ def product(
     ----------
     reads
         Landed modalities whose files the partition is made of.
+    roles
+        Of these, only files in these roles are inputs: others neither arrive nor make the partition due. All when
+        none is named.
     upstream
         Tables that arrive as parameters of the same name.
     references
@@ -170,6 +174,7 @@ def product(
             room=room,
             code_version=code_version,
             observes_landing=observes_landing,
+            roles=tuple(roles),
         )
         SPECS[table.name] = spec
         # What landed files make due at batch and sample level the landing sensor requests; the rest follows upstream.
@@ -289,7 +294,7 @@ def step_snapshot(
     patient_id, _ = patient_and_timepoint(spec.level, key)
     files = FileIndex(landing.accepted(spec.reads, patient_id or None) if spec.reads else ())
     snapshot = snapshot_of([spec], files, installation, landing)
-    return snapshot, files.of_partition(spec.level, key, spec.reads)
+    return snapshot, files.of_partition(spec.level, key, spec.reads, spec.roles)
 
 
 def snapshot_of(

@@ -64,6 +64,7 @@ class ProductSpec:
     room: str
     code_version: str
     observes_landing: bool = False
+    roles: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -128,8 +129,13 @@ class FileIndex:
             if file.scope == Scope.BATCH:
                 self.by_batch[file.modality, batch_partition(file)].append(file)
 
-    def of_partition(self, level: Level, key: str, modalities: Iterable[str]) -> list[InputFile]:
-        """Files that a step of this partition reads; empty when none of them is the partition's own."""
+    def of_partition(
+        self, level: Level, key: str, modalities: Iterable[str], roles: Sequence[str] = ()
+    ) -> list[InputFile]:
+        """Files that a step of this partition reads; empty when none of them is the partition's own.
+
+        Where ``roles`` are named, files in other roles aren't there for the step.
+        """
         found: list[InputFile] = []
         for modality in modalities:
             patient_id, timepoint = patient_and_timepoint(level, key)
@@ -143,6 +149,8 @@ class FileIndex:
                 own, beside = self.by_batch[modality, key], []
             else:
                 own, beside = self.by_modality[modality], []
+            if roles:
+                own, beside = ([file for file in files if file.role in roles] for files in (own, beside))
             if own:
                 found += [*own, *beside]
         return sorted(found, key=lambda file: (file.role, file.specimen_id, file.timepoint, file.sha256))
@@ -199,7 +207,7 @@ def inputs_of(
     predicted versions for partitions that the same run is going to publish first.
     """
     look_up = version_of or (lambda product, partition: snapshot.published.get((product, partition)))
-    files = snapshot.files.of_partition(spec.level, key, spec.reads)
+    files = snapshot.files.of_partition(spec.level, key, spec.reads, spec.roles)
     upstream: dict[str, dict[str, str]] = {}
     for name in spec.upstream:
         versions = {

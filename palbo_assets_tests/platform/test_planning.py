@@ -31,9 +31,11 @@ class File:
     path: Path = Path("x")
 
 
-def spec(name: str, level: Level, *, reads: Iterable[str] = (), upstream: Iterable[str] = ()) -> ProductSpec:
+def spec(
+    name: str, level: Level, *, reads: Iterable[str] = (), upstream: Iterable[str] = (), roles: Iterable[str] = ()
+) -> ProductSpec:
     table = Table(name, "d", "g", (PATIENT_ID, TIMEPOINT))
-    return ProductSpec(table, level, tuple(reads), tuple(upstream), (), None, "room", "1")
+    return ProductSpec(table, level, tuple(reads), tuple(upstream), (), None, "room", "1", roles=tuple(roles))
 
 
 SPECS = {
@@ -46,6 +48,9 @@ SPECS = {
         spec("pairs", Level.PATIENT, upstream=["facts"]),
         spec("integrated", Level.COHORT, upstream=["facts", "pairs"]),
         spec("clinical", Level.COHORT, reads=["clinical"]),
+        spec("panels", Level.COHORT, reads=["plasma"], roles=["panel_bed"]),
+        spec("depth", Level.SAMPLE, reads=["plasma"]),
+        spec("fragments", Level.SAMPLE, reads=["plasma"], roles=["bam", "panel_bed"]),
     )
 }
 PLATE = File("e1", "elisa", "plate", "batch", "", "", "P01")
@@ -127,6 +132,25 @@ def test_a_germline_file_alone_makes_nothing_due_but_renews_every_timepoint() ->
     world.settle()
     world.files.append(normal)
     assert [key for key, _ in world.step()] == ["P1|BL", "P1|PD"]
+
+
+PANEL = File("v1", "plasma", "panel_bed", "cohort", "", "", panel_version="v1")
+
+
+def test_a_product_of_one_role_is_not_due_for_files_in_another() -> None:
+    world = World(PANEL)
+    assert world.settle() == [[("", ("panels",))]]
+    world.files += [File("a", "plasma"), File("b", "plasma", "index")]
+    assert world.settle() == [[("P1|BL", ("depth", "fragments"))]]
+    world.files[-1] = File("b2", "plasma", "index")
+    assert world.settle() == [[("P1|BL", ("depth",))]]
+    world.files[0] = replace(PANEL, sha256="v1-corrected")
+    assert sorted(world.step()) == [("", ("panels",)), ("P1|BL", ("depth", "fragments"))]
+
+
+def test_a_product_of_one_role_without_such_a_file_is_never_due() -> None:
+    assert sorted(World(PANEL, File("b", "plasma", "index")).step()) == [("", ("panels",)), ("P1|BL", ("depth",))]
+    assert World(File("a", "plasma")).settle() == [[("P1|BL", ("depth", "fragments"))]]
 
 
 def test_a_new_code_version_makes_every_partition_due(monkeypatch: pytest.MonkeyPatch) -> None:
