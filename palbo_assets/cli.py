@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from palbo_assets.ingest import IngestResult, Progress
     from palbo_assets.platform.warehouse import Warehouse
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Data assets of a longitudinal multi-omics trial.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # a variable may hold what identifies a patient
+    help="Data assets of a longitudinal multi-omics trial.",
+)
 reference_app = typer.Typer(no_args_is_help=True, help="The reference bundle.")
 app.add_typer(reference_app, name="reference")
 
@@ -32,14 +37,66 @@ LOG_WIDTH = 150
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    """A mistake of the user's is one line and exit code 2, never a traceback."""
+    """What somebody can mend is one line and exit code 2, never a traceback; Ctrl-C is exit code 130."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     try:
         yield
     except PalboError as error:
-        typer.secho(str(error), fg=typer.colors.RED, err=True)
+        _say(str(error))
         raise typer.Exit(2) from None
+    except SQLAlchemyError as error:
+        _say(str(_database_error(error)))
+        raise typer.Exit(2) from None
+    except OSError as error:
+        _say(f"E_FILE_SYSTEM: {error.strerror or type(error).__name__} ({error.filename or 'no file named'})")
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        _say("Interrupted. What was published stays; the same command goes on from there.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _say(line: str) -> None:
+    typer.secho(line, fg=typer.colors.RED, err=True)
+
+
+def _database_error(error: Exception) -> PalboError:
+    """What the driver says may hold the URL with its password, or rows: only where and what kind are passed on."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError, OperationalError
+
+    try:
+        url = make_url(Home.from_environment().database_url)
+        server = f"{url.host or 'localhost'}:{url.port}" if url.port else url.host or ""
+        where = f"{url.get_backend_name()} {server or url.database or ''}".strip()
+    except ArgumentError:
+        where = "PALBO_DATABASE_URL"
+    if isinstance(error, OperationalError):
+        return PalboError(
+            "E_DATABASE",
+            f"the database doesn't answer or refuses ({where})",
+            fix="check that it runs, that PALBO_DATABASE_URL is right, and that the disk isn't full",
+        )
+    kind = type(error).__name__
+    return PalboError("E_DATABASE", f"the database can't be used ({where}): {kind}", fix="check PALBO_DATABASE_URL")
+
+
+def _check_database(home: Home) -> None:
+    """Fail before long work, and not in the background, when the database can't be reached."""
+    from palbo_assets.platform.warehouse import Warehouse
+
+    if home.database_url.startswith("sqlite"):
+        return
+    warehouse = Warehouse(home)
+    try:
+        warehouse.engine.connect().close()
+    finally:
+        warehouse.close()
 
 
 @contextmanager
@@ -48,12 +105,15 @@ def _warehouse() -> Iterator[Warehouse]:
     import palbo_assets.definitions  # noqa: F401  (declares every product)
     from palbo_assets.platform.warehouse import Warehouse, missing_tables
 
-    warehouse = Warehouse(Home.from_environment())
+    home = Home.from_environment()
+    warehouse = Warehouse(home)
+    # SQLite would make an empty database where there is none.
+    absent = home.database_url.startswith("sqlite") and not Path(home.database_url.partition(":///")[2]).is_file()
     try:
-        if missing_tables(warehouse.engine, ["product_version"]):
+        if absent or missing_tables(warehouse.engine, ["product_version"]):
             raise PalboError(
                 "E_NO_INSTALLATION",
-                f"there is no installation in {warehouse.home.root}",
+                f"there is no installation in {home.root}",
                 fix="set PALBO_HOME, or start one with `palbo demo` or `palbo ingest`",
             )
         yield warehouse
@@ -73,7 +133,7 @@ def _console(*, stderr: bool = False) -> Any:
 
 @app.command()
 def demo(
-    patients: Annotated[int, typer.Option(min=4, help="Patients of the twin.")] = 12,
+    patients: Annotated[int, typer.Option(help="Patients of the twin; the first 12 have a scripted course.")] = 12,
     seed: Annotated[int, typer.Option(help="Seed of the twin: the same seed writes the same bytes.")] = 7,
 ) -> None:
     """Write the synthetic twin's raw deliveries, take them in, materialise everything, say where to look."""
@@ -83,6 +143,7 @@ def demo(
     console = _console()
     home = Home.from_environment()
     with _clear_errors():
+        _check_database(home)
         with console.status(f"Writing the twin: {patients} patients, seed {seed}"):
             twin = write_twin(home, patients=patients, seed=seed)
         console.print(f"Wrote {twin.n_files} raw files in {twin.n_deliveries} deliveries under {home.landing}")
@@ -105,7 +166,9 @@ def ingest(
     home = Home.from_environment()
     if not wait:
         log = home.root / "ingest.log"
-        home.create()
+        with _clear_errors():
+            _check_database(home)
+            home.create()
         with log.open("ab") as stream:
             subprocess.Popen(
                 [sys.executable, "-m", "palbo_assets.cli", "ingest", "--wait"],

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_PASSES = 1000
 SETTLING_POLL_SECONDS = 5
+STAGING_SECONDS = 3600  # far longer than any write takes: what is older was left by a process that died
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,15 @@ class Progress:
 def prepare(home: Home) -> None:
     """Make the folders, bring the warehouse to the newest revision, and give Dagster its instance file."""
     from palbo_assets import definitions, schema
+    from palbo_assets.platform.store import sweep
     from palbo_assets.platform.warehouse import Warehouse
 
     del definitions  # importing it declares every product
     from palbo_assets.platform.product import SPECS
 
     home.create()
+    for folder in (home.objects, home.products, home.pages):
+        sweep(folder, older_than_seconds=STAGING_SECONDS)
     write_instance_file(home)
     warehouse = Warehouse(home)
     try:

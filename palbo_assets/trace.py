@@ -12,10 +12,14 @@ from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.warehouse import Published, Warehouse
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.tree import Tree
 
 INTEGRATED = "integrated_resistance_table"
 FACTS = "facts"
+STATES = "resistance_states"
+CLINICAL = ("treatment_response", "patients", "sample_manifest")  # which of them holds a clinical__ column
+_STATUS_RANK = {"ACCEPTED": 0, "SUPERSEDED": 1}  # of copies of one content, the one that was read
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Trace:
         if self.origin:
             _add(tree, self.origin)
         else:
-            tree.add(f"never measured: {self.status}")
+            tree.add(f"never measured: {self.status}" if self.status else "not measured: the table's own column")
         return tree
 
 
@@ -112,12 +116,9 @@ def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: s
         )
     row = rows.iloc[0].astype(object).where(rows.iloc[0].notna(), "")
     facts = warehouse.read(SPECS[FACTS].table, patient_id=patient_id, timepoint=timepoint)
-    measured = facts[facts["feature"] == column]
-    origin = None
-    if not measured.empty:
-        fact = measured.iloc[0]
-        published = warehouse.versions(fact["source_asset"]).get((fact["source_asset"], fact["source_partition"]))
-        origin = _origin(warehouse, published) if published else None
+    product, partition = _source(facts[facts["feature"] == column], column, patient_id)
+    published = warehouse.versions(product).get((product, partition)) if product else None
+    origin = _origin(warehouse, published, _landed_by_hash(warehouse)) if published else None
     return Trace(
         patient_id=patient_id,
         timepoint=timepoint,
@@ -127,6 +128,25 @@ def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: s
         status=str(row.get(f"{column}__status", "")),
         origin=origin,
     )
+
+
+def _source(facts: pd.DataFrame, column: str, patient_id: str) -> tuple[str, str]:
+    """The product and the partition that a column's value was taken from; empty texts when it was never measured."""
+    if not facts.empty:
+        return str(facts.iloc[0]["source_asset"]), str(facts.iloc[0]["source_partition"])
+    kind, _, name = column.partition("__")
+    if kind == "mechanism":
+        return STATES, patient_id
+    if kind == "clinical":
+        holding = [product for product in CLINICAL if name in SPECS[product].table.column_names]
+        return (holding or [CLINICAL[-1]])[0], ""
+    return "", ""
+
+
+def _landed_by_hash(warehouse: Warehouse) -> dict[str, Mapping[str, str]]:
+    landed: list[dict[Any, Any]] = ledger_frame(warehouse.engine).astype(str).to_dict("records")
+    landed.sort(key=lambda row: (-_STATUS_RANK.get(row["status"], len(_STATUS_RANK)), row["file"]))
+    return {row["sha256"]: row for row in landed}  # the last of a hash stays
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> PalboError:
@@ -140,9 +160,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> PalboError:
     )
 
 
-def _origin(warehouse: Warehouse, published: Published) -> Origin:
-    landed = ledger_frame(warehouse.engine).astype(str)
-    by_hash = {row["sha256"]: row for row in landed.to_dict("records")}
+def _origin(warehouse: Warehouse, published: Published, by_hash: Mapping[str, Mapping[str, str]]) -> Origin:
     files = tuple(
         {
             "path": str(by_hash.get(file["sha256"], {}).get("file", "")),
@@ -155,5 +173,7 @@ def _origin(warehouse: Warehouse, published: Published) -> Origin:
     upstream = []
     for product, versions in sorted(published.inputs["upstream"].items()):
         there = warehouse.versions(product)
-        upstream += [_origin(warehouse, there[product, key]) for key in sorted(versions) if (product, key) in there]
+        upstream += [
+            _origin(warehouse, there[product, key], by_hash) for key in sorted(versions) if (product, key) in there
+        ]
     return Origin(published, files, tuple(upstream))

@@ -29,7 +29,7 @@ def retract(warehouse: Warehouse, specs: Mapping[str, ProductSpec], patients: It
     """Delete every sample, patient and batch row of these patients; the partitions that were retracted."""
     gone = set(patients)
     retracted = []
-    for product, key in sorted(warehouse.current_versions()):
+    for product, key in sorted({*warehouse.current_versions(), *warehouse.failed_versions()}):
         spec = specs.get(product)
         if spec is None:
             continue

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from palbo_assets.platform.errors import PalboError
 
 _CHUNK = 1024 * 1024
+_STAGING = re.compile(r"\.(?P<pid>\d+)\.[0-9a-f]{16}\.part")
 
 
 def file_sha256(path: Path) -> str:
@@ -36,6 +40,33 @@ def _sync_folder(folder: Path) -> None:
 def staging_path(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f".{os.getpid()}.{secrets.token_hex(8)}.part"
+
+
+def sweep(folder: Path, older_than_seconds: float) -> int:
+    """Delete staging files below ``folder`` that dead processes left behind; how many.
+
+    A staging file names the process that writes it, and is left alone while a process of that number is alive here.
+    ``older_than_seconds`` protects writers on other hosts or in other containers, whose processes can't be seen.
+    """
+    swept = 0
+    now = time.time()
+    for staging in folder.rglob(".*.part"):
+        name = _STAGING.fullmatch(staging.name)
+        with suppress(FileNotFoundError):
+            if name and now - staging.lstat().st_mtime >= older_than_seconds and not _alive(int(name["pid"])):
+                staging.unlink()
+                swept += 1
+    return swept
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 class ObjectStore:

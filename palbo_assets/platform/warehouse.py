@@ -263,7 +263,11 @@ class Warehouse:
             actor=f"run {published.run_id}",
             action="publish",
             subject=f"{published.asset}:{published.partition_key}",
-            detail={"data_version": published.data_version, "rows": published.n_rows},
+            detail={
+                "data_version": published.data_version,
+                "rows": published.n_rows,
+                "content_sha256": published.content_sha256,
+            },
         )
 
     def record_failure(
@@ -286,7 +290,8 @@ class Warehouse:
             )
 
     def retract(self, table: Table, partition_key: str, *, actor: str) -> None:
-        """Remove a published partition altogether, leaving an audit row."""
+        """Remove a published partition altogether, with every file it ever had, leaving an audit row."""
+        unused: set[str] = set()
         with self.transaction() as connection:
             self._lock(connection, table.name, partition_key)
             if table.storage is Storage.SQL:
@@ -299,11 +304,29 @@ class Warehouse:
                     )
                 )
             self.audit(connection, actor=actor, action="retract", subject=f"{table.name}:{partition_key}")
+            if table.storage is Storage.PARQUET:
+                unused = self._objects_of(connection, table.name, partition_key)
         if table.storage is Storage.PARQUET:
-            link = self.product_file(table.name, partition_key)
-            if link.is_symlink():
-                link.resolve().unlink(missing_ok=True)
-                link.unlink()
+            self.product_file(table.name, partition_key).unlink(missing_ok=True)
+        for sha256 in unused:
+            self.objects.path(sha256).unlink(missing_ok=True)
+
+    @staticmethod
+    def _objects_of(connection: sa.Connection, asset: str, partition_key: str) -> set[str]:
+        """Objects that any version of this partition was stored in and that no published partition needs.
+
+        Partitions without rows have equal bytes and so share their object.
+        """
+        said = connection.execute(
+            sa.select(audit_log.c.detail).where(
+                audit_log.c.action == "publish", audit_log.c.object == f"{asset}:{partition_key}"
+            )
+        ).scalars()
+        ever = {json.loads(detail).get("content_sha256", "") for detail in said} - {""}
+        needed = connection.execute(
+            sa.select(product_version.c.content_sha256).where(product_version.c.content_sha256.in_(ever))
+        ).scalars()
+        return ever - set(needed)
 
     def delete_patients(self, table: Table, patients: Iterable[str], *, actor: str) -> None:
         """Remove single patients' rows from a table that holds many patients a partition."""
