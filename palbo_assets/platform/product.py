@@ -181,8 +181,10 @@ def product(
         follows = partitioning.level in (Level.PATIENT, Level.COHORT) and not is_root(spec, SPECS)
 
         @functools.wraps(function)
-        def compute(context: dg.AssetExecutionContext, **frames: Any) -> dg.Output[Any]:
-            return _run(spec, function, context, frames)
+        def compute(context: dg.AssetExecutionContext, **frames: Any) -> Iterator[dg.Output[Any]]:
+            output = _run(spec, function, context, frames)
+            if output is not None:
+                yield output
 
         names = [source.name for source in upstream]
         compute.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -197,6 +199,7 @@ def product(
             ins={source.name: _input(source, partitioning) for source in upstream},
             deps=[landed_key(modality, partitioning.level) for modality in reads],
             partitions_def=partitioning.definition,
+            output_required=partitioning.level is not Level.COHORT,
             io_manager_key="parquet" if table.storage is Storage.PARQUET else "warehouse",
             required_resource_keys={"installation", "landing"},
             description=inspect.getdoc(function) or table.description,
@@ -239,7 +242,8 @@ def _input(source: Table, partitioning: Partitioning) -> dg.AssetIn:
 
 def _run(
     spec: ProductSpec, function: Callable[..., Any], context: dg.AssetExecutionContext, frames: Mapping[str, Any]
-) -> dg.Output[Any]:
+) -> dg.Output[Any] | None:
+    """Make the partition; None when the cohort has nothing yet to make it of, which is no failure of a refresh."""
     if context.job_def.executor_def.name != "in_process":
         _die_with_parent()
     installation: InstallationResource = context.resources.installation
@@ -248,6 +252,9 @@ def _run(
     key = "" if spec.level is Level.COHORT else context.partition_key
     snapshot, files = step_snapshot(spec, key, installation, landing)
     inputs = inputs_of(spec, key, snapshot, SPECS)
+    if inputs is None and spec.level is Level.COHORT:
+        context.log.info(f"{spec.name}: nothing that it is made of was delivered so far")
+        return None
     if inputs is None:
         raise dg.Failure(
             f"{spec.name} {key}: no accepted file and no upstream rows; nothing was delivered for this partition",
