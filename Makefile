@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 export PALBO_HOME ?= $(CURDIR)/.palbo
 
-.PHONY: help demo test test-fast test-faults lint format up lock docs clean tools
+.PHONY: help demo test test-fast test-postgres test-faults lint format up lock docs clean tools
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ test: $(READY) tools lint ## Everything: lint, unit, end-to-end, UI, daemon and 
 
 test-fast: $(READY) ## Unit tests only, in a minute or two
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not daemon and not faults and not end_to_end"
+
+test-postgres: $(READY) tools ## The whole story on PostgreSQL instead of SQLite
+	PALBO_TEST_DATABASE=postgresql $(BIN)/pytest palbo_assets_tests/end_to_end/test_story.py
 
 test-faults: $(READY) ## Kills, races and full disks only
 	$(BIN)/pytest -m faults

@@ -8,6 +8,7 @@ import dagster as dg
 
 from palbo_assets.landing.resource import LandingResource
 from palbo_assets.landing.sensor import landing_sensor
+from palbo_assets.platform.checks import together
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import OWNER, SPECS, landed_key
@@ -84,7 +85,7 @@ tables = TableIOManager(installation=installation)
 
 defs = dg.Definitions(
     assets=[*products(), *landed_assets()],
-    asset_checks=[check for room in ROOM_CHECKS for check in room.CHECKS],
+    asset_checks=together(check for room in ROOM_CHECKS for check in room.CHECKS),
     jobs=list(JOBS.values()),
     schedules=[nightly],
     sensors=[landing_sensor(JOBS), follow_upstream],

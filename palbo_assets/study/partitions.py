@@ -9,7 +9,7 @@ from palbo_assets.study.vocabulary import TIMEPOINTS
 
 patient_partitions = dg.DynamicPartitionsDefinition(name="patient")
 # As plain text: code servers refuse to serialise members of an enumeration.
-timepoint_partitions = dg.StaticPartitionsDefinition([timepoint.value for timepoint in TIMEPOINTS])
+timepoint_partitions = dg.StaticPartitionsDefinition(list(TIMEPOINTS))
 batch_partitions = dg.DynamicPartitionsDefinition(name="plate")
 sample_partitions = dg.MultiPartitionsDefinition({"patient": patient_partitions, "timepoint": timepoint_partitions})
 

@@ -14,7 +14,8 @@ class Timepoint(StrEnum):
     PD = "PD"
 
 
-TIMEPOINTS: tuple[str, ...] = tuple(Timepoint)
+# Plain text: an enumeration member of its own type is not what serialisers of other libraries know.
+TIMEPOINTS: tuple[str, ...] = tuple(timepoint.value for timepoint in Timepoint)
 
 
 class Modality(StrEnum):

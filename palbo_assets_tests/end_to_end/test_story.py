@@ -9,6 +9,7 @@ leads back to its file, and doing it again changes nothing.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,11 @@ class Trial:
 
 
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
-    home = Home.at(tmp_path_factory.mktemp("twin"))
+def trial(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trial]:
+    # The same story on PostgreSQL: make test-postgres.
+    on_postgres = os.environ.get("PALBO_TEST_DATABASE") == "postgresql"
+    url = request.getfixturevalue("postgres_cluster") if on_postgres else ""
+    home = Home.at(tmp_path_factory.mktemp("twin"), url)
     twin = write_twin(home)
     raw = {path: file_sha256(path) for path in home.landing.rglob("*") if path.is_file()}
     result = ingest(home, workers=2)
