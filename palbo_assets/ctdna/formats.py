@@ -97,7 +97,11 @@ def _check_header(path: Path, claim: Claim, context: Context) -> None:
     if panel is not None and contigs:
         from palbo_assets.ctdna.panel import read_panel
 
-        read_panel(panel, claim.panel_version).check_contigs(contigs, panel.name)
+        try:
+            targets = read_panel(panel, claim.panel_version)
+        except InputError:
+            return  # the panel is refused under its own name; the reads aren't to blame
+        targets.check_contigs(contigs, panel.name)
 
 
 def refuse_other_build(contigs: Mapping[str, int], lengths: Mapping[str, int], file: str) -> None:

@@ -212,6 +212,8 @@ def inform_counts(raw: pd.DataFrame, path: Path, um_per_pixel: float | None = No
 def _inform(raw: pd.DataFrame, layout: str, path: Path, decimal_comma: bool) -> Renamed:
     """inForm: a row a cell, or a row a phenotype in the summary."""
     counts = inform_counts(raw, path)
+    # inForm calls glass without tissue Background.
+    counts = counts[counts["category"].str.lower() != "background"].reset_index(drop=True)
     counts["marker"] = [ihc_vocabulary.marker_of_phenotype(name) or "" for name in counts["phenotype"]]
     # A phenotype that is no marker of the study (Other, a tumour phenotype) counts among the cells only.
     counts = counts[counts["marker"] != ""]
@@ -230,7 +232,28 @@ def _inform(raw: pd.DataFrame, layout: str, path: Path, decimal_comma: bool) -> 
         "marker": "Phenotype",
         "n_positive": "Phenotype",
     }
+    for header in raw.columns:
+        name = plain(header)
+        if name in IDENTITY and name != "marker":
+            _refuse_several_in_one_image(raw, header, path)
+            table[name] = raw.loc[table.index, header]
+            source[name] = header
     return Renamed(_identified(table, path, source), source, layout)
+
+
+def _refuse_several_in_one_image(raw: pd.DataFrame, header: str, path: Path) -> None:
+    """Cells are counted by image, so an image must be of one patient, timepoint and so on."""
+    first = raw.groupby("Sample Name")[header].transform("first")
+    other = raw.index[raw[header] != first]
+    if len(other):
+        raise InputError(
+            "E_SAMPLE_MISMATCH",
+            "one image has several values of the column",
+            file=path.name,
+            row=int(other[0]),
+            column=header,
+            fix="state one value an image",
+        )
 
 
 def _identified(table: pd.DataFrame, path: Path, source: dict[str, str]) -> pd.DataFrame:

@@ -143,7 +143,13 @@ def read_vcf(
         if content.startswith("#"):
             columns = content[1:].split("\t")
             if tuple(columns[:8]) != _COLUMNS:
-                raise InputError("E_SCHEMA", "the column line isn't that of a VCF", file=path.name, row=line)
+                raise InputError(
+                    "E_SCHEMA",
+                    "the column line isn't that of a VCF",
+                    file=path.name,
+                    row=line,
+                    fix="keep the caller's own #CHROM line",
+                )
             continue
         if not content.strip():
             continue
@@ -254,11 +260,16 @@ def _records(
     roles: tuple[str, str],
     fetch: Fetch | None,
 ) -> tuple[list[CallerRecord], int]:
-    if not cells[1].isdigit() or int(cells[1]) < 1:
-        raise InputError("E_SCHEMA", "the position is no number", file=path.name, row=line, column="POS")
+    fix = "deliver the VCF as the caller wrote it"
+    if not (cells[1].isascii() and cells[1].isdigit()):
+        raise InputError("E_SCHEMA", "the position is no number", file=path.name, row=line, column="POS", fix=fix)
     if not _ALLELE.match(cells[3]):
-        raise InputError("E_SCHEMA", "the reference allele is no sequence", file=path.name, row=line, column="REF")
+        raise InputError(
+            "E_SCHEMA", "the reference allele is no sequence", file=path.name, row=line, column="REF", fix=fix
+        )
     pos, ref = int(cells[1]), cells[3].upper()
+    if pos == 0:  # a telomere, which VCF allows; no base stands there
+        return [], len(cells[4].split(","))
     if fetch is not None and set(ref) <= set("ACGT") and fetch(chrom, pos - 1, pos - 1 + len(ref)) != ref:
         raise InputError(
             "E_BUILD_MISMATCH",

@@ -1,4 +1,4 @@
-"""Copy-number segments of CNVkit, Sequenza, FACETS, ASCAT and the IGV/CBS format, told apart by their columns."""
+"""Copy-number segments of CNVkit, Sequenza, FACETS, ASCAT and the IGV/CBS format (GDC's spelling too), told apart by their columns."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ _LAYOUTS: dict[str, tuple[str, str, str, str | None, str | None]] = {
     "ascat": ("chr", "startpos", "endpos", None, None),
     "cnvkit": ("chromosome", "start", "end", "cn", "log2"),
     "seg": ("chrom", "loc.start", "loc.end", None, "seg.mean"),
+    "tcga": ("Chromosome", "Start", "End", None, "Segment_Mean"),
 }
 _PURITY = ("purity", "cellularity")
 
@@ -87,6 +88,7 @@ def read_segments(path: Path) -> Segmentation:
 def _fits(tool: str, layout: tuple[str, str, str, str | None, str | None], columns: dict[str, str]) -> bool:
     wanted = [name for name in layout[:3] if name]
     extra = {"ascat": ["nMajor", "nMinor"], "cnvkit": ["log2"], "seg": ["seg.mean"], "facets": ["tcn.em"]}
+    extra["tcga"] = ["Segment_Mean"]
     return all(name.lower() in columns for name in (*wanted, *extra.get(tool, ["CNt"])))
 
 
