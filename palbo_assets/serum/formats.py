@@ -21,7 +21,8 @@ def verify_plate(path: Path, claim: Claim, context: Context) -> Finding:
     """
     from palbo_assets.serum.layout import read_layout
     from palbo_assets.serum.plate import plate_wells, refuse_without_signal
-    from palbo_assets.serum.plate_reader import OVER, read_plates
+    from palbo_assets.serum.plate_reader import read_plates
+    from palbo_assets.serum.readings import OVER
     from palbo_assets.serum.settings import Settings
 
     readings = read_plates(path)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.text import number, read_table
-from palbo_assets.serum.plate_reader import WELLS
+from palbo_assets.serum.readings import WELLS
 from palbo_assets.study.vocabulary import TIMEPOINTS
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.platform.errors import InputError, NotEvaluableError
 from palbo_assets.serum.four_pl import FourPL, fit_4pl, subtract_blank
 from palbo_assets.serum.layout import BLANK, QC_LEVELS, STANDARD, UNKNOWN
-from palbo_assets.serum.plate_reader import OVER
+from palbo_assets.serum.readings import OVER
 from palbo_assets.serum.settings import Settings
 from palbo_assets.study.vocabulary import OBSERVED, Absence
 

@@ -11,28 +11,22 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.text import decode
+from palbo_assets.serum import vendor_exports
+from palbo_assets.serum.readings import COLUMNS, MISSING, OVER, ROWS, Reading
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("plate", "well", "wavelength", "od", "flag")
-ROWS = "ABCDEFGH"
-WELLS = tuple(f"{row}{column}" for row in ROWS for column in range(1, 13))
-
-OVER = "over"  # the detector saturated: the value lies above what the reader can tell
-MISSING = "missing"  # the well wasn't read, or somebody masked it
 _OVER = re.compile(r"^(?:ovrflw|overflow|over|sat|saturated|#+|>.*|\*+)$", re.IGNORECASE)
 _MISSING = re.compile(r"^(?:|missed|masked|empty|nan|n/?a|-|\?+)$", re.IGNORECASE)
 
 # SoftMax Pro writes the degree sign in the machine's code page; Latin-1 takes any byte, so it stands last.
 _ENCODINGS = ("utf-8-sig", "cp949", "latin-1")
 _XLSX = b"PK\x03\x04"
-
-Reading = dict[str, Any]
 
 
 def read_plates(path: Path) -> pd.DataFrame:
@@ -52,8 +46,6 @@ def read_plates(path: Path) -> pd.DataFrame:
         plate with fewer rows than it states, and what `platform.text.decode` raises.
     """
     import pandas as pd
-
-    from palbo_assets.serum import vendor_exports
 
     with path.open("rb") as handle:
         workbook = handle.read(4) == _XLSX
@@ -83,8 +75,6 @@ def read_plates(path: Path) -> pd.DataFrame:
 
 
 def _from_text(path: Path) -> Iterator[Reading]:
-    from palbo_assets.serum import vendor_exports
-
     try:
         content = decode(path, _ENCODINGS)
     except UnicodeDecodeError:

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from palbo_assets.platform.errors import InputError
-
-if TYPE_CHECKING:
-    from palbo_assets.serum.plate_reader import Reading
+from palbo_assets.serum.readings import MISSING, Reading
 
 _WELL = re.compile(r"^([A-H])0?([1-9]|1[0-2])$")
 _SHEETS = {"Magellan": "TECAN_MAGELLAN", "Session information": "THERMO_SKANIT"}
@@ -83,8 +81,6 @@ def _document(path: Path, vendor: str) -> dict[str, Any]:
 def _readings(path: Path, document: dict[str, Any], wavelength: int | None) -> list[Reading]:
     """Absorbances of an Allotrope plate-reader document (well, plate, wavelength in nm)."""
     import math
-
-    from palbo_assets.serum.plate_reader import MISSING
 
     found: list[Reading] = []
     for plate_document in document.get("plate reader aggregate document", {}).get("plate reader document", []):

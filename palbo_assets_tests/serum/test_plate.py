@@ -17,7 +17,8 @@ from palbo_assets.platform.tables import frame_from_rows, validate
 from palbo_assets.serum import formats
 from palbo_assets.serum.layout import read_layout
 from palbo_assets.serum.plate import PlateResult, evaluate, evaluate_files
-from palbo_assets.serum.plate_reader import OVER, read_plates
+from palbo_assets.serum.plate_reader import read_plates
+from palbo_assets.serum.readings import OVER
 from palbo_assets.serum.settings import Settings
 from palbo_assets.serum.specimens import one_result_per_specimen
 from palbo_assets.serum.tables import ELISA_PLATES, ELISA_RESULTS, NRG1_ELISA

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.platform.errors import InputError
-from palbo_assets.serum.plate_reader import COLUMNS, MISSING, OVER, WELLS, read_plates
+from palbo_assets.serum.plate_reader import read_plates
+from palbo_assets.serum.readings import COLUMNS, MISSING, OVER, WELLS
 
 
 def matrix(delimiter: str = ",", cell: str = "0.5", rows: str = "ABCDEFGH") -> str:
