@@ -129,8 +129,10 @@ def _measured(feature: Feature, rows: Sequence[Mapping[Any, Any]]) -> dict[str, 
         row, verdict = min(judged, key=lambda pair: _LEAST_EVALUABLE_FIRST.index(pair[1].status))
         return _missing(verdict.status, verdict.reason) | _limits(feature, row, verdict.status)
     if feature.fallback_column:
-        good = [row | {feature.column: row[feature.fallback_column]} if not _known(row.get(feature.column)) else row
-                for row in map(dict, good)]
+        good = [
+            row | {feature.column: row[feature.fallback_column]} if not _known(row.get(feature.column)) else row
+            for row in map(dict, good)
+        ]
     present = [row for row in good if _known(row.get(feature.column))]
     if not present:
         limits = _limits(feature, good[0])

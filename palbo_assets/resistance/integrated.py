@@ -71,9 +71,7 @@ def wide_rows(
 
     ``of_patients`` and ``of_response`` are the clinical columns (``clinical__<column of the table>``) to carry.
     """
-    own_facts, own_states, own_manifest = (
-        by_patient(frame) for frame in (facts, resistance_states, sample_manifest)
-    )
+    own_facts, own_states, own_manifest = (by_patient(frame) for frame in (facts, resistance_states, sample_manifest))
     responses = {str(row["patient_id"]): row for row in records(treatment_response)}
     rows = []
     for patient in sorted(records(patients), key=lambda row: str(row["patient_id"])):
@@ -161,9 +159,7 @@ def _sample_days(manifest: pd.DataFrame) -> dict[str, int]:
     return days
 
 
-def _day_cell(
-    name: str, timepoint: str, patient: Mapping[str, Any], days: Mapping[str, int], reasons: Reasons
-) -> Cell:
+def _day_cell(name: str, timepoint: str, patient: Mapping[str, Any], days: Mapping[str, int], reasons: Reasons) -> Cell:
     if patient["withdrawn"]:
         return None, str(Absence.WITHDRAWN)
     if timepoint in days:

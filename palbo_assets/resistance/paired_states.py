@@ -180,9 +180,7 @@ def _subtype_switch(nothing: StateRow, timepoint: str, facts: Facts) -> StateRow
     return replace(nothing, state=state, evidence=evidence)
 
 
-def _er_independent(
-    nothing: StateRow, measure: Measure, timepoint: str, facts: Facts, settings: Settings
-) -> StateRow:
+def _er_independent(nothing: StateRow, measure: Measure, timepoint: str, facts: Facts, settings: Settings) -> StateRow:
     """Low oestrogen response AND (non-luminal subtype or lost ESR1): one part that fails is enough for ABSENT."""
     subtype, unsure = _confident_subtype(facts, timepoint)
     non_luminal = None if unsure else subtype in NON_LUMINAL

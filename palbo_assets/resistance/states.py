@@ -44,9 +44,7 @@ def patient_states(
     tumour = TumourEvidence(somatic_calls, forced_genotypes, read_qc, sample_identity)
     plasma = PlasmaEvidence(ctdna_calls, ctdna_qc)
     known = index_facts(facts)
-    plates = {
-        str(row["timepoint"]): str(row["plate_id"]) for row in records(nrg1_elisa) if row["plate_id"] is not None
-    }
+    plates = {str(row["timepoint"]): str(row["plate_id"]) for row in records(nrg1_elisa) if row["plate_id"] is not None}
     blocked = blocked_timepoints(sample_identity)
     rows: list[StateRow] = []
     for mechanism in mechanisms.listed:
@@ -132,5 +130,3 @@ def combine(mechanism: Mechanism, rows: Sequence[StateRow]) -> Combined:
 def at(rows: Iterable[StateRow], mechanism: str, timepoint: str) -> list[StateRow]:
     """The sources' rows of one mechanism at one timepoint."""
     return [row for row in rows if row.mechanism == mechanism and row.timepoint == timepoint]
-
-

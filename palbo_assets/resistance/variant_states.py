@@ -100,9 +100,7 @@ def key_of(row: Mapping[str, Any]) -> VariantKey:
 
 def blocked_timepoints(sample_identity: pd.DataFrame) -> frozenset[str]:
     """Timepoints whose exome states can't be used: a mismatch there, at baseline, or (for baseline) at progression."""
-    mismatched = {
-        str(row["timepoint"]) for row in records(sample_identity) if row["verdict"] == "mismatch"
-    }
+    mismatched = {str(row["timepoint"]) for row in records(sample_identity) if row["verdict"] == "mismatch"}
     blocked = set(Timepoint) if Timepoint.BL in mismatched else set(mismatched)
     if Timepoint.PD in mismatched:
         blocked.add(Timepoint.BL)

@@ -169,9 +169,7 @@ def states(
 
 
 def one(rows: list[StateRow], mechanism: str, timepoint: str, source: str) -> StateRow:
-    return next(
-        row for row in rows if (row.mechanism, row.timepoint, row.source) == (mechanism, timepoint, source)
-    )
+    return next(row for row in rows if (row.mechanism, row.timepoint, row.source) == (mechanism, timepoint, source))
 
 
 def patient(patient_id: str = P, cohorts: str = "PAIR", *, withdrawn: bool = False) -> dict[str, Any]:

@@ -73,9 +73,7 @@ def test_an_exome_without_calls_counts_0_and_never_says_wild_type() -> None:
 
 
 def test_an_exome_whose_calls_were_never_published_has_no_count() -> None:
-    found = facts_of(
-        read_qc=rows_of(READ_QC, read_qc("PD")), sample_identity=rows_of(SAMPLE_IDENTITY, identity("PD"))
-    )
+    found = facts_of(read_qc=rows_of(READ_QC, read_qc("PD")), sample_identity=rows_of(SAMPLE_IDENTITY, identity("PD")))
     assert "wes__n_nonsilent" not in found
     assert found["wes__tumour_mean_depth"]["value"] == 150.0
 

@@ -153,9 +153,7 @@ def test_clinical_values_come_with_reasons_too() -> None:
 
 def test_a_withdrawn_patient_shows_nothing_whatever_was_measured() -> None:
     rows = states(somatic_calls=(somatic("PD", D538G),), quality=(read_qc("PD"),))
-    frame = integrated(
-        [patient(withdrawn=True)], facts=(fact("BL", NRG1, 512.0),), state_rows=rows, answers=[RESPONSE]
-    )
+    frame = integrated([patient(withdrawn=True)], facts=(fact("BL", NRG1, 512.0),), state_rows=rows, answers=[RESPONSE])
     for timepoint in TIMEPOINTS:
         assert set(values_and_statuses(at(frame, timepoint))) == {(None, "WITHDRAWN")}
     assert frame["n_modalities"].sum() == 0

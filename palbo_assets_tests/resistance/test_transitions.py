@@ -33,9 +33,7 @@ def transition(mechanism: str, *, blocked: bool = False, **evidence) -> Transiti
     return next(row for row in rows if row.mechanism == mechanism)
 
 
-@pytest.mark.parametrize(
-    ("depth", "expected"), [(40, Transition.PD_ONLY_INDETERMINATE), (200, Transition.ACQUIRED)]
-)
+@pytest.mark.parametrize(("depth", "expected"), [(40, Transition.PD_ONLY_INDETERMINATE), (200, Transition.ACQUIRED)])
 def test_the_same_alteration_is_indeterminate_at_baseline_depth_40_and_acquired_at_200(depth, expected) -> None:
     row = transition(
         "ESR1_MUT",

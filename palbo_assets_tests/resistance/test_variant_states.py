@@ -190,9 +190,7 @@ def test_blood_cells_alterations_and_germline_are_no_sign_of_shedding() -> None:
     assert one(found, "ESR1_MUT", "PD", "ctdna").reason == "NO_TUMOUR_DNA_SEEN"
 
 
-@pytest.mark.parametrize(
-    ("state", "reason"), [("NOT_ASSAYED", "NOT_ASSAYED"), ("NOT_EVALUABLE", "LOW_POWER")]
-)
+@pytest.mark.parametrize(("state", "reason"), [("NOT_ASSAYED", "NOT_ASSAYED"), ("NOT_EVALUABLE", "LOW_POWER")])
 def test_a_locus_outside_the_panel_version_is_not_assayed_and_never_absent(state, reason) -> None:
     calls = (plasma("PD", D538G, state), plasma("PD", H1047R, "PRESENT", vaf=0.05))
     row = one(states(plasma_calls=calls, plasma_quality=(plasma_qc("PD"),)), "ESR1_MUT", "PD", "ctdna")
