@@ -1,8 +1,4 @@
-"""The room's products. The science is in the modules beside this one.
-
-``ctdna_panel_extension`` has its table and its function (`panel_extension.propose_targets`) here, but not its asset: it
-needs transitions between baseline and progression, which only the resistance room knows.
-"""
+"""The room's products. The science is in the modules beside this one."""
 
 from __future__ import annotations
 
@@ -10,10 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, Absence, CallState, Modality, Qc
 
 if TYPE_CHECKING:
@@ -34,6 +30,21 @@ def ctdna_wet_lab(step: Step) -> pd.DataFrame:
     rows = [row for file in step.files("wet_lab") for row in read_wet_lab(file.path)]
     step.report(plasmas=len(rows))
     return frame_from_rows(CTDNA_WET_LAB, rows)
+
+
+@product(CTDNA_PANELS, COHORT, reads=READS, roles=("panel_bed",), code_version="1", group=GROUP, kinds={"bed", "sql"})
+def ctdna_panels(step: Step) -> pd.DataFrame:
+    """Regions of the panel versions in force: what an assay of that version can say something about."""
+    from palbo_assets.ctdna.panel import read_panel
+
+    rows: list[dict[str, Any]] = []
+    for file in step.files("panel_bed"):
+        panel = read_panel(file.path, file.panel_version)
+        for number, target in enumerate(panel.targets, start=1):
+            stated = {name: None if value == "" else value for name, value in asdict(target).items()}
+            rows.append({"panel_version": panel.version, "bed_sha256": file.sha256, "region": number, **stated})
+    step.report(panels=len(step.files("panel_bed")), regions=len(rows))
+    return frame_from_rows(CTDNA_PANELS, rows)
 
 
 @product(
@@ -199,4 +210,4 @@ def _keys(step: Step, file: Any) -> dict[str, str]:
     return {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": file.specimen_id}
 
 
-ASSETS = (ctdna_wet_lab, ctdna_qc, ctdna_calls, ctdna_burden)
+ASSETS = (ctdna_wet_lab, ctdna_panels, ctdna_qc, ctdna_calls, ctdna_burden)

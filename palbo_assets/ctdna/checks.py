@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, CallState
 
 if TYPE_CHECKING:
@@ -27,6 +27,17 @@ def input_suffices(rows: pd.DataFrame) -> pd.DataFrame:
 def plasma_is_plasma(rows: pd.DataFrame) -> pd.DataFrame:
     haemolysed = (rows["haemolysis_grade"] >= _DEFAULTS.haemolysis_fail).fillna(False)
     return rows[haemolysed | (rows["specimen_type"] != "PLASMA").fillna(False)]
+
+
+@row_check(CTDNA_PANELS, COHORT, description="A region holds bases, and a version states each interval once")
+def regions_are_intervals(rows: pd.DataFrame) -> pd.DataFrame:
+    stated = ["panel_version", "bed_sha256", "chrom", "start", "end", "gene", "exon"]
+    return rows[(rows["end"] <= rows["start"]) | rows.duplicated(stated, keep=False)]
+
+
+@row_check(CTDNA_PANELS, COHORT, description="A panel version is one BED: of two, nobody can tell what was assayed")
+def a_version_is_one_bed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows.groupby("panel_version")["bed_sha256"].transform("nunique") > 1]
 
 
 @row_check(CTDNA_QC, SAMPLE, description="The plasma passed quality")
@@ -81,6 +92,9 @@ CHECKS = (
     schema_check(CTDNA_WET_LAB, BATCH),
     input_suffices,
     plasma_is_plasma,
+    schema_check(CTDNA_PANELS, COHORT),
+    regions_are_intervals,
+    a_version_is_one_bed,
     schema_check(CTDNA_QC, SAMPLE),
     quality_did_not_fail,
     molecules_do_not_exceed_input,

@@ -127,27 +127,6 @@ class Settings(BaseModel):
         " any consensus error",
     )
 
-    # Panel extension.
-    extension_patients: int = Field(
-        default=2,
-        ge=1,
-        description="patients; an acquired alteration or gene in so many earns a target. Source: >= 2 patients",
-    )
-    lof_driver_genes: tuple[str, ...] = Field(
-        default=("RB1", "PTEN", "NF1", "FAT1", "KMT2C", "TP53", "CDKN2A", "CDKN1B", "ARID1A", "GATA3", "FOXA1", "TBX3",
-         "MAP3K1", "CDH1"),
-        description="genes whose loss is a resistance mechanism or its context: one patient is enough. Source: the"
-        " study's mechanism definitions",
-    )  # fmt: skip
-    probe_flank: int = Field(
-        default=60, ge=0, description="bases on each side of a locus. Source: probe window +-60 bp"
-    )
-    merge_gap: int = Field(
-        default=100, ge=0, description="bases; windows nearer than this become one. Source: merge <= 100 bp"
-    )
-    gc_low_pct: float = Field(default=25, ge=0, le=100, description="%; GC below is hard to capture. Source: 25-70 %")
-    gc_high_pct: float = Field(default=70, ge=0, le=100, description="%; GC above is hard to capture. Source: 25-70 %")
-
     # Sample quality.
     unique_depth_pass: int = Field(
         default=1500, ge=1, description="molecules; median unique depth to pass. Source: >= 1,500"

@@ -114,26 +114,22 @@ CTDNA_BURDEN = Table(
     ),
 )
 
-CTDNA_PANEL_EXTENSION = Table(
-    name="ctdna_panel_extension",
-    description="Targets to add to the panel, from alterations acquired in this cohort (evaluating the extended panel"
-    " on the same patients is circular)",
-    grain="proposed target",
+CTDNA_PANELS = Table(
+    name="ctdna_panels",
+    description="Regions of every panel version that is in force, as its BED states them; a superseded BED isn't there",
+    grain="panel version x region",
     columns=(
-        text("chrom", "Contig", nullable=False, key=True),
-        integer("start", "Start, 0-based", unit="bp", minimum=0, nullable=False, key=True),
-        integer("end", "End, exclusive", unit="bp", minimum=1, nullable=False, key=True),
-        text("gene", "Genes of the alterations, ','-joined", nullable=False),
-        text("reason", "Grounds, ';'-joined: recurrent_variant, recurrent_gene, driver_hotspot,"
-             " driver_loss_of_function", nullable=False),
-        text("source_patients", "Patients in whom the alterations were acquired, ';'-joined", nullable=False),
-        integer("n_patients", "How many", unit="1", minimum=1, nullable=False),
-        text("variants", "Gene and protein change of the alterations, ';'-joined", nullable=False),
-        real("gc_pct", "GC of the target; null without a genome reference", unit="%", minimum=0, maximum=100),
-        text("gc_flag", "Whether GC is fit for capture", nullable=False, allowed=("ok", "low", "high", "unknown")),
-        integer("size_delta_bp", "Bases that the target adds to the panel", unit="bp", minimum=0, nullable=False),
-        text("base_panel_version", "Panel version that the proposal extends", nullable=False),
+        text("panel_version", "Panel version, as the delivery names it", nullable=False, key=True),
+        text("bed_sha256", "SHA-256 of the BED that the region is from", nullable=False, key=True),
+        integer("region", "Place of the region in its BED, from 1", nullable=False, minimum=1, key=True),
+        text("chrom", "Contig", nullable=False),
+        integer("start", "Start, 0-based as in BED", unit="bp", minimum=0, nullable=False),
+        integer("end", "End, exclusive as in BED (0-based half-open)", unit="bp", minimum=1, nullable=False),
+        text("gene", "Gene that the BED names; null if none"),
+        text("exon", "Exon that the BED names; null if none"),
+        text("since", "Panel version that introduced the region, as the BED says; else its own", nullable=False),
+        text("reason", "Why the region is on the panel, as the BED says; null if it doesn't"),
     ),
-)  # fmt: skip
+)
 
-TABLES = (CTDNA_WET_LAB, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN, CTDNA_PANEL_EXTENSION)
+TABLES = (CTDNA_WET_LAB, CTDNA_PANELS, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN)

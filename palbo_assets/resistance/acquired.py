@@ -1,12 +1,11 @@
-"""Candidates for the plasma panel: alterations acquired under treatment, and the panel that they would extend."""
+"""Candidates for the plasma panel: alterations acquired under treatment, with power to say so."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
-from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.settings import ExtensionSettings
 from palbo_assets.resistance.variant_states import IDENTITY_MISMATCH, key_of, records
 from palbo_assets.study.vocabulary import State, Timepoint
 
@@ -34,7 +33,7 @@ def acquired_alterations(
     somatic_calls: pd.DataFrame,
     forced_genotypes: pd.DataFrame,
     blocked: Collection[str],
-    settings: Settings,
+    settings: ExtensionSettings,
 ) -> pd.DataFrame:
     """Protein-changing variants that were called at progression and absent, with power, at baseline.
 
@@ -71,13 +70,3 @@ def acquired_alterations(
         confident = bool(enough and not artefact) or bool(found.get(key, {}).get("confident"))
         found[key] = {name: row.get(name) for name in COLUMNS} | {"confident": confident}
     return pd.DataFrame(list(found.values()), columns=list(COLUMNS))
-
-
-def newest_panel(beds: Sequence[Any]) -> Any:
-    """The file of the highest panel version: numbers inside the name count as numbers (v10 follows v9)."""
-
-    def order(file: Any) -> tuple[list[tuple[int, int, str]], str]:
-        parts = re.split(r"(\d+)", file.panel_version or "")
-        return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part], file.sha256
-
-    return max(beds, key=order)

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_QC
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
 from palbo_assets.histology.tables import CYCLIN_E_IHC, TIL_MARKER_IHC, TIL_SCORES
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import SPECS, Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.settings import ExtensionSettings, Settings
 from palbo_assets.resistance.tables import (
     CATALOGUE,
     CLINICAL_COLUMNS,
     CLINICAL_OF_PATIENTS,
     CLINICAL_OF_RESPONSE,
+    CTDNA_PANEL_EXTENSION,
     DATA_DICTIONARY,
     FACTS,
     INTEGRATED_RESISTANCE_PAIRS,
@@ -148,9 +149,7 @@ def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
     group=GROUP,
     kinds={"pandas", "sql"},
 )
-def resistance_transitions(
-    step: Step, resistance_states: pd.DataFrame, sample_identity: pd.DataFrame
-) -> pd.DataFrame:
+def resistance_transitions(step: Step, resistance_states: pd.DataFrame, sample_identity: pd.DataFrame) -> pd.DataFrame:
     """What became of each mechanism between baseline and progression; acquired and lost rest on measured power."""
     from dataclasses import asdict
 
@@ -277,13 +276,52 @@ def resistance_statistics(
     """Exact paired tests over the cohort with denominators: McNemar for mechanisms, signed ranks for features."""
     from palbo_assets.resistance.statistics import cohort_statistics
 
-    rows = cohort_statistics(
-        CATALOGUE, MECHANISMS, integrated_resistance_pairs, resistance_transitions, step.settings
-    )
+    rows = cohort_statistics(CATALOGUE, MECHANISMS, integrated_resistance_pairs, resistance_transitions, step.settings)
     testable = [row for row in rows if row["p_value"] is not None]
     acquired = int((resistance_transitions["transition"] == Transition.ACQUIRED).sum())
     step.report(tests=len(testable), not_testable=len(rows) - len(testable), acquired_mechanisms=acquired)
     return frame_from_rows(RESISTANCE_STATISTICS, rows)
+
+
+@product(
+    CTDNA_PANEL_EXTENSION,
+    COHORT,
+    upstream=(CTDNA_PANELS, RESISTANCE_TRANSITIONS, SOMATIC_CALLS, FORCED_GENOTYPES),
+    references=("genome_fasta",),
+    settings=ExtensionSettings,
+    code_version="1",
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def ctdna_panel_extension(
+    step: Step,
+    ctdna_panels: pd.DataFrame,
+    resistance_transitions: pd.DataFrame,
+    somatic_calls: pd.DataFrame,
+    forced_genotypes: pd.DataFrame,
+) -> pd.DataFrame:
+    """Targets to add to the newest panel: alterations acquired in this cohort that it doesn't cover.
+
+    Plasmas that were run on an older panel say nothing about them, and the extended panel can't be evaluated on the
+    same patients without saying so.
+    """
+    from dataclasses import asdict
+
+    from palbo_assets.resistance.acquired import acquired_alterations, blocked_patients
+    from palbo_assets.resistance.panel_extension import genome_bases, newest_panel, propose_targets
+
+    panel = newest_panel(ctdna_panels)
+    if panel is None:
+        step.report(targets=0, panels=0)
+        return frame_from_rows(CTDNA_PANEL_EXTENSION, [])
+    alterations = acquired_alterations(
+        somatic_calls, forced_genotypes, blocked_patients(resistance_transitions), step.settings
+    )
+    with genome_bases(step.references.get("genome_fasta")) as reference:
+        targets = propose_targets(alterations, panel, step.settings, reference)
+    added = sum(target.size_delta_bp for target in targets)
+    step.report(acquired=len(alterations), targets=len(targets), added_bp=added, panel_bp=panel.size)
+    return frame_from_rows(CTDNA_PANEL_EXTENSION, [asdict(target) for target in targets])
 
 
 def _declared_contracts() -> str:
@@ -308,18 +346,3 @@ def data_dictionary(step: Step) -> pd.DataFrame:
     rows = dictionary((spec.table for spec in SPECS.values()), CATALOGUE)
     step.report(columns=len(rows), tables=len(SPECS))
     return frame_from_rows(DATA_DICTIONARY, rows)
-
-
-# Declared beside its adapter, because it calls the plasma room's own rule.
-from palbo_assets.resistance.panel_proposals import ctdna_panel_extension  # noqa: E402
-
-__all__ = [
-    "ctdna_panel_extension",
-    "data_dictionary",
-    "facts",
-    "integrated_resistance_pairs",
-    "integrated_resistance_table",
-    "resistance_states",
-    "resistance_statistics",
-    "resistance_transitions",
-]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palbo_assets.ctdna.tables import CTDNA_PANEL_EXTENSION
 from palbo_assets.platform.checks import row_check, schema_check
 from palbo_assets.resistance.settings import Settings
 from palbo_assets.resistance.tables import (
     CATALOGUE,
+    CTDNA_PANEL_EXTENSION,
     DATA_DICTIONARY,
     FACTS,
     INTEGRATED_RESISTANCE_PAIRS,

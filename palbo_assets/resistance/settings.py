@@ -36,14 +36,39 @@ class Settings(BaseModel):
         2.77, gt=0, description="1; reference change value = factor x CV (1.96 x sqrt 2; Harris & Yasaka 1983)"
     )
 
+    min_pairs: int = Field(
+        6, ge=2, description="pairs; fewer can't reach p < 0.05 in an exact signed-rank test (n = 5: 0.0625)"
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="confidence of intervals. Convention")
+
+
+class ExtensionSettings(BaseModel):
+    """What earns a target on the plasma panel; apart, so that another probe width makes no fact due."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
     extension_alt_reads: int = Field(
         5, ge=1, description="fragments with the alteration at progression before a probe is proposed. Analysis plan"
     )
     artefact_vaf: float = Field(
         0.1, ge=0, le=1, description="fraction; C>T and G>A below may come from formalin: no probe. Analysis plan"
     )
-
-    min_pairs: int = Field(
-        6, ge=2, description="pairs; fewer can't reach p < 0.05 in an exact signed-rank test (n = 5: 0.0625)"
+    extension_patients: int = Field(
+        default=2,
+        ge=1,
+        description="patients; an acquired alteration or gene in so many earns a target. Source: >= 2 patients",
     )
-    confidence: float = Field(0.95, gt=0, lt=1, description="confidence of intervals. Convention")
+    lof_driver_genes: tuple[str, ...] = Field(
+        default=("RB1", "PTEN", "NF1", "FAT1", "KMT2C", "TP53", "CDKN2A", "CDKN1B", "ARID1A", "GATA3", "FOXA1", "TBX3",
+         "MAP3K1", "CDH1"),
+        description="genes whose loss is a resistance mechanism or its context: one patient is enough. Source: the"
+        " study's mechanism definitions",
+    )  # fmt: skip
+    probe_flank: int = Field(
+        default=60, ge=0, description="bases on each side of a locus. Source: probe window +-60 bp"
+    )
+    merge_gap: int = Field(
+        default=100, ge=0, description="bases; windows nearer than this become one. Source: merge <= 100 bp"
+    )
+    gc_low_pct: float = Field(default=25, ge=0, le=100, description="%; GC below is hard to capture. Source: 25-70 %")
+    gc_high_pct: float = Field(default=70, ge=0, le=100, description="%; GC above is hard to capture. Source: 25-70 %")

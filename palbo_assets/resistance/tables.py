@@ -202,6 +202,28 @@ RESISTANCE_STATISTICS = Table(
     ),
 )
 
+CTDNA_PANEL_EXTENSION = Table(
+    name="ctdna_panel_extension",
+    description="Targets to add to the panel, from alterations acquired in this cohort (evaluating the extended panel"
+    " on the same patients is circular)",
+    grain="proposed target",
+    columns=(
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("start", "Start, 0-based", unit="bp", minimum=0, nullable=False, key=True),
+        integer("end", "End, exclusive", unit="bp", minimum=1, nullable=False, key=True),
+        text("gene", "Genes of the alterations, ','-joined", nullable=False),
+        text("reason", "Grounds, ';'-joined: recurrent_variant, recurrent_gene, driver_hotspot,"
+             " driver_loss_of_function", nullable=False),
+        text("source_patients", "Patients in whom the alterations were acquired, ';'-joined", nullable=False),
+        integer("n_patients", "How many", unit="1", minimum=1, nullable=False),
+        text("variants", "Gene and protein change of the alterations, ';'-joined", nullable=False),
+        real("gc_pct", "GC of the target; null without a genome reference", unit="%", minimum=0, maximum=100),
+        text("gc_flag", "Whether GC is fit for capture", nullable=False, allowed=("ok", "low", "high", "unknown")),
+        integer("size_delta_bp", "Bases that the target adds to the panel", unit="bp", minimum=0, nullable=False),
+        text("base_panel_version", "Panel version that the proposal extends", nullable=False),
+    ),
+)  # fmt: skip
+
 DATA_DICTIONARY = Table(
     name="data_dictionary",
     description="Every column of every product",
@@ -226,5 +248,6 @@ TABLES = (
     INTEGRATED_RESISTANCE_TABLE,
     INTEGRATED_RESISTANCE_PAIRS,
     RESISTANCE_STATISTICS,
+    CTDNA_PANEL_EXTENSION,
     DATA_DICTIONARY,
 )

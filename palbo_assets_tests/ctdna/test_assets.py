@@ -15,17 +15,23 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from palbo_assets.ctdna.assets import ASSETS, ctdna_wet_lab
-from palbo_assets.ctdna.checks import CHECKS, absence_has_power, evidence_is_consistent
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_QC, CTDNA_WET_LAB, TABLES
+from palbo_assets.ctdna.assets import ASSETS, ctdna_panels, ctdna_wet_lab
+from palbo_assets.ctdna.checks import (
+    CHECKS,
+    a_version_is_one_bed,
+    absence_has_power,
+    evidence_is_consistent,
+    regions_are_intervals,
+)
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB, TABLES
 from palbo_assets.demo import ctdna as twin
 from palbo_assets.demo.truth import WrittenFile
 from palbo_assets.platform.formats import Scope
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Table, frame_from_rows, sql_table
-from palbo_assets.platform.warehouse import SYSTEM
 from palbo_assets_tests.ctdna.conftest import Plasma
 
 KEY = "PALBO-001|PD"
@@ -86,10 +92,9 @@ class House:
         for tables in (SYSTEM, metadata):
             tables.create_all(self.installation.warehouse.engine)
 
-    def run(self, *, wet_lab: bool = True) -> Iterator[dg.ExecuteInProcessResult]:
+    def resources(self, files: Sequence[WrittenFile]) -> dict[str, Any]:
         io_manager = TableIOManager(installation=self.installation)
-        files = [self.bam, self.bed, self.wet_lab] if wet_lab else [self.bam, self.bed]
-        resources = {
+        return {
             "installation": self.installation,
             "landing": dg.ResourceDefinition.hardcoded_resource(
                 Landing([landed(self.plasma.folder, file) for file in files])
@@ -97,7 +102,16 @@ class House:
             "parquet": io_manager,
             "warehouse": io_manager,
         }
-        sample = [asset for asset in ASSETS if asset is not ctdna_wet_lab]
+
+    def panels(self, files: Sequence[WrittenFile]) -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            [ctdna_panels, *CHECKS], selection=[ctdna_panels], resources=self.resources(files), raise_on_error=False
+        )
+
+    def run(self, *, wet_lab: bool = True) -> Iterator[dg.ExecuteInProcessResult]:
+        files = [self.bam, self.bed, self.wet_lab] if wet_lab else [self.bam, self.bed]
+        resources = self.resources(files)
+        sample = [asset for asset in ASSETS if asset not in (ctdna_wet_lab, ctdna_panels)]
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions("patient", ["PALBO-001"])
             instance.add_dynamic_partitions("plate", [BATCH_KEY])
@@ -106,6 +120,7 @@ class House:
                     [ctdna_wet_lab, *CHECKS], instance=instance, partition_key=BATCH_KEY, resources=resources,
                     selection=[ctdna_wet_lab], raise_on_error=False,
                 )  # fmt: skip
+            yield self.panels(files)
             yield dg.materialize(
                 [*ASSETS, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
                 partition_key=dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "PD"}),
@@ -113,7 +128,7 @@ class House:
             )  # fmt: skip
 
     def rows(self, table: Table) -> pd.DataFrame:
-        key = BATCH_KEY if table is CTDNA_WET_LAB else KEY
+        key = {"ctdna_wet_lab": BATCH_KEY, "ctdna_panels": ""}.get(table.name, KEY)
         return self.installation.warehouse.read(table, partition_key=key)
 
 
@@ -126,7 +141,7 @@ def complete(plasma: Plasma, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return house, list(house.run())
 
 
-def test_a_delivered_plasma_becomes_four_products_that_keep_their_contracts(
+def test_a_delivered_plasma_becomes_products_that_keep_their_contracts(
     complete: tuple[House, list[dg.ExecuteInProcessResult]],
 ) -> None:
     house, results = complete
@@ -163,6 +178,38 @@ def test_quality_joins_the_wet_labs_row(complete: tuple[House, list[dg.ExecuteIn
     row = complete[0].rows(CTDNA_QC).iloc[0]
     assert (row["verdict"], row["reasons"], row["status"]) == ("pass", "", "OBSERVED")
     assert 0.2 < row["conversion"] < 1.2
+
+
+def test_the_panels_regions_are_published_as_the_bed_states_them(
+    complete: tuple[House, list[dg.ExecuteInProcessResult]],
+) -> None:
+    house, _ = complete
+    rows = house.rows(CTDNA_PANELS)
+    assert list(zip(rows["chrom"], rows["start"], rows["end"], rows["gene"], strict=True)) == [
+        (target.chrom, target.start, target.end, target.gene) for target in house.plasma.panel.targets
+    ]
+    assert set(rows["panel_version"]) == {"v1"}
+    assert set(rows["bed_sha256"]) == {sha256(house.plasma.bed.read_bytes()).hexdigest()}
+
+
+def test_a_superseded_bed_disappears_and_another_plasma_changes_nothing(plasma: Plasma, tmp_path: Path) -> None:
+    house = House(tmp_path / "house", plasma, references=())
+
+    def regions(*beds: tuple[str, str], bam: str = "first") -> tuple[list[tuple[str, str, int]], bool]:
+        files = [replace(house.bam, sample_name=bam)]
+        for number, (version, content) in enumerate(beds):
+            (plasma.folder / f"other-{number}.bed").write_text(content, encoding="utf-8")
+            files.append(WrittenFile(f"other-{number}.bed", "ctdna", "panel_bed", panel_version=version))
+        result = house.panels(files)
+        (output,) = result.asset_materializations_for_node("ctdna_panels")
+        rows = house.rows(CTDNA_PANELS)
+        said = list(zip(rows["panel_version"], rows["chrom"], rows["start"], strict=True))
+        return said, bool(output.metadata["unchanged"].value)
+
+    v1, corrected, v2 = ("v1", "chr1\t10\t20\n"), ("v1", "chr1\t11\t20\n"), ("v2", "chr1\t10\t20\nchr2\t5\t9\n")
+    assert regions(v1) == ([("v1", "chr1", 10)], False)
+    assert regions(v1, bam="another") == ([("v1", "chr1", 10)], True)
+    assert regions(corrected, v2) == ([("v1", "chr1", 11), ("v2", "chr1", 10), ("v2", "chr2", 5)], False)
 
 
 def test_without_references_the_run_stays_green_and_says_why(plasma: Plasma, tmp_path: Path) -> None:
@@ -208,13 +255,24 @@ def test_checks_name_rows_that_break_what_the_product_promises() -> None:
     assert offending(evidence_is_consistent, rows) == ["4", "5"]
 
 
-def offending(check: dg.AssetChecksDefinition, rows: pd.DataFrame) -> list[str]:
-    """Positions that the check names, over rows that no product would publish."""
+def test_a_region_without_bases_and_a_version_of_two_beds_are_named() -> None:
+    region = {"panel_version": "v1", "bed_sha256": "a", "chrom": "chr1", "start": 5, "end": 9, "since": "v1"}
+    said = [region, {**region, "gene": "RB1"}, {**region, "gene": "RB1"}, {**region, "start": 9}]
+    rows = frame_from_rows(CTDNA_PANELS, [{"region": number, **row} for number, row in enumerate(said, start=1)])
+    assert offending(regions_are_intervals, rows, "region") == ["2", "3", "4"]
+    other = frame_from_rows(CTDNA_PANELS, [{"region": 7, **region, "bed_sha256": "b"}])
+    assert len(offending(a_version_is_one_bed, pd.concat([rows, other]), "region")) == 5
+
+
+def offending(check: dg.AssetChecksDefinition, rows: pd.DataFrame, column: str = "pos") -> list[str]:
+    """Keys that the check names, over rows that no product would publish."""
     warehouse = SimpleNamespace(read=lambda table, partition_key: rows)
     context = SimpleNamespace(
-        partition_key=KEY, resources=SimpleNamespace(installation=SimpleNamespace(warehouse=warehouse))
+        partition_key=KEY,
+        selected_asset_check_keys={check.check_key},
+        resources=SimpleNamespace(installation=SimpleNamespace(warehouse=warehouse)),
     )
-    result = check.node_def.compute_fn.decorated_fn(context)  # type: ignore[attr-defined]
+    (result,) = check.node_def.compute_fn.decorated_fn(context)  # type: ignore[attr-defined]
     named: Any = result.metadata["offending_rows"]
     assert not result.passed
-    return [record.data["pos"] for record in named.records]
+    return [record.data[column] for record in named.records]

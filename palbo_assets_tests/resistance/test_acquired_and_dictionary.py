@@ -1,22 +1,22 @@
-"""The panel's candidates, and the data dictionary."""
+"""Acquired alterations, and the data dictionary."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from palbo_assets.resistance.acquired import acquired_alterations, blocked_patients, newest_panel
+from palbo_assets.resistance.acquired import acquired_alterations, blocked_patients
 from palbo_assets.resistance.data_dictionary import contract_hash, dictionary
+from palbo_assets.resistance.settings import ExtensionSettings
 from palbo_assets.resistance.tables import CATALOGUE, RESISTANCE_TRANSITIONS, TABLES
 from palbo_assets.wes.tables import FORCED_GENOTYPES, SOMATIC_CALLS
-from palbo_assets_tests.resistance.frames import D538G, R320X, SETTINGS, Y537S, P, forced, rows_of, somatic
+from palbo_assets_tests.resistance.frames import D538G, R320X, Y537S, P, forced, rows_of, somatic
 
 
 def acquired(call: dict[str, Any], *genotypes: dict[str, Any], blocked: frozenset[str] = frozenset()):
     return acquired_alterations(
-        rows_of(SOMATIC_CALLS, call), rows_of(FORCED_GENOTYPES, *genotypes), blocked, SETTINGS
+        rows_of(SOMATIC_CALLS, call), rows_of(FORCED_GENOTYPES, *genotypes), blocked, ExtensionSettings()
     ).to_dict("records")
 
 
@@ -62,16 +62,6 @@ def test_silent_alterations_and_blocked_patients_propose_nothing() -> None:
     )  # fmt: skip
     assert blocked_patients(transitions) == {P}
     assert acquired(somatic("PD", D538G), absent, blocked=frozenset({P})) == []
-
-
-@dataclass(frozen=True)
-class Bed:
-    panel_version: str
-    sha256: str = ""
-
-
-def test_the_newest_panel_is_the_highest_number_not_the_last_in_the_alphabet() -> None:
-    assert newest_panel([Bed("v9"), Bed("v10"), Bed("v2")]).panel_version == "v10"
 
 
 def test_the_dictionary_has_every_column_of_every_table_with_its_unit() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +11,24 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from palbo_assets.ctdna.tables import CTDNA_PANELS
+from palbo_assets.definitions import products
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Storage, Table, sql_table
-from palbo_assets.platform.warehouse import SYSTEM, Version
-from palbo_assets.resistance import assets as room
+from palbo_assets.platform.warehouse import Version
 from palbo_assets.resistance import checks
 from palbo_assets_tests.resistance import frames
 from palbo_assets_tests.resistance.frames import D538G, H1047R, P, identity, read_qc, rows_of, somatic
 
-ROOMS = ("clinical", "wes", "rnaseq", "ctdna", "histology", "serum", "cytometry", "resistance")
-
-
-@dataclass(frozen=True)
-class File:
-    path: Path
-    sha256: str
-    modality: str = "ctdna"
-    role: str = "panel_bed"
-    scope: str = "cohort"
-    patient_id: str = ""
-    timepoint: str = ""
-    batch_key: str = ""
-    specimen_id: str = ""
-    sample_name: str = ""
-    genome_build: str = ""
-    panel_version: str = "v1"
-    library: str = ""
-    site: str = ""
-
 
 class Landing:
-    def __init__(self) -> None:
-        self.files: list[File] = []
+    """A landing zone without files: the room reads tables only."""
 
-    def accepted(self, modalities: Sequence[str], patient_id: str | None = None) -> list[File]:
-        return [file for file in self.files if file.modality in modalities]
+    def accepted(self, modalities: Sequence[str], patient_id: str | None = None) -> list[Any]:
+        return []
 
     def ledger_frame(self) -> pd.DataFrame:
         return pd.DataFrame()
@@ -74,12 +53,7 @@ class Study:
         self.landing = Landing()
         self.instance = dg.DagsterInstance.ephemeral()
         self.instance.add_dynamic_partitions("patient", [P])
-        self.assets = [
-            item
-            for name in ROOMS
-            for item in vars(import_module(f"palbo_assets.{name}.assets")).values()
-            if isinstance(item, dg.AssetsDefinition)
-        ]
+        self.assets = products()
 
     def publish(self, table: Table, key: str, *rows: dict[str, Any]) -> None:
         frame = rows_of(table, *rows)
@@ -120,9 +94,7 @@ def published_pair(study: Study, *, baseline_depth: int = 200, progression: str 
         key = f"{P}|{timepoint}"
         study.publish(frames.SOMATIC_CALLS, key, *calls[timepoint])
         study.publish(frames.READ_QC, key, read_qc(timepoint))
-        study.publish(
-            frames.SAMPLE_IDENTITY, key, identity(timepoint, progression if timepoint == "PD" else "matched")
-        )
+        study.publish(frames.SAMPLE_IDENTITY, key, identity(timepoint, progression if timepoint == "PD" else "matched"))
     state = "ABSENT" if baseline_depth > 100 else "NOT_EVALUABLE"
     genotype = frames.forced("BL", D538G, depth=baseline_depth, expected=0.1, state=state)
     study.publish(frames.FORCED_GENOTYPES, P, genotype)
@@ -138,13 +110,13 @@ def through_transitions(study: Study) -> pd.DataFrame:
     return study.run("resistance_transitions", P).set_index("mechanism")
 
 
-def test_an_acquired_mutation_goes_from_calls_to_the_wide_tables_and_to_a_probe(study: Study, tmp_path: Path) -> None:
+def test_an_acquired_mutation_goes_from_calls_to_the_wide_tables_and_to_a_probe(study: Study) -> None:
     published_pair(study)
     transitions = through_transitions(study)
     assert transitions.loc["ESR1_MUT", "transition"] == "acquired"
     assert transitions.loc["PIK3CA_ACT", "transition"] == "preexisting"
 
-    facts = study.warehouse.read(room.FACTS, partition_key=f"{P}|PD").set_index("feature")
+    facts = study.warehouse.read(frames.FACTS, partition_key=f"{P}|PD").set_index("feature")
     assert facts.loc["wes__esr1_alterations", "value_text"] == "p.D538G"
     assert facts.loc["wes__n_somatic", "source_partition"] == f"{P}|PD"
     assert facts.loc["wes__n_somatic", "source_data_version"] == "v-2"
@@ -162,13 +134,19 @@ def test_an_acquired_mutation_goes_from_calls_to_the_wide_tables_and_to_a_probe(
     assert statistics.loc["ESR1_MUT", "n_pairs"] == 1
     assert statistics.loc["ESR1_MUT", "reason"] == "TOO_FEW_PAIRS: 1 of 6"
 
-    bed = tmp_path / "panel.bed"
-    bed.write_text("chr3\t0\t200\tPIK3CA\n", encoding="utf-8")
-    study.landing.files.append(File(bed, "a" * 64))
+    region = {"chrom": "chr3", "start": 0, "end": 200, "since": "v1"}
+    study.publish(CTDNA_PANELS, "", {"panel_version": "v1", "bed_sha256": "a", "region": 1, **region})
     targets = study.run("ctdna_panel_extension")
     assert list(targets["variants"]) == ["ESR1 p.D538G"]
     assert list(targets["source_patients"]) == [P]
     assert list(targets["gc_flag"]) == ["unknown"]
+
+
+def test_without_a_panel_nothing_is_proposed(study: Study) -> None:
+    published_pair(study)
+    through_transitions(study)
+    study.publish(CTDNA_PANELS, "")
+    assert study.run("ctdna_panel_extension").empty
 
 
 def test_a_shallow_baseline_makes_the_same_mutation_indeterminate_and_proposes_no_probe(study: Study) -> None:

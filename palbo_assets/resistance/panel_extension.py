@@ -8,15 +8,21 @@ that was extended from this cohort can't be evaluated on the same patients witho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palbo_assets.ctdna.molecules import ReferenceBases
-from palbo_assets.ctdna.panel import Panel
-from palbo_assets.ctdna.settings import Settings
+from palbo_assets.resistance.settings import ExtensionSettings
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+ReferenceBases = Callable[[str, int, int], str]
+"""Bases of a 0-based half-open interval, upper case; fewer where the contig ends."""
 
 ALTERATION_COLUMNS = ("gene", "chrom", "pos", "hgvsp_short", "patient_id", "lof", "hotspot", "confident")
 RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS = (
@@ -44,8 +50,56 @@ class ProposedTarget:
     base_panel_version: str
 
 
+@dataclass(frozen=True)
+class Coverage:
+    """The bases that one panel version has."""
+
+    version: str = ""
+    by_chrom: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # starts (sorted), ends
+
+    def within(self, chrom: str, start: int, end: int) -> int:
+        """Covered bases of a 0-based half-open interval, each counted once however regions overlap."""
+        if chrom not in self.by_chrom:
+            return 0
+        starts, ends = self.by_chrom[chrom]
+        touched = (starts < end) & (ends > start)
+        found, reached = 0, start
+        for region_start, region_end in zip(starts[touched], ends[touched], strict=True):
+            found += max(0, min(end, int(region_end)) - max(reached, int(region_start)))
+            reached = max(reached, int(region_end))
+        return found
+
+    @property
+    def size(self) -> int:
+        """Bases of the whole panel."""
+        return sum(self.within(chrom, 0, int(ends.max())) for chrom, (_, ends) in self.by_chrom.items())
+
+
+def newest_panel(ctdna_panels: pd.DataFrame) -> Coverage | None:
+    """The highest panel version in ``ctdna_panels`` (any of its rows); None where it has none.
+
+    Numbers inside a version count as numbers (v10 follows v9). Of two BEDs of one version the last by hash counts, as
+    it does where plasmas are called.
+    """
+    if ctdna_panels.empty:
+        return None
+    beds = set(zip(ctdna_panels["panel_version"], ctdna_panels["bed_sha256"], strict=True))
+    version, sha256 = max(beds, key=lambda bed: (_version_order(bed[0]), bed[1]))
+    rows = ctdna_panels[(ctdna_panels["panel_version"] == version) & (ctdna_panels["bed_sha256"] == sha256)]
+    regions = rows.sort_values(["chrom", "start", "end"]).groupby("chrom")
+    return Coverage(
+        str(version),
+        {str(chrom): (of["start"].to_numpy(dtype="int64"), of["end"].to_numpy(dtype="int64")) for chrom, of in regions},
+    )
+
+
+def _version_order(version: str) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", version)
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
+
+
 def propose_targets(
-    alterations: pd.DataFrame, panel: Panel, settings: Settings, reference: ReferenceBases | None = None
+    alterations: pd.DataFrame, panel: Coverage, settings: ExtensionSettings, reference: ReferenceBases | None = None
 ) -> list[ProposedTarget]:
     """Targets to add to ``panel``, in genome order.
 
@@ -65,7 +119,10 @@ def propose_targets(
         raise ValueError(f"alterations lack the columns {missing}")
     rows = alterations[list(ALTERATION_COLUMNS)].drop_duplicates()
     rows = rows[rows["confident"].fillna(False).astype(bool)]
-    uncovered = [not panel.covers(str(chrom), int(pos)) for chrom, pos in zip(rows["chrom"], rows["pos"], strict=True)]
+    uncovered = [
+        not panel.within(str(chrom), int(pos) - 1, int(pos))
+        for chrom, pos in zip(rows["chrom"], rows["pos"], strict=True)
+    ]
     rows = rows[pd.Series(uncovered, index=rows.index, dtype=bool)]
     if rows.empty:
         return []
@@ -83,7 +140,7 @@ def propose_targets(
     return [_target(group, panel, settings, reference) for group in _clusters(rows, settings)]
 
 
-def _clusters(rows: pd.DataFrame, settings: Settings) -> list[pd.DataFrame]:
+def _clusters(rows: pd.DataFrame, settings: ExtensionSettings) -> list[pd.DataFrame]:
     """Rows whose probe windows lie within the merging gap of each other."""
     groups: list[list[int]] = []
     last: tuple[str, int] | None = None
@@ -97,7 +154,9 @@ def _clusters(rows: pd.DataFrame, settings: Settings) -> list[pd.DataFrame]:
     return [rows.iloc[group] for group in groups]
 
 
-def _target(group: pd.DataFrame, panel: Panel, settings: Settings, reference: ReferenceBases | None) -> ProposedTarget:
+def _target(
+    group: pd.DataFrame, panel: Coverage, settings: ExtensionSettings, reference: ReferenceBases | None
+) -> ProposedTarget:
     chrom = str(group["chrom"].iloc[0])
     start = max(int(group["pos"].min()) - 1 - settings.probe_flank, 0)
     end = int(group["pos"].max()) + settings.probe_flank
@@ -109,11 +168,6 @@ def _target(group: pd.DataFrame, panel: Panel, settings: Settings, reference: Re
         if known:
             gc_pct = 100.0 * (bases.count("G") + bases.count("C")) / known
             gc_flag = GC_LOW if gc_pct < settings.gc_low_pct else GC_HIGH if gc_pct > settings.gc_high_pct else GC_OK
-    covered = sum(
-        max(0, min(end, region_end) - max(start, region_start))
-        for region_chrom, region_start, region_end in panel.regions
-        if region_chrom == chrom
-    )
     patients = sorted({str(patient) for patient in group["patient_id"]})
     variants = [
         f"{gene} {change}" if change else str(gene)
@@ -130,6 +184,25 @@ def _target(group: pd.DataFrame, panel: Panel, settings: Settings, reference: Re
         variants=";".join(dict.fromkeys(variants)),
         gc_pct=gc_pct,
         gc_flag=gc_flag,
-        size_delta_bp=end - start - covered,
+        size_delta_bp=end - start - panel.within(chrom, start, end),
         base_panel_version=panel.version,
     )
+
+
+@contextmanager
+def genome_bases(fasta: Path | None) -> Iterator[ReferenceBases | None]:
+    """The genome's bases as a function; None without a FASTA."""
+    if fasta is None:
+        yield None
+        return
+    import pysam
+
+    with pysam.FastaFile(str(fasta)) as genome:
+        lengths = dict(zip(genome.references, genome.lengths, strict=True))
+
+        def fetch(chrom: str, start: int, end: int) -> str:
+            if start >= lengths.get(chrom, 0):
+                return ""
+            return str(genome.fetch(chrom, start, min(end, lengths[chrom]))).upper()
+
+        yield fetch
