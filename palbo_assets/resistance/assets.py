@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,10 +37,6 @@ from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, 
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# A product can only be declared when the products that it reads are: their rooms come first. Nothing of them is used.
-for _room in ("clinical", "wes", "rnaseq", "ctdna", "histology", "serum", "cytometry"):
-    import_module(f"palbo_assets.{_room}.assets")
 
 GROUP = "resistance"
 # The catalogue and the definitions are part of the method: a changed line makes everything that follows from it due.
