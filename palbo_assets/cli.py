@@ -103,7 +103,8 @@ def _check_database(home: Home) -> None:
 def _warehouse() -> Iterator[Warehouse]:
     """The warehouse of an installation that exists already."""
     import palbo_assets.definitions  # noqa: F401  (declares every product)
-    from palbo_assets.platform.warehouse import Warehouse, missing_tables
+    from palbo_assets.platform.database import missing_tables
+    from palbo_assets.platform.warehouse import Warehouse
 
     home = Home.from_environment()
     warehouse = Warehouse(home)

@@ -15,8 +15,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from palbo_assets.landing import ledger
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Storage, Table, sql_table
-from palbo_assets.platform.warehouse import SYSTEM, Warehouse
+from palbo_assets.platform.warehouse import Warehouse
 
 
 def whole_schema(tables: Iterable[Table]) -> sa.MetaData:

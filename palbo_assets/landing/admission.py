@@ -29,8 +29,8 @@ from palbo_assets.landing.ledger import (
 from palbo_assets.landing.problem import Problem, Status, problem
 from palbo_assets.landing.sandbox import Sandbox, Verdict, verifier_name
 from palbo_assets.landing.settings import MIB, Settings
+from palbo_assets.platform.database import write_transaction
 from palbo_assets.platform.formats import Context
-from palbo_assets.platform.warehouse import write_transaction
 
 if TYPE_CHECKING:
     import sqlalchemy as sa

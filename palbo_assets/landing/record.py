@@ -12,7 +12,7 @@ from palbo_assets.landing.entry import Entry
 from palbo_assets.landing.ledger import delete_keys, landed_file, upsert
 from palbo_assets.landing.problem import Status, problem
 from palbo_assets.landing.work import UNSETTLED, unread
-from palbo_assets.platform.warehouse import write_transaction
+from palbo_assets.platform.database import write_transaction
 
 
 def record(

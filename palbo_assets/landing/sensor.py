@@ -29,7 +29,8 @@ REQUESTS_PER_TICK = 25
 MAX_ATTEMPTS = 3
 SCHEMA_VERSION = "1"
 DUE_TAG = "palbo/due"
-PRIORITY = {"dagster/priority": "1"}  # a new sample isn't queued behind what a clinical export made due for everybody
+PRIORITY = "dagster/priority"
+URGENT, BY_AND_BY = {PRIORITY: "1"}, {PRIORITY: "-1"}  # automation's own requests have 0
 RETRY_PATIENCE = timedelta(minutes=10)
 PATIENCE_TICKS = 3  # automation evaluates about as often as the sensor
 _UNFINISHED = [
@@ -58,13 +59,13 @@ def landing_sensor(jobs: Mapping[Level, Any], *, seconds: int = 15) -> dg.Sensor
             context.resources.installation, context.resources.landing, context.instance, actor="landing sensor"
         )
         unfinished = unfinished_runs(context.instance)
-        wanted = [run for run in map(_asked_for, intake.runs) if run is not None]
+        wanted = [(run, URGENT) for run in map(_asked_for, intake.runs) if run is not None]
         left = [run for run in intake.runs if not requested_by_sensor(run) and not busy(run, unfinished)]
         waited = ticks_waited(context.cursor, left)
-        wanted += [run for run in left if waited.get(due_hash(run), 0) > PATIENCE_TICKS]
+        wanted += [(run, BY_AND_BY) for run in left if waited.get(due_hash(run), 0) > PATIENCE_TICKS]
         possible = (  # what failed too often takes no other work's place
-            _request(jobs[run.level].name, run, attempt)
-            for run in wanted
+            _request(jobs[run.level].name, run, attempt, priority)
+            for run, priority in wanted
             if not busy(run, unfinished) and (attempt := next_attempt(context.instance, run)) is not None
         )
         requests = list(islice(possible, REQUESTS_PER_TICK))
@@ -90,10 +91,10 @@ def _asked_for(run: Run) -> Run | None:
 
 
 def ticks_waited(cursor: str | None, left: Iterable[Run]) -> dict[str, int]:
-    """For how many ticks on end work has been due that automation should have asked for.
+    """For how many ticks on end work has been due that automation didn't ask for.
 
-    Automation forgets what was published before it first looked or before the patient was registered, and what a
-    failed run left out. The sensor asks for it then.
+    Automation leaves every patient's refresh after a clinical export to the sensor. It forgets what was published before
+    it first looked or before the patient was registered, and what a failed run left out.
     """
     before = json.loads(cursor).get("left", {}) if cursor else {}
     return {key: before.get(key, 0) + 1 for key in map(due_hash, left)}
@@ -137,13 +138,13 @@ def next_attempt(instance: dg.DagsterInstance, run: Run) -> int | None:
     return failed + 1 if failed < MAX_ATTEMPTS else None
 
 
-def _request(job_name: str, run: Run, attempt: int) -> dg.RunRequest:
+def _request(job_name: str, run: Run, attempt: int, priority: Mapping[str, str]) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{run.level}:{due_hash(run)}:{SCHEMA_VERSION}:{attempt}",
         job_name=job_name,
         partition_key=run.partition_key or None,
         asset_selection=[dg.AssetKey(name) for name in run.products],
-        tags={DUE_TAG: due_hash(run), **PRIORITY},
+        tags={DUE_TAG: due_hash(run), **priority},
     )
 
 

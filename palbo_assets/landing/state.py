@@ -13,8 +13,8 @@ from palbo_assets.landing.claims import Claimed, Registry
 from palbo_assets.landing.ledger import landing_seen, upsert
 from palbo_assets.landing.settings import Settings
 from palbo_assets.landing.zone import Zone
+from palbo_assets.platform.database import write_transaction
 from palbo_assets.platform.formats import Context
-from palbo_assets.platform.warehouse import write_transaction
 
 
 def state_of(zone: Zone, withdrawn: frozenset[str], genome: Context, settings: Settings, registry: Registry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from palbo_assets.platform.warehouse import write_transaction
+from palbo_assets.platform.database import write_transaction
 
 with write_transaction(context.config.attributes["engine"]) as connection:
     context.configure(

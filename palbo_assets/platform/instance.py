@@ -5,6 +5,9 @@ INSTANCE_YAML = """\
 telemetry:
   enabled: false
 
+nux: # no sign-up dialogue over the data
+  enabled: false
+
 run_monitoring: # a worker that dies with its host is only noticed by its age
   enabled: true
   poll_interval_seconds: 15

@@ -43,20 +43,26 @@ _PR_SET_PDEATHSIG = 1
 SPECS: dict[str, ProductSpec] = {}
 """Every product declared in this process, by name; filled as rooms' ``assets.py`` are imported."""
 
-_CHANGED_UPSTREAM = dg.AutomationCondition.any_deps_match(
-    dg.AutomationCondition.data_version_changed() & ~dg.AutomationCondition.executed_with_root_target()
-)
-# Follows upstream partitions whose content changed. Loses no update: one that comes between a request and the next
-# evaluation doesn't count as handled by that request, which is what `eager` gets wrong. Asks for nothing that hasn't
-# landed, and for products of one partition that follow from each other as one run.
-AFTER_UPSTREAM = (
-    (
-        _CHANGED_UPSTREAM.since(dg.AutomationCondition.newly_requested() & ~_CHANGED_UPSTREAM)
-        | dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())
-    )
-    & ~dg.AutomationCondition.in_progress()
-    & ~dg.AutomationCondition.any_deps_in_progress()
-).with_label("after upstream")
+
+def after_upstream(ignored: Sequence[str] = ()) -> dg.AutomationCondition[Any]:
+    """Follow upstream partitions whose content changed, except those of ``ignored`` products.
+
+    Loses no update: one that comes between a request and the next evaluation doesn't count as handled by that request,
+    which is what `eager` gets wrong. Asks for nothing that hasn't landed, and for products of one partition that follow
+    from each other as one run.
+    """
+    condition = dg.AutomationCondition
+    changed = condition.any_deps_match(condition.data_version_changed() & ~condition.executed_with_root_target())
+    if ignored:
+        changed = changed.ignore(dg.AssetSelection.assets(*ignored))
+    return (
+        (
+            changed.since(condition.newly_requested() & ~changed)
+            | condition.any_deps_match(condition.will_be_requested())
+        )
+        & ~condition.in_progress()
+        & ~condition.any_deps_in_progress()
+    ).with_label("after upstream")
 
 
 @dataclass
@@ -179,6 +185,12 @@ def product(
         SPECS[table.name] = spec
         # What landed files make due at batch and sample level the landing sensor requests; the rest follows upstream.
         follows = partitioning.level in (Level.PATIENT, Level.COHORT) and not is_root(spec, SPECS)
+        # A clinical export concerns every patient: the sensor asks for those by and by, behind what is urgent.
+        of_everybody = [
+            source.name
+            for source in upstream
+            if partitioning.level is Level.PATIENT and SPECS[source.name].level is Level.COHORT
+        ]
 
         @functools.wraps(function)
         def compute(context: dg.AssetExecutionContext, **frames: Any) -> Iterator[dg.Output[Any]]:
@@ -213,7 +225,7 @@ def product(
                 "grain": table.grain,
             },
             tags={"level": str(partitioning.level), "room": room},
-            automation_condition=AFTER_UPSTREAM if follows else None,
+            automation_condition=after_upstream(of_everybody) if follows else None,
             pool=pool,
         )(compute)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,68 +19,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from palbo_assets.platform.config import Home
+from palbo_assets.platform.database import connect, write_transaction
 from palbo_assets.platform.errors import PalboError, StaleWriterError
+from palbo_assets.platform.parquet import parquet_bytes, read_parquet
 from palbo_assets.platform.partitioning import SEPARATOR, Level, patient_and_timepoint
 from palbo_assets.platform.store import ObjectStore, link_atomically
-from palbo_assets.platform.tables import Storage, Table, Type, coerce, empty_frame, sql_table, validate
+from palbo_assets.platform.system_tables import audit_log, partition_lease, product_failure, product_version
+from palbo_assets.platform.tables import Storage, Table, coerce, empty_frame, sql_table, validate
 
 if TYPE_CHECKING:
     import pandas as pd
-
-SYSTEM = sa.MetaData()
-"""Tables of the platform itself."""
-
-product_version = sa.Table(
-    "product_version",
-    SYSTEM,
-    sa.Column("asset", sa.Text, primary_key=True),
-    sa.Column("partition_key", sa.Text, primary_key=True),
-    sa.Column("data_version", sa.Text, nullable=False),
-    sa.Column("content_sha256", sa.Text, nullable=False),
-    sa.Column("n_rows", sa.BigInteger, nullable=False),
-    sa.Column("run_id", sa.Text, nullable=False),
-    sa.Column("code_version", sa.Text, nullable=False),
-    sa.Column("inputs", sa.Text, nullable=False, comment="JSON: files, upstream versions, references, settings"),
-    sa.Column("published_at", sa.Text, nullable=False, comment="UTC"),
-    comment="The current version of every published partition",
-)
-
-partition_lease = sa.Table(
-    "partition_lease",
-    SYSTEM,
-    sa.Column("asset", sa.Text, primary_key=True),
-    sa.Column("partition_key", sa.Text, primary_key=True),
-    sa.Column("token", sa.BigInteger, nullable=False),
-    sa.Column("run_id", sa.Text, nullable=False),
-    comment="Fencing tokens: only the step that took the newest token may publish",
-)
-
-product_failure = sa.Table(
-    "product_failure",
-    SYSTEM,
-    sa.Column("asset", sa.Text, primary_key=True),
-    sa.Column("partition_key", sa.Text, primary_key=True),
-    sa.Column("data_version", sa.Text, nullable=False),
-    sa.Column("code", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("run_id", sa.Text, nullable=False),
-    sa.Column("failed_at", sa.Text, nullable=False, comment="UTC"),
-    comment="Partitions whose current inputs can't be used; the last good version stays",
-)
-
-audit_log = sa.Table(
-    "audit_log",
-    SYSTEM,
-    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
-    sa.Column("at", sa.Text, nullable=False, comment="UTC"),
-    sa.Column("actor", sa.Text, nullable=False),
-    sa.Column("action", sa.Text, nullable=False),
-    sa.Column("object", sa.Text, nullable=False),
-    sa.Column("detail", sa.Text, nullable=False, comment="JSON"),
-    comment="Who did what, append only",
-)
-
-_WRITE = "palbo_write"
 
 
 @dataclass(frozen=True)
@@ -109,34 +56,6 @@ class Published:
 
 def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def connect(url: str) -> sa.Engine:
-    """Engine for SQLite or PostgreSQL. Bound values never appear in error texts: they may identify patients."""
-    engine = sa.create_engine(url, hide_parameters=True, pool_pre_ping=not url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _configure_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A deferred transaction that reads before it writes ends in "database is locked" under two writers.
-    writes = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-@contextmanager
-def write_transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection inside one write transaction, committed at the end, rolled back on any error."""
-    with engine.connect().execution_options(**{_WRITE: True}) as connection, connection.begin():
-        yield connection
 
 
 class Warehouse:
@@ -202,7 +121,7 @@ class Warehouse:
         content = content_sha256(typed)
         stored = typed.assign(partition_key=partition_key, data_version=version.data_version, run_id=run_id)
         if table.storage is Storage.PARQUET:
-            content = self.objects.put_bytes(_parquet_bytes(table, stored))
+            content = self.objects.put_bytes(parquet_bytes(table, stored))
         published = Published(
             table.name,
             partition_key,
@@ -467,7 +386,7 @@ class Warehouse:
         import pandas as pd
 
         frames = [
-            self._read_object(table, published)
+            read_parquet(self.objects.read_verified(published.content_sha256))
             for (_, key), published in sorted(self.versions(table.name).items())
             if _may_hold(key, wanted)
         ]
@@ -478,13 +397,6 @@ class Warehouse:
         for name, value in wanted.items():
             frame = frame[frame[name] == value]
         return coerce(table, frame, table.stored_columns)
-
-    def _read_object(self, table: Table, published: Published) -> pd.DataFrame:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        content = self.objects.read_verified(published.content_sha256)
-        return pq.read_table(pa.BufferReader(content)).to_pandas(types_mapper=_nullable_type)
 
     def batch_rows(self, table: Table) -> list[tuple[str, str, str]]:
         """Distinct (batch partition, patient, timepoint) of a BATCH table: which samples a batch speaks about."""
@@ -501,19 +413,6 @@ def _may_hold(partition_key: str, wanted: Mapping[str, str]) -> bool:
     return wanted.get("patient_id", patient_id) == patient_id and wanted.get("timepoint", timepoint) == timepoint
 
 
-def _nullable_type(arrow_type: Any) -> Any:
-    import pandas as pd
-    import pyarrow as pa
-
-    if pa.types.is_string(arrow_type) or pa.types.is_large_string(arrow_type):
-        return pd.StringDtype()
-    if pa.types.is_integer(arrow_type):
-        return pd.Int64Dtype()
-    if pa.types.is_floating(arrow_type):
-        return pd.Float64Dtype()
-    return pd.BooleanDtype() if pa.types.is_boolean(arrow_type) else None
-
-
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries of plain Python values; null is None."""
     plain = frame.astype(object).where(frame.notna(), None)
@@ -523,26 +422,3 @@ def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def content_sha256(typed: pd.DataFrame) -> str:
     """Hash of a typed, ordered frame's content, without what names the run."""
     return hashlib.sha256(typed.to_csv(index=False, na_rep="\\N").encode("utf-8")).hexdigest()
-
-
-def _parquet_bytes(table: Table, stored: pd.DataFrame) -> bytes:
-    """Parquet with the unit and the description of each column in its field's metadata; zstd; deterministic."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    types = {Type.TEXT: pa.string(), Type.INTEGER: pa.int64(), Type.REAL: pa.float64(), Type.BOOLEAN: pa.bool_()}
-    schema = pa.schema(
-        [
-            pa.field(column.name, types[column.type], metadata={"unit": column.unit, "description": column.description})
-            for column in table.stored_columns
-        ]
-    )
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pandas(stored, schema=schema, preserve_index=False), sink, compression="zstd")
-    return sink.getvalue().to_pybytes()
-
-
-def missing_tables(engine: sa.Engine, names: Sequence[str]) -> list[str]:
-    """Declared tables that the database lacks."""
-    there = set(sa.inspect(engine).get_table_names())
-    return [name for name in names if name not in there]

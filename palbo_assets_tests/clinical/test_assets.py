@@ -16,8 +16,8 @@ from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, TABLES, TREA
 from palbo_assets.demo.truth import PatientTruth
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table
-from palbo_assets.platform.warehouse import SYSTEM
 
 Twin = tuple[list[PatientTruth], Path, Path]
 

@@ -23,8 +23,8 @@ from palbo_assets.demo.truth import SampleTruth, WrittenFile
 from palbo_assets.platform.formats import Scope
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table
-from palbo_assets.platform.warehouse import SYSTEM
 
 KEY = "PALBO-001|W06"
 TRUTH = SampleTruth(

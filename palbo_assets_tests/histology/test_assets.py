@@ -18,8 +18,8 @@ from palbo_assets.histology import assets, checks
 from palbo_assets.histology.tables import CYCLIN_E_IHC, IHC_SCORES, TABLES, TIL_MARKER_IHC, TIL_MODEL, TIL_SCORES
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table
-from palbo_assets.platform.warehouse import SYSTEM
 from palbo_assets_tests.histology.conftest import truth
 
 

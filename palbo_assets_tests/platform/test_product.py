@@ -20,8 +20,8 @@ from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import PATIENT_ID, TIMEPOINT, Storage, Table, integer, real, sql_table
-from palbo_assets.platform.warehouse import SYSTEM
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 
 COUNTS = Table("step_counts", "d", "sample", (PATIENT_ID, TIMEPOINT, integer("n", "files", nullable=False)))

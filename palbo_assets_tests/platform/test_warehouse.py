@@ -14,10 +14,12 @@ import pytest
 import sqlalchemy as sa
 
 from palbo_assets.platform.config import Home
+from palbo_assets.platform.database import missing_tables
 from palbo_assets.platform.errors import PalboError, StaleWriterError
 from palbo_assets.platform.partitioning import Level
+from palbo_assets.platform.system_tables import SYSTEM, audit_log
 from palbo_assets.platform.tables import PATIENT_ID, TIMEPOINT, Storage, Table, integer, real, sql_table
-from palbo_assets.platform.warehouse import SYSTEM, Version, Warehouse, audit_log, missing_tables
+from palbo_assets.platform.warehouse import Version, Warehouse
 
 CALLS = Table(
     "calls",

@@ -21,8 +21,8 @@ from palbo_assets.platform.formats import Scope
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Table, sql_table
-from palbo_assets.platform.warehouse import SYSTEM
 from palbo_assets.rnaseq.assets import ASSETS
 from palbo_assets.rnaseq.checks import CHECKS
 from palbo_assets.rnaseq.tables import EXPRESSION, EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE, RNA_QC, TABLES

@@ -19,8 +19,8 @@ from palbo_assets.demo.truth import SampleTruth
 from palbo_assets.platform.formats import Scope
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table
-from palbo_assets.platform.warehouse import SYSTEM
 from palbo_assets.serum.assets import elisa_plates, elisa_results, nrg1_elisa
 from palbo_assets.serum.checks import CHECKS
 from palbo_assets.serum.tables import ELISA_PLATES, ELISA_RESULTS, NRG1_ELISA, TABLES

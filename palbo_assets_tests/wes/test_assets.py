@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
+from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table, validate
-from palbo_assets.platform.warehouse import SYSTEM
 from palbo_assets.wes.assets import ASSETS
 from palbo_assets.wes.checks import CHECKS
 from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS, TABLES
