@@ -93,8 +93,8 @@ def _asked_for(run: Run) -> Run | None:
 def ticks_waited(cursor: str | None, left: Iterable[Run]) -> dict[str, int]:
     """For how many ticks on end work has been due that automation didn't ask for.
 
-    Automation leaves every patient's refresh after a clinical export to the sensor. It forgets what was published before
-    it first looked or before the patient was registered, and what a failed run left out.
+    Automation leaves every patient's refresh after a clinical export to the sensor. It forgets what was published
+    before it first looked or before the patient was registered, and what a failed run left out.
     """
     before = json.loads(cursor).get("left", {}) if cursor else {}
     return {key: before.get(key, 0) + 1 for key in map(due_hash, left)}

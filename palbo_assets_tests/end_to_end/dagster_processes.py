@@ -107,10 +107,11 @@ class Installation:
         staging.replace(folder / "delivery.csv")
         return time.monotonic()
 
-    def clinical_export(self) -> Callable[[Path], list[WrittenFile]]:
+    def clinical_export(self, patients: int) -> Callable[[Path], list[WrittenFile]]:
+        """Export of the first so many patients."""
         from palbo_assets.demo import clinical
 
-        return lambda folder: clinical.write(list(self.people.values()), folder, self.rng)
+        return lambda folder: clinical.write(list(self.people.values())[:patients], folder, self.rng)
 
     def expression(self, patient_id: str, timepoint: str) -> Callable[[Path], list[WrittenFile]]:
         from palbo_assets.demo import rnaseq

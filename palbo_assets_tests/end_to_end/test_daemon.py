@@ -49,7 +49,7 @@ class Study:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Study]:
     installation = Installation(tmp_path_factory.mktemp("daemon"))
-    installation.deliver("clinic/export-01", installation.clinical_export())
+    installation.deliver("clinic/export-01", installation.clinical_export(patients=4))
     installation.deliver("rna/rna-01", rnaseq.write_tx2gene, installation.expression(PATIENT, "BL"))
     with installation.code_server() as workspace, installation.daemon(workspace):
         yield Study(installation)

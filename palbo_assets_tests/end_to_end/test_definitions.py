@@ -160,13 +160,26 @@ def test_the_cohort_follows_when_another_patient_is_published_right_after_it_was
     assert ticks.requested()["integrated_resistance_table"] == {""}
 
 
+def test_a_correction_between_two_evaluations_is_not_lost(study: dg.DagsterInstance) -> None:
+    ticks = Ticks(study)
+    for version in ("1", "2"):
+        ticks.published("facts", "PALBO-001|BL", version)
+        assert ticks.requested()["resistance_states"] == {"PALBO-001"}
+
+
 def test_a_product_that_was_found_up_to_date_makes_nothing_due(study: dg.DagsterInstance) -> None:
-    """The nightly refresh finds the clinical tables unchanged: no patient is asked for."""
     ticks = Ticks(study)
     ticks.published("patients")
-    assert ticks.requested()["integrated_resistance_pairs"] == {"PALBO-001", "PALBO-002"}
+    assert ticks.requested()["integrated_resistance_table"] == {""}
     ticks.published("patients")
     assert ticks.requested() == {}
+
+
+def test_a_clinical_export_does_not_ask_for_every_patient_at_once(study: dg.DagsterInstance) -> None:
+    """The sensor asks for them by and by, so that a new sample's runs aren't queued behind everybody's."""
+    ticks = Ticks(study)
+    ticks.published("patients")
+    assert "integrated_resistance_pairs" not in ticks.requested()
 
 
 def test_a_quiet_study_asks_for_nothing(study: dg.DagsterInstance) -> None:
