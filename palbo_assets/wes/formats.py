@@ -165,8 +165,10 @@ def _check_sample(path: Path, header: Mapping[str, list[dict[str, str]]], claim:
 def verify_vcf(path: Path, claim: Claim, context: Context) -> Finding:
     """A caller's VCF, parsed whole: records, sample roles, and build by its contig lines."""
     from palbo_assets.wes.caller_vcf import read_vcf
+    from palbo_assets.wes.vcf_header import refuse_broken_header
 
     found = read_vcf(path, reference_contigs=context.contig_lengths, tumour_sample=claim.sample_name)
+    refuse_broken_header(path, found.header)
     check_build(path, found.contigs, claim, context)
     if claim.sample_name and found.tumour_sample and claim.sample_name != found.tumour_sample:
         raise InputError(

@@ -204,20 +204,20 @@ ASSAY_2_ADJUSTED = {
 }  # fmt: skip
 
 
-def assay_2_layout() -> str:
+def assay_2_layout(plate_id: str = "ASSAY-2") -> str:
     """The layout of ELISAtools' Assay_2 as its Standards, Unk_Dilution and Control groups state it."""
     lines = ["plate_id,well,role,specimen_id,patient_id,timepoint,nominal_conc,dilution"]
     for row, concentration in zip("ABCDEFGH", (3000, 1500, 750, 375, 187.5, 93.75, 46.875, 0), strict=True):
-        lines += [f"ASSAY-2,{row}{column},STD,,,,{concentration}," for column in (1, 2, 3)]
+        lines += [f"{plate_id},{row}{column},STD,,,,{concentration}," for column in (1, 2, 3)]
     for number, (specimen, wells) in enumerate(ASSAY_2_WELLS.items()):
         patient = f"PALBO-{1 + number % 3:03d}"
-        lines += [f"ASSAY-2,{well},UNK,{specimen},{patient},BL,,10" for well in wells.split()]
-    lines += [f"ASSAY-2,{well},QC_H,,,,846.847,1" for well in ("F11", "G10", "G11")]
+        lines += [f"{plate_id},{well},UNK,{specimen},{patient},BL,,10" for well in wells.split()]
+    lines += [f"{plate_id},{well},QC_H,,,,846.847,1" for well in ("F11", "G10", "G11")]
     return "\n".join(lines) + "\n"
 
 
 LARGE_FSC = 100_000
-T_CELL_GATE = f"""<?xml version="1.0" encoding="UTF-8"?>
+LARGE_EVENTS_GATE = f"""<?xml version="1.0" encoding="UTF-8"?>
 <gating:Gating-ML xmlns:gating="http://www.isac-net.org/std/Gating-ML/v2.0/gating"
  xmlns:data-type="http://www.isac-net.org/std/Gating-ML/v2.0/datatypes">
  <gating:RectangleGate gating:id="large">

@@ -105,7 +105,9 @@ def test_mutect2s_only_raw_call_is_found_in_the_reads_and_not_passed_for_what_th
     assert sorted(forced["pos"]) == [530922, 531063]
 
 
-def test_strelkas_calls_and_the_reads_behind_them_become_one_table(shared_data: Path, found: Founder, tmp_path: Path) -> None:
+def test_strelkas_calls_and_the_reads_behind_them_become_one_table(
+    shared_data: Path, found: Founder, tmp_path: Path
+) -> None:
     folder = shared_data / "wes_somatic" / "strelka_demo"
     (tmp_path / "targets.bed").write_text("demo20\t0\t5000\n")
     references = {"genome_fasta": folder / "demo20.fa", "target_bed": tmp_path / "targets.bed"}
@@ -136,7 +138,7 @@ def test_strelkas_calls_and_the_reads_behind_them_become_one_table(shared_data: 
 def test_callers_files_keep_their_true_positives_in_the_table(
     shared_data: Path, found: Founder, caller: str, passing: int, true: int
 ) -> None:
-    """124 planted mutations; MuTect2 passes 119 calls, 118 of them true. Of VarDict's 127 (120 true) seven lack reads."""
+    """124 planted mutations; MuTect2 passes 119 calls, 118 true; of VarDict's 127 (120 true) seven have too few reads."""
     folder = shared_data / "wes_somatic" / "somaticseq_callers_vs_truth"
     planted = {
         (chrom, int(pos), ref, alt)
@@ -287,9 +289,7 @@ def plasma(shared_data: Path, tmp_path_factory: pytest.TempPathFactory, found: F
     genome = real_deliveries.masked_genome(
         references / "genome.fa.gz", samples["WT-5ng-1-10x"], [folder / name / f"{name}.cons" for name in samples]
     )
-    site = found(
-        build="GRCh38", references={"genome_fasta": genome, "hotspot_sites": references / "hotspot_sites.csv"}
-    )
+    site = found(build="GRCh38", references={"genome_fasta": genome, "hotspot_sites": references / "hotspot_sites.csv"})
     mix, wild_type = samples.values()
     site.deliver(
         "plasma/run1",
@@ -314,13 +314,16 @@ def test_the_four_alleles_of_a_real_one_percent_mix_are_found_and_none_in_wild_t
         }
         for site, stated in STATED_VAF.items():
             if specimen == "MIX":
-                assert known[site]["vaf"] == pytest.approx(stated, abs=0.004), site
-                assert known[site]["alt_molecules"] > 0
+                assert known[site]["vaf"] == pytest.approx(stated, abs=5e-5), site
+                assert known[site]["state"] == "PRESENT", site
             else:
                 assert known[site]["vaf"] <= 0.0025, site
-                assert known[site]["state"] != "PRESENT", site
+                assert known[site]["state"] == "ABSENT", site
     states = calls[calls["specimen_id"] == "MIX"].groupby("state").size().to_dict()
-    assert states["PRESENT"] == 4
+    # Beside the four: a target of the lab's own BED, and a base of a run of G that no background table covers.
+    found_anew = calls[(calls["state"] == "PRESENT") & ~calls["tracked"].astype(bool)]
+    assert sorted(found_anew["pos"]) == [7674229, 7674239] and set(found_anew["specimen_id"]) == {"MIX"}
+    assert states["PRESENT"] == 4 + 2
 
 
 def test_a_bed_that_counts_from_one_is_refused_by_row_and_column(plasma: Site) -> None:
@@ -337,7 +340,8 @@ def clinic(shared_data: Path, found: Founder) -> Site:
     """A slide, IHC cell tables, an ELISA plate, flow cytometry and REDCap projects of five institutions."""
     site = found()
     site.deliver(
-        "pathology/slides", [Sent(shared_data / "he_til/wsi/cmu_small_region.svs", "he_slide", "PALBO-001", "BL", "CMU-1")]
+        "pathology/slides",
+        [Sent(shared_data / "he_til/wsi/cmu_small_region.svs", "he_slide", "PALBO-001", "BL", "CMU-1")],
     )
     cells = shared_data / "ihc" / "mihc_cell_tables" / "FIHC4__0929309_HP_IM3_2_cell_seg_data.txt"
     summary = cells.with_name("FIHC4__0929309_HP_IM3_2_cell_seg_data_summary.txt")
@@ -362,7 +366,7 @@ def clinic(shared_data: Path, found: Founder) -> Site:
         "immunology/blood",
         [
             Sent(fcs / "flowio/100715.fcs", "facs", "PALBO-001", "BL", "BLOOD-1"),
-            Sent(real_deliveries.T_CELL_GATE, "facs", name="t_cells.xml", row={"role": "gating"}),
+            Sent(real_deliveries.LARGE_EVENTS_GATE, "facs", name="large.xml", row={"role": "gating"}),
             Sent(fcs / "gatingml_suite/data1.fcs", "facs", "PALBO-002", "BL", "BLOOD-2"),
         ],
     )
@@ -457,6 +461,10 @@ def test_an_old_instruments_file_and_foreign_redcap_projects_are_refused_with_wh
     assert statuses == {"ACCEPTED", "SUPERSEDED"}
 
 
+# How many of the conformance suite get their folder's verdict; docs/wes.md says what the others are.
+PASSED_ACCEPTED = 25
+FAILED_REFUSED = 38
+
 # --- files that are not what they should be -------------------------------------------------------------------------
 
 
@@ -469,6 +477,9 @@ def test_damaged_files_of_every_kind_end_in_a_receipt_with_a_code_and_never_in_a
 
     fcs = shared_data / "fcs" / "instruments_and_malformed"
     hcc = "wes_somatic/hcc1143_wgs_chr11_slice"
+    vcf = shared_data / hcc / "HCC1143.mutect2.vcf.gz"
+    svs = cut("he_til/wsi/cmu_small_region.svs")
+    start = shared_data / "fcs/flowkit/data_start_offset_discrepancy_example.fcs"
     bam = next((shared_data / hcc).glob("8f879c15*.bam")).name
     umi = "umi_ctdna/umierrorcorrect_1pct_vs_wt/VAF-1-5ng-1-10x/VAF-1-5ng-1-10x_consensus_reads.bam"
     sample = {"patient_id": "PALBO-001", "timepoint": "BL"}
@@ -479,9 +490,7 @@ def test_damaged_files_of_every_kind_end_in_a_receipt_with_a_code_and_never_in_a
             Sent(next(fcs.rglob("*Duplicate_Names.fcs")), "facs", name="duplicate.fcs", **sample), {"E_SCHEMA"},
         ),
         "start.fcs": (
-            Sent(
-                shared_data / "fcs/flowkit/data_start_offset_discrepancy_example.fcs", "facs", name="start.fcs", **sample
-            ),
+            Sent(start, "facs", name="start.fcs", **sample),
             {"E_TRUNCATED"},
         ),
         "cut.fcs": (Sent(cut("fcs/flowio/100715.fcs"), "facs", name="cut.fcs", **sample), {"E_TRUNCATED", "E_SCHEMA"}),
@@ -491,14 +500,14 @@ def test_damaged_files_of_every_kind_end_in_a_receipt_with_a_code_and_never_in_a
         "cut.vcf.gz": (Sent(cut(f"{hcc}/HCC1143.mutect2.vcf.gz"), "wes", name="cut.vcf.gz", **sample), {"E_TRUNCATED"}),
         "cut.maf.gz": (Sent(cut("wes_somatic/maf/brca.maf.gz"), "wes", name="cut.maf.gz", **sample), {"E_TRUNCATED"}),
         "not_a.bam": (
-            Sent(shared_data / hcc / "HCC1143.mutect2.vcf.gz", "wes", name="not_a.bam", row={"role": "normal_bam"}, **sample),
+            Sent(vcf, "wes", name="not_a.bam", row={"role": "normal_bam"}, **sample),
             {"E_TRUNCATED", "E_NOT_BGZF", "E_SCHEMA"},
         ),
         "cut_quant.sf": (
             Sent(cut("rna/tximport/salmon/ERR188021/quant.sf"), "rnaseq", name="cut_quant.sf", **sample),
             {"E_TRUNCATED", "E_SCHEMA"},
         ),
-        "cut.svs": (Sent(cut("he_til/wsi/cmu_small_region.svs"), "he_slide", name="cut.svs", **sample), {"E_TRUNCATED", "E_SCHEMA"}),
+        "cut.svs": (Sent(svs, "he_slide", name="cut.svs", **sample), {"E_TRUNCATED", "E_SCHEMA"}),
         "umi.bam": (Sent(cut(umi), "ctdna", name="umi.bam", **sample), {"E_TRUNCATED"}),
         "amplicons.bed": (Sent(AMPLICONS, "ctdna", name="amplicons.bed", row={"panel_version": "v1"}), set()),
         "lost_row.txt": (
@@ -507,6 +516,12 @@ def test_damaged_files_of_every_kind_end_in_a_receipt_with_a_code_and_never_in_a
                 row={"sample_name": "P1"},
             ),
             {"E_TRUNCATED"},
+        ),
+        "P1.csv": (
+            Sent(real_deliveries.assay_2_layout("P1"), "elisa", name="P1.csv", row={"sample_name": "P1"}), set(),
+        ),
+        "P2.csv": (
+            Sent(real_deliveries.assay_2_layout("P2"), "elisa", name="P2.csv", row={"sample_name": "P2"}), set(),
         ),
         "cut.xlsx": (
             Sent(cut("elisa/reader_exports/skanit_data.xlsx"), "elisa", name="cut.xlsx", row={"sample_name": "P2"}),
@@ -518,9 +533,10 @@ def test_damaged_files_of_every_kind_end_in_a_receipt_with_a_code_and_never_in_a
     site.scan()
     receipt = site.receipt("lab/damaged")
     assert set(receipt) == set(deliveries)
-    assert receipt.pop("amplicons.bed")["status"] == "ACCEPTED"
-    for file in receipt:
-        codes = deliveries[file][1]
+    assert receipt["amplicons.bed"]["status"] == "ACCEPTED"
+    for file, (_, codes) in deliveries.items():
+        if not codes:  # good files that stand beside damaged ones
+            continue
         assert receipt[file]["status"] == "QUARANTINED", receipt[file]
         assert receipt[file]["reason"] in codes, (file, receipt[file]["reason"])
         assert receipt[file]["fix"] and receipt[file]["message"], file
@@ -553,7 +569,3 @@ def test_vcf_conformance_files_are_all_judged_and_most_get_the_verdict_of_their_
     assert all(entry["reason"] and entry["fix"] for entry in verdicts.values() if entry["status"] == "QUARANTINED")
     assert accepted["passed"] >= PASSED_ACCEPTED
     assert 224 - accepted["failed"] >= FAILED_REFUSED
-
-
-PASSED_ACCEPTED = 25
-FAILED_REFUSED = 17

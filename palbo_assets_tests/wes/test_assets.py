@@ -38,6 +38,7 @@ class File:
     sample_name: str = ""
     modality: str = "wes"
     batch_key: str = ""
+    panel_version: str = ""
 
 
 class Trial:
