@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -34,44 +34,39 @@ def running_cluster(folder: Path) -> Iterator[str]:
     binaries = postgres_binaries()
     assert binaries is not None
     data = folder / "data"
-    as_user: list[str] = []
+    owner: dict[str, str] = {}
     if os.geteuid() == 0:
-        folder.chmod(0o755)
+        owner = {"user": "postgres", "group": "postgres"}
         for parent in folder.parents:
-            if parent.owner() == "root" and parent.stat().st_mode & 0o005 == 0 and parent != Path("/"):
+            if parent != Path("/") and parent.stat().st_mode & 0o011 != 0o011:
                 parent.chmod(parent.stat().st_mode | 0o011)
+        folder.chmod(0o755)
         data.mkdir()
         shutil.chown(data, "postgres", "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
     port = free_port()
     subprocess.run(
-        [*as_user, str(binaries / "initdb"), "-D", str(data), "-U", "palbo", "-A", "trust", "-E", "UTF8", "--locale=C"],
+        [str(binaries / "initdb"), "-D", str(data), "-U", "palbo", "-A", "trust", "-E", "UTF8", "--locale=C"],
         check=True,
         capture_output=True,
         cwd="/",
+        **owner,  # type: ignore[call-overload]
     )
     server = subprocess.Popen(
-        [*as_user, str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"],
+        [str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",
+        **owner,  # type: ignore[call-overload]
     )
     try:
         _wait(port, server)
         yield f"postgresql+psycopg2://palbo@127.0.0.1:{port}/postgres"
     finally:
-        _stop(data, server)
-
-
-def _stop(data: Path, server: subprocess.Popen[bytes]) -> None:
-    """End the postmaster at once (its data isn't needed any more) and the wrapper that started it."""
-    with suppress(OSError, ValueError, IndexError):
-        os.kill(int((data / "postmaster.pid").read_text().splitlines()[0]), signal.SIGQUIT)
-    try:
-        server.wait(timeout=20)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait(timeout=10)
+        server.send_signal(signal.SIGQUIT)  # at once: nobody needs the data any more
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
