@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.release import figures
+from palbo_assets.resistance.tables import MECHANISMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,24 +62,27 @@ class CohortTables:
 def combined_states(states: pd.DataFrame) -> pd.DataFrame:
     """One state a patient, timepoint and mechanism over all sources.
 
-    PRESENT when any source says so; ABSENT when a source that could see it says so and none contradicts; else
-    NOT_EVALUABLE. ``sources`` lists what each source said.
+    The state is the one that the integrated table and the transitions rest on (`resistance.states.combine`).
+    A mechanism that the definitions don't list any more is never ABSENT. ``sources`` lists what each source said.
     """
     import pandas as pd
 
-    rank = {"PRESENT": 0, "ABSENT": 1, "NOT_EVALUABLE": 2}
-    rows = []
-    for (patient, timepoint, mechanism), group in states.groupby(["patient_id", "timepoint", "mechanism"], sort=True):
-        said = sorted(zip(group["source"], group["state"], strict=True))
-        rows.append(
-            {
-                "patient_id": patient,
-                "timepoint": timepoint,
-                "mechanism": mechanism,
-                "state": min((state for _, state in said), key=rank.__getitem__),
-                "sources": ", ".join(f"{source}: {state}" for source, state in said),
-            }
-        )
+    from palbo_assets.resistance.states import StateRow, combine, from_rows
+
+    required = {mechanism.code: mechanism.required for mechanism in MECHANISMS.listed}
+    said: dict[tuple[str, str, str], list[StateRow]] = {}
+    for patient, row in zip(states["patient_id"], from_rows(states), strict=True):
+        said.setdefault((patient, row.timepoint, row.mechanism), []).append(row)
+    rows = [
+        {
+            "patient_id": patient,
+            "timepoint": timepoint,
+            "mechanism": mechanism,
+            "state": str(combine(required.get(mechanism, ()), of).state),
+            "sources": ", ".join(sorted(f"{row.source}: {row.state}" for row in of)),
+        }
+        for (patient, timepoint, mechanism), of in sorted(said.items())
+    ]
     return pd.DataFrame(rows, columns=["patient_id", "timepoint", "mechanism", "state", "sources"])
 
 
@@ -99,15 +103,17 @@ def headline(tables: CohortTables) -> list[Number]:
 
 
 def n_pairs(tables: CohortTables) -> int:
-    """Patients with a tumour measured by any assay at baseline and at progression."""
+    """Patients of whom one assay or another is ready at baseline and at progression, so that it can be compared."""
     ready = tables.delivery_ledger[tables.delivery_ledger["state"] == "READY"]
-    timepoints = ready.groupby("patient_id")["timepoint"].agg(set)
-    return int(sum({"BL", "PD"} <= found for found in timepoints))
+    ends = ready[ready["timepoint"].isin(["BL", "PD"])].drop_duplicates(["patient_id", "assay", "timepoint"])
+    both = ends.groupby(["patient_id", "assay"]).size() == 2
+    return both[both].index.get_level_values("patient_id").nunique()
 
 
 def sections(tables: CohortTables) -> list[Section]:
     """The page's parts in reading order."""
     transitions = tables.resistance_transitions
+    at_ends = tables.resistance_states[tables.resistance_states["timepoint"].isin(["BL", "PD"])]
     slopes = [
         (feature, label, tables.units.get(feature, ""))
         for feature, label in SLOPES
@@ -126,7 +132,7 @@ def sections(tables: CohortTables) -> list[Section]:
             "Mechanisms of resistance at baseline and progression",
             "Each cell is split: baseline left, progression right. A hollow cell with a dot can't be evaluated: not "
             "measured, or measured without the power to say. Only filled pale cells say absent.",
-            figures.oncoprint(combined_states(tables.resistance_states)) if len(tables.resistance_states) else None,
+            figures.oncoprint(combined_states(at_ends)) if len(at_ends) else None,
         ),
         Section(
             "transitions",
@@ -148,8 +154,8 @@ def sections(tables: CohortTables) -> list[Section]:
         Section(
             "slopes",
             "Pairs: baseline to progression",
-            "One grey line a patient with both values; the thick line joins the medians. Values below the limit of "
-            "quantification or without quality are left out and counted beside.",
+            "One grey line a patient with both values; the thick line joins their medians. Pairs with a value below "
+            "the limit of quantification or without quality are left out; each figure counts what it shows.",
             figures.paired_slopes(tables.pairs, slopes) if len(tables.pairs) and slopes else None,
         ),
         Section(
@@ -197,7 +203,8 @@ def _transition_table(transitions: pd.DataFrame) -> Section:
 
 
 def _cells(frame: pd.DataFrame) -> tuple[tuple[Any, ...], ...]:
-    plain = frame.astype(object).where(frame.notna(), "")
+    """Rows of a table for people: one decimal, nothing where a value is missing."""
+    plain = frame.round(1).astype(object).where(frame.notna(), "")
     return tuple(tuple(row) for row in plain.itertuples(index=False, name=None))
 
 

@@ -54,10 +54,10 @@ def ledger_heat_map(ledger: pd.DataFrame) -> alt.Chart:
             color=alt.Color(
                 "state:N",
                 scale=_scale({state: palette.LEDGER[state] for state in states}),
-                legend=alt.Legend(orient="top", title=None, columns=5),
+                legend=alt.Legend(orient="top", title=None, columns=6),
             ),
             column=alt.Column("timepoint:N", sort=list(TIMEPOINTS), title=None, spacing=8),
-            tooltip=["patient_id", "timepoint", "assay", "state", "reason"],
+            tooltip=["patient_id:N", "timepoint:N", "assay:N", "state:N", "reason:N"],
         )
         .properties(width=alt.Step(_ROW), height=alt.Step(_ROW))
     )
@@ -78,7 +78,7 @@ def oncoprint(states: pd.DataFrame) -> alt.LayerChart:
         x=alt.X("patient_id:N", title=None, axis=alt.Axis(labelAngle=-90)),
         xOffset=alt.XOffset("timepoint:N", sort=["BL", "PD"]),
         y=alt.Y("mechanism:N", sort=order, title=None),
-        tooltip=["patient_id", "mechanism", "timepoint", "state", "sources"],
+        tooltip=["patient_id:N", "mechanism:N", "timepoint:N", "state:N", "sources:N"],
     )
     cells = base.mark_rect(stroke="#c6ced8", strokeWidth=0.6).encode(
         color=alt.Color(
@@ -99,16 +99,21 @@ def swimmer(response: pd.DataFrame, biopsies: pd.DataFrame) -> alt.LayerChart:
     """
     import altair as alt
 
-    bars = _plain(response.dropna(subset=["pfs_days"]))
+    # A page carries what it shows and no other column.
+    columns = ["patient_id", "pfs_days", "pfs_event", "best_overall_response", "resistance_class"]
+    bars = _plain(response[columns].dropna(subset=["pfs_days"]))
     bars["months"] = bars["pfs_days"] / MONTH_DAYS
     bars["end"] = bars["pfs_event"].map({True: "progression or death", False: "censored"})
-    order = bars.sort_values("pfs_days", ascending=False)["patient_id"].tolist()
-    marks = _plain(biopsies[biopsies["patient_id"].isin(order)].dropna(subset=["collected_day"])).drop_duplicates()
+    # A scale gives a value that it doesn't know the colour of the first one that it knows.
+    bars["best_overall_response"] = bars["best_overall_response"].fillna(palette.NOT_STATED)
+    order = bars.sort_values(["pfs_days", "patient_id"], ascending=[False, True])["patient_id"].tolist()
+    taken = biopsies.loc[biopsies["patient_id"].isin(order), ["patient_id", "timepoint", "collected_day"]]
+    marks = _plain(taken.dropna(subset=["collected_day"])).drop_duplicates()
     marks["months"] = marks["collected_day"] / MONTH_DAYS
     y = alt.Y("patient_id:N", sort=order, title=None)
     lanes = (
         alt.Chart(bars)
-        .mark_bar(height=9, cornerRadius=2)
+        .mark_bar(height=9, cornerRadius=2, stroke="#c6ced8", strokeWidth=0.6)
         .encode(
             x=alt.X("months:Q", title="months from first dose"),
             y=y,
@@ -120,11 +125,12 @@ def swimmer(response: pd.DataFrame, biopsies: pd.DataFrame) -> alt.LayerChart:
                 ),
                 legend=alt.Legend(orient="top"),
             ),
-            tooltip=["patient_id", "best_overall_response", "pfs_days", "end", "resistance_class"],
+            tooltip=["patient_id:N", "best_overall_response:N", "pfs_days:N", "end:N", "resistance_class:N"],
         )
     )
+    ended = bars[bars["end"].notna()]
     ends = (
-        alt.Chart(bars)
+        alt.Chart(ended)
         .mark_point(size=65, strokeWidth=2, color=palette.INK, opacity=1)
         .encode(
             x="months:Q",
@@ -135,15 +141,16 @@ def swimmer(response: pd.DataFrame, biopsies: pd.DataFrame) -> alt.LayerChart:
                 scale=alt.Scale(domain=["progression or death", "censored"], range=["cross", "triangle-right"]),
                 legend=alt.Legend(orient="top"),
             ),
-            tooltip=["patient_id", "pfs_days", "end"],
+            tooltip=["patient_id:N", "pfs_days:N", "end:N"],
         )
     )
     biopsy = (
         alt.Chart(marks)
         .mark_tick(thickness=2, size=13, color=palette.INK)
-        .encode(x="months:Q", y=y, tooltip=["patient_id", "timepoint", "collected_day"])
+        .encode(x="months:Q", y=y, tooltip=["patient_id:N", "timepoint:N", "collected_day:N"])
     )
-    return (lanes + biopsy + ends).properties(width=620, height=alt.Step(_ROW))
+    layers = [lanes, *([biopsy] if len(marks) else []), *([ends] if len(ended) else [])]
+    return alt.LayerChart(layer=layers).properties(width=620, height=alt.Step(_ROW))
 
 
 def paired_slopes(pairs: pd.DataFrame, features: Sequence[tuple[str, str, str]]) -> alt.HConcatChart:
@@ -169,14 +176,18 @@ def paired_slopes(pairs: pd.DataFrame, features: Sequence[tuple[str, str, str]])
         )
         encoding: dict[str, Any] = {
             "x": alt.X("timepoint:N", sort=["BL", "PD"], title=None, axis=alt.Axis(labelAngle=0)),
-            "y": alt.Y("value:Q", title=None if unit in ("", "1") else unit, scale=alt.Scale(zero=False, nice=True)),
+            "y": alt.Y("value:Q", title=None if unit in ("", "1") else unit, scale=alt.Scale(zero=False, nice=True))
+            if len(both)
+            else alt.Y("value:Q", axis=None, scale=alt.Scale(domain=[0, 1])),  # no pair, so no numbers on the axis
         }
         lines = (
             alt.Chart(rows)
-            .mark_line(point=alt.OverlayMarkDef(size=26), color=palette.LINE, opacity=0.8, strokeWidth=1.2)
+            .mark_line(
+                point=alt.OverlayMarkDef(size=26, color=palette.LINE), color=palette.LINE, opacity=0.8, strokeWidth=1.2
+            )
             .encode(
                 detail="patient_id:N",
-                tooltip=["patient_id", "timepoint", alt.Tooltip("value:Q", format=".4~g")],
+                tooltip=["patient_id:N", "timepoint:N", alt.Tooltip("value:Q", format=".4~g")],
                 **encoding,
             )
         )
@@ -207,7 +218,7 @@ def transitions_bar(transitions: pd.DataFrame) -> alt.Chart:
                 legend=alt.Legend(orient="top", title=None, columns=4),
             ),
             order=alt.Order("rank:Q"),
-            tooltip=["mechanism", "transition", alt.Tooltip("size:Q", title="patients")],
+            tooltip=["mechanism:N", "transition:N", alt.Tooltip("size:Q", title="patients")],
         )
         .properties(width=560, height=alt.Step(_ROW + 3))
     )

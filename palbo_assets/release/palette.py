@@ -17,13 +17,15 @@ LEDGER: Mapping[str, str] = {
     "NOT_EXPECTED": "#f7f7f5",
 }
 STATE: Mapping[str, str] = {"PRESENT": "#c2410c", "ABSENT": "#dbe4ee", "NOT_EVALUABLE": "#ffffff"}
+NOT_STATED = "not stated"
 RESPONSE: Mapping[str, str] = {
     "CR": "#0b7a5b",
     "PR": "#56b4e9",
     "SD": "#b9c6d3",
-    "NON_CR_NON_PD": "#b9c6d3",
+    "NON-CR/NON-PD": "#b9c6d3",
     "PD": "#d55e00",
     "NE": "#e5e5e5",
+    NOT_STATED: "#ffffff",
 }
 TRANSITION: Mapping[str, str] = {
     "acquired": "#c2410c",
