@@ -72,7 +72,7 @@ def running_cluster(folder: Path) -> Iterator[str]:
 def _wait(port: int, server: subprocess.Popen[bytes]) -> None:
     import psycopg2
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120  # a busy machine
     while True:
         try:
             psycopg2.connect(host="127.0.0.1", port=port, user="palbo", dbname="postgres").close()
