@@ -190,7 +190,7 @@ def _mechanism_cell(
     if timepoint not in mechanism.timepoints:
         return None, str(Absence.NOT_EXPECTED)
     rows = at(states, mechanism.code, timepoint)
-    combined = combine(mechanism, rows)
+    combined = combine(mechanism.required, rows)
     if combined.state is not State.NOT_EVALUABLE:
         return str(combined.state), OBSERVED
     measured = {row.source for row in rows if row.reason != NOT_MEASURED}

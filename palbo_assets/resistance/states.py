@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.resistance.mechanisms import Kind, Mechanism, Mechanisms
+from palbo_assets.resistance.mechanisms import Kind, Mechanisms
 from palbo_assets.resistance.paired_states import Facts, measured_state
 from palbo_assets.resistance.settings import Settings
 from palbo_assets.resistance.variant_states import (
@@ -106,22 +106,23 @@ class Combined:
     reason: str = ""
 
 
-def combine(mechanism: Mechanism, rows: Sequence[StateRow]) -> Combined:
+def combine(required: Sequence[str], rows: Sequence[StateRow]) -> Combined:
     """PRESENT if any source is; ABSENT only if every required source is evaluable and negative; else not evaluable.
 
+    ``required`` are the mechanism's required sources (without any it is never ABSENT), ``rows`` its sources' rows.
     ``power`` of an ABSENT state is the smallest of its required sources, where they have one.
     """
     present = tuple(sorted(row.source for row in rows if row.state is State.PRESENT))
     if present:
         return Combined(State.PRESENT, present)
     by_source: Mapping[str, StateRow] = {row.source: row for row in rows}
-    required = [by_source.get(source) for source in mechanism.required]
-    if required and all(row is not None and row.state is State.ABSENT for row in required):
-        powers = [row.power for row in required if row is not None and row.power is not None]
+    asked = [by_source.get(source) for source in required]
+    if asked and all(row is not None and row.state is State.ABSENT for row in asked):
+        powers = [row.power for row in asked if row is not None and row.power is not None]
         return Combined(State.ABSENT, power=min(powers, default=None))
     reasons = [
         f"{source}: {row.reason if row is not None else 'NOT_STATED'}"
-        for source, row in zip(mechanism.required, required, strict=True)
+        for source, row in zip(required, asked, strict=True)
         if row is None or row.state is not State.ABSENT
     ]
     return Combined(State.NOT_EVALUABLE, reason="; ".join(reasons))

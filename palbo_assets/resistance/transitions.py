@@ -57,8 +57,8 @@ def _transition(
     identity_blocked: bool,
     settings: Settings,
 ) -> TransitionRow:
-    later = combine(mechanism, after)
-    earlier = combine(mechanism, before) if mechanism.kind is not Kind.PAIRED else None
+    later = combine(mechanism.required, after)
+    earlier = combine(mechanism.required, before) if mechanism.kind is not Kind.PAIRED else None
     shown = after if later.state is State.PRESENT else before
     present = [row for row in shown if row.state is State.PRESENT]
     row = TransitionRow(

@@ -168,7 +168,7 @@ def test_a_change_from_baseline_is_gained_stable_or_not_evaluable() -> None:
 
 def test_absent_over_sources_needs_every_required_source() -> None:
     found = states(facts=(fact("BL", "rna__ccne1_log2_tpm", 3.0), fact("PD", "rna__ccne1_log2_tpm", 3.2)))
-    combined = combine(MECHANISMS["CCNE1_HIGH"], at(found, "CCNE1_HIGH", "PD"))
+    combined = combine(MECHANISMS["CCNE1_HIGH"].required, at(found, "CCNE1_HIGH", "PD"))
     assert combined.state is State.NOT_EVALUABLE
     assert combined.reason == "ihc: NOT_MEASURED"
 
