@@ -71,9 +71,6 @@ class Page:
         """Wait until the page shows all of these."""
         wait_until(lambda: all(text in self.text() for text in texts), seconds, f"the page shows {texts}")
 
-    def can_see(self, text: str, *, exact: bool = True) -> bool:
-        return bool(self.evaluate(f"({_FIND})({json.dumps(text)}, {json.dumps(exact)}).length"))
-
     def click(self, text: str, *, exact: bool = True, number: int = 0, seconds: float = 30) -> None:
         """Click, with the mouse, the element of this text (the ``number``-th where there are many, -1 the last)."""
 
@@ -93,9 +90,9 @@ class Page:
         for kind in ("mousePressed", "mouseReleased"):
             self.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
-    def type(self, text: str) -> None:
-        """Type into what has the focus."""
-        self.command("Input.insertText", text=text)
+    def press_escape(self) -> None:
+        for kind in ("keyDown", "keyUp"):
+            self.command("Input.dispatchKeyEvent", type=kind, key="Escape", code="Escape", windowsVirtualKeyCode=27)
 
     def screenshot(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -149,6 +149,13 @@ class Installation:
         with dg.DagsterInstance.from_config(str(self.home.dagster_home)) as instance:
             yield instance
 
+    def published_rows(self, product: str, partition: str) -> int:
+        warehouse = Warehouse(self.home)
+        try:
+            return warehouse.versions(product)[product, partition].n_rows
+        finally:
+            warehouse.close()
+
     def is_settled(self) -> bool:
         """Whether no run waits or works and nothing is due."""
         with self.instance() as instance:
