@@ -1,4 +1,4 @@
-"""Copy-number segments of CNVkit, Sequenza, FACETS, ASCAT and the IGV/CBS format (GDC's spelling too), told apart by their columns."""
+"""Copy-number segments of CNVkit, Sequenza, FACETS, ASCAT, IGV/CBS and GDC, told apart by their columns."""
 
 from __future__ import annotations
 
