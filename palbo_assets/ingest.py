@@ -7,6 +7,7 @@ patients to the cohort. Runs of one pass are independent and go to worker proces
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from palbo_assets.platform.config import Home
+from palbo_assets.platform.config import Home, check_sections
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -72,6 +73,7 @@ def prepare(home: Home) -> None:
     del definitions  # importing it declares every product
     from palbo_assets.platform.product import SPECS
 
+    check_sections(home.settings_file, {"landing", *(spec.room for spec in SPECS.values() if spec.settings)})
     home.create()
     for folder in (home.objects, home.products, home.pages):
         sweep(folder, older_than_seconds=STAGING_SECONDS)
@@ -152,6 +154,7 @@ def _pool(home: Home, workers: int | None) -> ProcessPoolExecutor:
 
 
 def _start_worker(home: Home) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     os.environ["PALBO_HOME"] = str(home.root)
     os.environ["PALBO_DATABASE_URL"] = home.database_url
     os.environ["PALBO_REFERENCE"] = str(home.reference)
@@ -163,14 +166,19 @@ def _start_worker(home: Home) -> None:
 
 def _execute(pool: ProcessPoolExecutor, home: Home, runs: list[Run]) -> Iterator[RunResult]:
     waiting = {pool.submit(execute_run, home, run): run for run in runs}
-    for future in as_completed(waiting):
-        run = waiting[future]
-        try:
-            yield future.result()
-        except BrokenProcessPool:
-            yield RunResult(
-                run.level, run.partition_key, run.products, "", False, ("E_CRASH: the worker process died (memory?)",)
-            )
+    try:
+        for future in as_completed(waiting):
+            run = waiting[future]
+            try:
+                done = future.result()
+            except BrokenProcessPool:
+                problem = "E_CRASH: the worker process died (memory?)"
+                done = RunResult(run.level, run.partition_key, run.products, "", False, (problem,))
+            yield done
+    finally:
+        # After Ctrl-C the runs that have begun are finished and recorded; the others aren't begun.
+        for future in waiting:
+            future.cancel()
 
 
 def execute_run(home: Home, run: Run) -> RunResult:

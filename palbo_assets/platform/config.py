@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -118,6 +119,22 @@ def load_settings(model: type[Model], room: str, file: Path) -> Model:
         ) from None
 
 
+def check_sections(file: Path, known: Iterable[str]) -> None:
+    """Refuse settings of a room that there isn't: they would be ignored, and nobody would notice the misspelling.
+
+    Raises
+    ------
+    PalboError
+        ``E_SETTINGS`` naming the section and those that there are.
+    """
+    rooms = sorted(set(known))
+    unknown = sorted(str(name) for name in _read_settings(file) if name not in rooms)
+    if unknown:
+        raise PalboError(
+            "E_SETTINGS", f"there is no section {unknown[0]}", file=file.name, fix=f"one of {', '.join(rooms)}"
+        )
+
+
 def _read_settings(file: Path) -> dict[str, Any]:
     import yaml
 
@@ -125,7 +142,7 @@ def _read_settings(file: Path) -> dict[str, Any]:
         return {}
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         raise PalboError(
             "E_SETTINGS", "the file isn't YAML", file=file.name, row=mark.line + 1 if mark else None

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from palbo_assets.platform.errors import ReferenceBundleError
-from palbo_assets.platform.store import file_sha256
+from palbo_assets.platform.store import file_sha256, write_atomically
 
 MANIFEST = "bundle.yaml"
 
@@ -63,7 +63,7 @@ class ReferenceBundle:
             content = yaml.safe_load(manifest.read_text(encoding="utf-8"))
             build = str(content["build"])
             entries = [_entry(row, build) for row in content["entries"]]
-        except (yaml.YAMLError, KeyError, TypeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
             raise ReferenceBundleError(
                 "E_REFERENCE_SCHEMA",
                 f"the bundle's manifest can't be read ({type(error).__name__})",
@@ -148,13 +148,12 @@ def _cached_sha256(path: Path, size: int, mtime_ns: int) -> str:
 
 
 def write_bundle(folder: Path, build: str, entries: Iterable[Mapping[str, str]]) -> None:
-    """Write ``bundle.yaml`` for files that already lie in ``folder``; checksums are computed here."""
+    """Write ``bundle.yaml`` for files that already lie in ``folder``; checksums that aren't given are computed."""
     import yaml
 
-    rows = [{**entry, "sha256": file_sha256(folder / entry["file"])} for entry in entries]
-    (folder / MANIFEST).write_text(
-        yaml.safe_dump({"build": build, "entries": rows}, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    rows = [{**entry, "sha256": entry.get("sha256") or file_sha256(folder / entry["file"])} for entry in entries]
+    text = yaml.safe_dump({"build": build, "entries": rows}, sort_keys=False, allow_unicode=True)
+    write_atomically(folder / MANIFEST, text.encode("utf-8"))
 
 
 def add_entry(
@@ -165,7 +164,8 @@ def add_entry(
     Raises
     ------
     ReferenceBundleError
-        ``E_REFERENCE_SCHEMA`` when the bundle has no build yet and none is given.
+        ``E_REFERENCE_SCHEMA`` when the bundle has no build yet and none is given, or when the file's name is that of
+        another entry's file.
     """
     bundle = ReferenceBundle.load(folder)
     study_build = bundle.build or build
@@ -173,10 +173,19 @@ def add_entry(
         raise ReferenceBundleError(
             "E_REFERENCE_SCHEMA", "the bundle has no genome build yet", fix="name it with --build, e.g. GRCh38"
         )
+    taken = {kept.file for kept in bundle.entries.values() if kept.name != name} | {MANIFEST}
+    if file.name in taken:
+        raise ReferenceBundleError(
+            "E_REFERENCE_SCHEMA",
+            "another entry's file has that name",
+            file=file.name,
+            fix="rename the file and add it again",
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for path in (file, file.with_name(file.name + ".fai")):
-        if path.is_file():
-            shutil.copyfile(path, folder / path.name)
+        target = folder / path.name
+        if path.is_file() and not (target.exists() and path.samefile(target)):
+            shutil.copyfile(path, target)
     entry = Entry(name, file.name, version, build or study_build, file_sha256(folder / file.name), licence, source)
     entries = {**bundle.entries, name: entry}
     write_bundle(folder, study_build, ({**vars(kept)} for kept in entries.values()))
