@@ -82,7 +82,7 @@ def _fact(
     specimen = next((one for one in specimens if verdicts[one] is _STANDS), specimens[0] if specimens else "")
     verdict = verdicts.get(specimen, _STANDS)
     own = [row for row in listed if not specimen or row.get("specimen_id") == specimen]
-    chosen = [row for row in own if all(_matches(row.get(name), wanted) for name, wanted in feature.where.items())]
+    chosen = _selected(own, feature.where) or (_selected(own, feature.otherwise) if feature.otherwise else [])
     source = next(iter(chosen or own), {})
     fact: dict[str, Any] = {
         "feature": feature.name,
@@ -99,6 +99,10 @@ def _fact(
     if verdict is not _STANDS:
         return {**fact, "status": verdict.status, "reason": verdict.reason}
     return {**fact, **_measured(feature, chosen)}
+
+
+def _selected(rows: Sequence[Mapping[Any, Any]], where: Mapping[str, Any]) -> list[Mapping[Any, Any]]:
+    return [row for row in rows if all(_matches(row.get(name), wanted) for name, wanted in where.items())]
 
 
 def _gated(gates: Sequence[Gate], tables: Mapping[str, Sequence[Mapping[Any, Any]]], specimen: str) -> _Verdict:

@@ -80,6 +80,7 @@ class Feature(_Frozen):
     column: str = ""
     fallback_column: str = Field("", description="used where column is null (a splice site has no protein change)")
     where: dict[str, Any] = {}
+    otherwise: dict[str, Any] = Field({}, description="as where, for a specimen without any row of the first")
     aggregate: Aggregate = Aggregate.FIRST
     status_column: str = ""
     statuses: dict[str, str] = Field({}, description="values of status_column that aren't in the study's vocabulary")

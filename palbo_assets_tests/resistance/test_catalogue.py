@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from palbo_assets.demo.rnaseq import CORE_SETS
 from palbo_assets.platform.errors import PalboError
 from palbo_assets.platform.tables import Table
 from palbo_assets.resistance import features, mechanisms
@@ -29,14 +30,20 @@ TABLES: dict[str, Table] = {
 def test_every_selector_names_columns_and_words_that_its_table_has(feature) -> None:
     table = TABLES[feature.table]
     named = {feature.column, feature.fallback_column, feature.status_column, feature.reason_column,
-             feature.censor_column, feature.lloq_column, feature.uloq_column, *feature.where} - {""}  # fmt: skip
+             feature.censor_column, feature.lloq_column, feature.uloq_column, *feature.where,
+             *feature.otherwise} - {""}  # fmt: skip
     assert named <= set(table.column_names)
-    for column, wanted in feature.where.items():
+    for column, wanted in [*feature.where.items(), *feature.otherwise.items()]:
         words = wanted if isinstance(wanted, list) else [wanted]
         assert not table[column].allowed or set(words) <= set(table[column].allowed)
     for gate in feature.gates:
         allowed = TABLES[gate.table][gate.column].allowed
         assert not allowed or set(gate.values) <= set(allowed)
+
+
+def test_the_twins_gene_sets_are_found_by_their_own_names() -> None:
+    """Cores of the published sets aren't named as the sets, and still reach the wide table."""
+    assert set(CORE_SETS) == {feature.otherwise["signature"] for feature in CATALOGUE.features if feature.otherwise}
 
 
 @pytest.mark.parametrize("feature", CATALOGUE.features, ids=lambda feature: feature.name)

@@ -12,6 +12,7 @@ from palbo_assets.platform.tables import validate
 from palbo_assets.resistance.facts import sample_facts
 from palbo_assets.resistance.features import NONE_DETECTED
 from palbo_assets.resistance.tables import CATALOGUE, FACTS
+from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, RNA_QC
 from palbo_assets.serum.tables import NRG1_ELISA
 from palbo_assets.study.vocabulary import STATUSES
 from palbo_assets.wes.tables import READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
@@ -181,6 +182,26 @@ def test_absolute_and_relative_cell_counts_have_their_own_reasons() -> None:
     assert found["facs__treg_pct_parent"]["value"] == 6.0
     assert found["facs__treg_per_ul"]["reason"] == "NO_BLOOD_COUNT_WITHIN_3_DAYS"
     assert found["facs__nk_pct_parent"]["status"] == "NOT_EVALUABLE"
+
+
+def gene_sets(*said: tuple[str, float | None, str]) -> dict[str, Any]:
+    rows = [
+        {**specimen("PD"), "signature": name, "score": score, "unit": "rank sum", "method": "ssgsea",
+         "genes_present": 20, "status": status, "reason": "" if status == "OBSERVED" else "TOO_FEW_GENES"}
+        for name, score, status in said
+    ]  # fmt: skip
+    quality = rows_of(RNA_QC, {**specimen("PD"), "status": "OBSERVED", "verdict": "pass"})
+    tables = {"expression_signatures": rows_of(EXPRESSION_SIGNATURES, *rows), "rna_qc": quality}
+    return facts_of(**tables)["rna__e2f_targets"]
+
+
+def test_the_core_of_a_gene_set_stands_in_only_where_the_set_itself_is_not_listed() -> None:
+    core, whole = ("E2F_TARGETS_CORE", 11.0, "OBSERVED"), ("HALLMARK_E2F_TARGETS", 22.0, "OBSERVED")
+    assert gene_sets(core)["value"] == 11.0
+    assert gene_sets(core, whole)["value"] == 22.0
+    refused = gene_sets(core, ("HALLMARK_E2F_TARGETS", None, "NOT_EVALUABLE"))
+    assert (refused["value"], refused["status"], refused["reason"]) == (None, "NOT_EVALUABLE", "TOO_FEW_GENES")
+    assert gene_sets(("ANOTHER_SET", 5.0, "OBSERVED"))["reason"] == "NO_SUCH_ROW"
 
 
 def test_a_fact_names_the_partition_and_version_that_it_is_from() -> None:
