@@ -171,6 +171,26 @@ def upgrade() -> None:
     with op.batch_alter_table('ctdna_panel_extension', schema=None) as batch_op:
         batch_op.create_index('ix_ctdna_panel_extension_partition', ['partition_key'], unique=False)
 
+    op.create_table('ctdna_panels',
+    sa.Column('panel_version', sa.Text(), nullable=False, comment='Panel version, as the delivery names it'),
+    sa.Column('bed_sha256', sa.Text(), nullable=False, comment='SHA-256 of the BED that the region is from'),
+    sa.Column('region', sa.BigInteger(), nullable=False, comment='Place of the region in its BED, from 1'),
+    sa.Column('chrom', sa.Text(), nullable=False, comment='Contig'),
+    sa.Column('start', sa.BigInteger(), nullable=False, comment='Start, 0-based as in BED [bp]'),
+    sa.Column('end', sa.BigInteger(), nullable=False, comment='End, exclusive as in BED (0-based half-open) [bp]'),
+    sa.Column('gene', sa.Text(), nullable=True, comment='Gene that the BED names; null if none'),
+    sa.Column('exon', sa.Text(), nullable=True, comment='Exon that the BED names; null if none'),
+    sa.Column('since', sa.Text(), nullable=False, comment='Panel version that introduced the region, as the BED says; else its own'),
+    sa.Column('reason', sa.Text(), nullable=True, comment="Why the region is on the panel, as the BED says; null if it doesn't"),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('panel_version', 'bed_sha256', 'region'),
+    comment="Regions of every panel version that is in force, as its BED states them; a superseded BED isn't there"
+    )
+    with op.batch_alter_table('ctdna_panels', schema=None) as batch_op:
+        batch_op.create_index('ix_ctdna_panels_partition', ['partition_key'], unique=False)
+
     op.create_table('ctdna_qc',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -609,25 +629,25 @@ def upgrade() -> None:
     sa.Column('rna__cd8_t_cells__pd', sa.Double(), nullable=True, comment='Mean log2(TPM + 1) of CD8A and CD8B, after Danaher 2017 (progression) [log2]'),
     sa.Column('rna__cd8_t_cells__delta', sa.Double(), nullable=True, comment='Mean log2(TPM + 1) of CD8A and CD8B, after Danaher 2017: log2 of progression to baseline [log2]'),
     sa.Column('rna__cd8_t_cells__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of rna__cd8_t_cells are, or why not'),
-    sa.Column('rna__e2f_targets__bl', sa.Double(), nullable=True, comment='Hallmark E2F targets (single-sample enrichment; CCNE1 is a member) (baseline) [rank sum]'),
-    sa.Column('rna__e2f_targets__pd', sa.Double(), nullable=True, comment='Hallmark E2F targets (single-sample enrichment; CCNE1 is a member) (progression) [rank sum]'),
-    sa.Column('rna__e2f_targets__delta', sa.Double(), nullable=True, comment='Hallmark E2F targets (single-sample enrichment; CCNE1 is a member): progression minus baseline [rank sum]'),
+    sa.Column('rna__e2f_targets__bl', sa.Double(), nullable=True, comment='Hallmark E2F targets (CCNE1 is a member), or their core in a bundle without them (single-sample enrichment) (baseline) [rank sum]'),
+    sa.Column('rna__e2f_targets__pd', sa.Double(), nullable=True, comment='Hallmark E2F targets (CCNE1 is a member), or their core in a bundle without them (single-sample enrichment) (progression) [rank sum]'),
+    sa.Column('rna__e2f_targets__delta', sa.Double(), nullable=True, comment='Hallmark E2F targets (CCNE1 is a member), or their core in a bundle without them (single-sample enrichment): progression minus baseline [rank sum]'),
     sa.Column('rna__e2f_targets__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of rna__e2f_targets are, or why not'),
     sa.Column('rna__g2m_checkpoint__bl', sa.Double(), nullable=True, comment='Hallmark G2M checkpoint (single-sample enrichment) (baseline) [rank sum]'),
     sa.Column('rna__g2m_checkpoint__pd', sa.Double(), nullable=True, comment='Hallmark G2M checkpoint (single-sample enrichment) (progression) [rank sum]'),
     sa.Column('rna__g2m_checkpoint__delta', sa.Double(), nullable=True, comment='Hallmark G2M checkpoint (single-sample enrichment): progression minus baseline [rank sum]'),
     sa.Column('rna__g2m_checkpoint__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of rna__g2m_checkpoint are, or why not'),
-    sa.Column('rna__er_response_early__bl', sa.Double(), nullable=True, comment='Hallmark early oestrogen response (single-sample enrichment) (baseline) [rank sum]'),
-    sa.Column('rna__er_response_early__pd', sa.Double(), nullable=True, comment='Hallmark early oestrogen response (single-sample enrichment) (progression) [rank sum]'),
-    sa.Column('rna__er_response_early__delta', sa.Double(), nullable=True, comment='Hallmark early oestrogen response (single-sample enrichment): progression minus baseline [rank sum]'),
+    sa.Column('rna__er_response_early__bl', sa.Double(), nullable=True, comment='Hallmark early oestrogen response, or its core in a bundle without it (single-sample enrichment) (baseline) [rank sum]'),
+    sa.Column('rna__er_response_early__pd', sa.Double(), nullable=True, comment='Hallmark early oestrogen response, or its core in a bundle without it (single-sample enrichment) (progression) [rank sum]'),
+    sa.Column('rna__er_response_early__delta', sa.Double(), nullable=True, comment='Hallmark early oestrogen response, or its core in a bundle without it (single-sample enrichment): progression minus baseline [rank sum]'),
     sa.Column('rna__er_response_early__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of rna__er_response_early are, or why not'),
     sa.Column('rna__er_response_late__bl', sa.Double(), nullable=True, comment='Hallmark late oestrogen response (single-sample enrichment) (baseline) [rank sum]'),
     sa.Column('rna__er_response_late__pd', sa.Double(), nullable=True, comment='Hallmark late oestrogen response (single-sample enrichment) (progression) [rank sum]'),
     sa.Column('rna__er_response_late__delta', sa.Double(), nullable=True, comment='Hallmark late oestrogen response (single-sample enrichment): progression minus baseline [rank sum]'),
     sa.Column('rna__er_response_late__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of rna__er_response_late are, or why not'),
-    sa.Column('rna__interferon_alpha__bl', sa.Double(), nullable=True, comment='Hallmark interferon alpha response (single-sample enrichment) (baseline) [rank sum]'),
-    sa.Column('rna__interferon_alpha__pd', sa.Double(), nullable=True, comment='Hallmark interferon alpha response (single-sample enrichment) (progression) [rank sum]'),
-    sa.Column('rna__interferon_alpha__delta', sa.Double(), nullable=True, comment='Hallmark interferon alpha response (single-sample enrichment): progression minus baseline [rank sum]'),
+    sa.Column('rna__interferon_alpha__bl', sa.Double(), nullable=True, comment='Hallmark interferon alpha response, or its core in a bundle without it (single-sample enrichment) (baseline) [rank sum]'),
+    sa.Column('rna__interferon_alpha__pd', sa.Double(), nullable=True, comment='Hallmark interferon alpha response, or its core in a bundle without it (single-sample enrichment) (progression) [rank sum]'),
+    sa.Column('rna__interferon_alpha__delta', sa.Double(), nullable=True, comment='Hallmark interferon alpha response, or its core in a bundle without it (single-sample enrichment): progression minus baseline [rank sum]'),
     sa.Column('rna__interferon_alpha__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of rna__interferon_alpha are, or why not'),
     sa.Column('rna__interferon_gamma__bl', sa.Double(), nullable=True, comment='Hallmark interferon gamma response (single-sample enrichment) (baseline) [rank sum]'),
     sa.Column('rna__interferon_gamma__pd', sa.Double(), nullable=True, comment='Hallmark interferon gamma response (single-sample enrichment) (progression) [rank sum]'),
@@ -1002,15 +1022,15 @@ def upgrade() -> None:
     sa.Column('rna__cytolytic_activity__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__cytolytic_activity is null'),
     sa.Column('rna__cd8_t_cells', sa.Double(), nullable=True, comment='Mean log2(TPM + 1) of CD8A and CD8B, after Danaher 2017 [log2]'),
     sa.Column('rna__cd8_t_cells__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__cd8_t_cells is null'),
-    sa.Column('rna__e2f_targets', sa.Double(), nullable=True, comment='Hallmark E2F targets (single-sample enrichment; CCNE1 is a member) [rank sum]'),
+    sa.Column('rna__e2f_targets', sa.Double(), nullable=True, comment='Hallmark E2F targets (CCNE1 is a member), or their core in a bundle without them (single-sample enrichment) [rank sum]'),
     sa.Column('rna__e2f_targets__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__e2f_targets is null'),
     sa.Column('rna__g2m_checkpoint', sa.Double(), nullable=True, comment='Hallmark G2M checkpoint (single-sample enrichment) [rank sum]'),
     sa.Column('rna__g2m_checkpoint__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__g2m_checkpoint is null'),
-    sa.Column('rna__er_response_early', sa.Double(), nullable=True, comment='Hallmark early oestrogen response (single-sample enrichment) [rank sum]'),
+    sa.Column('rna__er_response_early', sa.Double(), nullable=True, comment='Hallmark early oestrogen response, or its core in a bundle without it (single-sample enrichment) [rank sum]'),
     sa.Column('rna__er_response_early__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__er_response_early is null'),
     sa.Column('rna__er_response_late', sa.Double(), nullable=True, comment='Hallmark late oestrogen response (single-sample enrichment) [rank sum]'),
     sa.Column('rna__er_response_late__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__er_response_late is null'),
-    sa.Column('rna__interferon_alpha', sa.Double(), nullable=True, comment='Hallmark interferon alpha response (single-sample enrichment) [rank sum]'),
+    sa.Column('rna__interferon_alpha', sa.Double(), nullable=True, comment='Hallmark interferon alpha response, or its core in a bundle without it (single-sample enrichment) [rank sum]'),
     sa.Column('rna__interferon_alpha__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__interferon_alpha is null'),
     sa.Column('rna__interferon_gamma', sa.Double(), nullable=True, comment='Hallmark interferon gamma response (single-sample enrichment) [rank sum]'),
     sa.Column('rna__interferon_gamma__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__interferon_gamma is null'),
@@ -1859,6 +1879,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_ctdna_qc_partition')
 
     op.drop_table('ctdna_qc')
+    with op.batch_alter_table('ctdna_panels', schema=None) as batch_op:
+        batch_op.drop_index('ix_ctdna_panels_partition')
+
+    op.drop_table('ctdna_panels')
     with op.batch_alter_table('ctdna_panel_extension', schema=None) as batch_op:
         batch_op.drop_index('ix_ctdna_panel_extension_partition')
 
