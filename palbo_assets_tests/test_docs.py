@@ -18,6 +18,7 @@ from palbo_assets.landing.manifest import parse_manifest
 from palbo_assets.landing.problem import KOREAN
 from palbo_assets.landing.recognise import recognise
 from palbo_assets.platform.formats import registry
+from palbo_assets.platform.product import SPECS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -148,3 +149,9 @@ def test_korean_lines_are_the_receipts_own() -> None:
     told = {re.findall(r"`([EW]_[A-Z_]+)`", row)[0]: row for row in rows}
     assert len(told) == 10
     assert [code for code, row in told.items() if KOREAN[code] not in row] == []
+
+
+def test_every_reference_that_a_product_reads_is_listed() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    names = {name for asset in definitions.products() for name in SPECS[asset.key.path[-1]].references}
+    assert sorted(name for name in names if f"`{name}`" not in page) == []
