@@ -37,7 +37,8 @@ def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def postgres_url(postgres_cluster: str) -> Iterator[str]:
     """URL of an empty PostgreSQL database."""
     name = f"test_{uuid.uuid4().hex}"
-    admin = sa.create_engine(postgres_cluster, isolation_level="AUTOCOMMIT")
+    # No idle connection: a forked child of a test would close it for its parent.
+    admin = sa.create_engine(postgres_cluster, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
     with admin.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
     yield postgres_cluster.rsplit("/", 1)[0] + f"/{name}"
