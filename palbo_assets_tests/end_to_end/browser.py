@@ -15,7 +15,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 from palbo_assets_tests.databases import free_port
-from palbo_assets_tests.end_to_end.dagster_processes import kill_tree, wait_until
+from palbo_assets_tests.end_to_end.dagster_processes import die_with_the_tests, kill_tree, wait_until
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
@@ -112,6 +112,7 @@ def browser(profile: Path) -> Iterator[Page]:
             stderr=log,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            preexec_fn=die_with_the_tests,
         )
     try:
         target = wait_until(lambda: _tab(port), 60, "Chromium answers")

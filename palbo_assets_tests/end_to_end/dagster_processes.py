@@ -6,6 +6,7 @@ Every process is started in a session of its own and killed with everything it s
 from __future__ import annotations
 
 import csv
+import ctypes
 import os
 import signal
 import socket
@@ -181,6 +182,7 @@ class Installation:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                preexec_fn=die_with_the_tests,
             )
         try:
             yield started
@@ -209,6 +211,11 @@ class Installation:
 
     def log_tail(self, name: str, lines: int = 30) -> str:
         return "\n".join((self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:])
+
+
+def die_with_the_tests() -> None:
+    """Ask the kernel to kill this process when the test process is killed and can't clean up."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def answers(port: int, process: subprocess.Popen[bytes]) -> bool:
