@@ -154,6 +154,9 @@ def _pool(home: Home, workers: int | None) -> ProcessPoolExecutor:
 
 
 def _start_worker(home: Home) -> None:
+    from palbo_assets.platform.processes import die_with_parent
+
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     os.environ["PALBO_HOME"] = str(home.root)
     os.environ["PALBO_DATABASE_URL"] = home.database_url

@@ -19,6 +19,8 @@ from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Storage, Table, sql_table
 from palbo_assets.platform.warehouse import Warehouse
 
+VERSION_TABLE = "palbo_schema_version"
+
 
 def whole_schema(tables: Iterable[Table]) -> sa.MetaData:
     """Every SQL table of an installation: the platform's, the landing's, and the products' in ``tables``."""
@@ -37,6 +39,7 @@ def _config(engine: sa.Engine, tables: Iterable[Table]) -> Config:
     config.set_main_option("script_location", "palbo_assets:migrations")
     config.attributes["engine"] = engine
     config.attributes["target_metadata"] = whole_schema(tables)
+    config.attributes["version_table"] = VERSION_TABLE
     return config
 
 
@@ -54,4 +57,8 @@ def new_revision(warehouse: Warehouse, tables: Iterable[Table], message: str) ->
 def differences(warehouse: Warehouse, tables: Iterable[Table]) -> list[object]:
     """What the declarations and the database don't agree on; empty after `upgrade`."""
     with warehouse.engine.connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection), whole_schema(tables)))
+        return list(
+            compare_metadata(
+                MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}), whole_schema(tables)
+            )
+        )

@@ -55,6 +55,7 @@ def running_cluster(folder: Path) -> Iterator[str]:
         [str(binaries / "postgres"), "-D", str(data), "-h", "127.0.0.1", "-p", str(port), "-k", "", "-F"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,  # a Ctrl-C that a test sends to its own group must not stop the server
         cwd="/",
         **owner,  # type: ignore[call-overload]
     )

@@ -38,7 +38,7 @@ def added(changes: list[Any]) -> set[tuple[str, str]]:
 def test_from_nothing_to_what_the_rooms_declare(warehouse: Warehouse) -> None:
     schema.upgrade(warehouse, TABLES)
     assert schema.differences(warehouse, TABLES) == []
-    assert names(warehouse) == {*schema.whole_schema(TABLES).tables, "alembic_version"}
+    assert names(warehouse) == {*schema.whole_schema(TABLES).tables, schema.VERSION_TABLE}
 
 
 def test_a_second_upgrade_changes_nothing_and_keeps_rows(warehouse: Warehouse) -> None:
@@ -54,7 +54,7 @@ def test_down_to_base_leaves_no_table_of_the_platform(warehouse: Warehouse) -> N
     schema.upgrade(warehouse, TABLES)
     before = names(warehouse)
     command.downgrade(schema._config(warehouse.engine, TABLES), "base")
-    assert names(warehouse) == {"alembic_version"}
+    assert names(warehouse) == {schema.VERSION_TABLE}
     schema.upgrade(warehouse, TABLES)
     assert names(warehouse) == before
 

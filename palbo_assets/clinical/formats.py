@@ -97,5 +97,7 @@ FORMATS = (
         scope=Scope.COHORT,
         verify=verify_dictionary,
         description="REDCap data dictionary (CSV) of the same project",
+        # A dictionary alone makes nothing due: the export that came with it was refused, or comes later.
+        needs=(frozenset({"redcap_export"}),),
     ),
 )

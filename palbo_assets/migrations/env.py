@@ -12,5 +12,7 @@ with write_transaction(context.config.attributes["engine"]) as connection:
         target_metadata=context.config.attributes["target_metadata"],
         render_as_batch=connection.dialect.name == "sqlite",
         transactional_ddl=True,
+        # Dagster keeps its own `alembic_version` when both share a database.
+        version_table=context.config.attributes["version_table"],
     )
     context.run_migrations()

@@ -45,9 +45,18 @@ def row_check(
             severity=severity,
             blocking=blocking,
             evaluate=evaluate,
+            find=function,
         )
 
     return declare
+
+
+def offending_rows(check: dg.AssetChecksDefinition, rows: pd.DataFrame) -> pd.DataFrame:
+    """What a check declared by `row_check` finds in ``rows``, without Dagster."""
+    find = _EVALUATIONS[check.check_key].find
+    if find is None:
+        raise TypeError(f"{check.check_key.name} is not a row check")
+    return find(rows)
 
 
 def schema_check(table: Table, partitioning: Partitioning) -> dg.AssetChecksDefinition:
@@ -82,6 +91,7 @@ class _Evaluation:
     severity: dg.AssetCheckSeverity
     blocking: bool
     evaluate: Callable[[pd.DataFrame], tuple[bool, dict[str, dg.MetadataValue]]]
+    find: RowCheck | None = None
 
     def spec(self) -> dg.AssetCheckSpec:
         return dg.AssetCheckSpec(

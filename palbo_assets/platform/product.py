@@ -6,18 +6,15 @@ inputs and data version, skipping what is already published, fencing, errors for
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import hashlib
 import inspect
 import json
-import multiprocessing
 import shutil
-import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +24,7 @@ import dagster as dg
 from palbo_assets.platform.config import load_settings
 from palbo_assets.platform.errors import PalboError, StaleWriterError
 from palbo_assets.platform.partitioning import Level, Partitioning, patient_and_timepoint
+from palbo_assets.platform.processes import die_with_parent
 from palbo_assets.platform.provenance import FileIndex, InputFile, ProductSpec, Snapshot, inputs_of, is_root
 from palbo_assets.platform.references import ReferenceBundle
 from palbo_assets.platform.resources import InstallationResource, LandingProvider
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 OWNER = "team:data-platform"
-_PR_SET_PDEATHSIG = 1
 
 SPECS: dict[str, ProductSpec] = {}
 """Every product declared in this process, by name; filled as rooms' ``assets.py`` are imported."""
@@ -257,7 +254,7 @@ def _run(
 ) -> dg.Output[Any] | None:
     """Make the partition; None when the cohort has nothing yet to make it of, which is no failure of a refresh."""
     if context.job_def.executor_def.name != "in_process":
-        _die_with_parent()
+        die_with_parent()
     installation: InstallationResource = context.resources.installation
     landing: LandingProvider = context.resources.landing
     warehouse = installation.warehouse
@@ -382,16 +379,3 @@ def _failures_for_people(
             metadata={"code": "E_INTERNAL", "trace": "\n".join(frames)},
             allow_retries=False,
         ) from None
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this step with its run worker: an orphan would go on computing (and writing) alone.
-
-    Not for steps that run in the run worker itself: its parent is the code server, whose end must not end the run
-    (nobody would notice that the run is dead).
-    """
-    if multiprocessing.parent_process() is None:
-        return
-    # Where there is no prctl (not Linux) the fencing token alone keeps an orphan from publishing.
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -32,6 +32,8 @@ class Delivered:
     patient_id: str = ""
     timepoint: str = ""
     batch_key: str = ""
+    sample_name: str = ""
+    panel_version: str = ""
     specimen_id: str = ""
 
 

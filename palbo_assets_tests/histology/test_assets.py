@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from palbo_assets.demo import ihc, slides
 from palbo_assets.histology import assets, checks
 from palbo_assets.histology.tables import CYCLIN_E_IHC, IHC_SCORES, TABLES, TIL_MARKER_IHC, TIL_MODEL, TIL_SCORES
+from palbo_assets.platform.checks import offending_rows
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
@@ -33,6 +34,8 @@ class Delivered:
     patient_id: str = ""
     timepoint: str = ""
     batch_key: str = ""
+    sample_name: str = ""
+    panel_version: str = ""
     specimen_id: str = ""
     site: str = ""
 
@@ -148,21 +151,10 @@ def test_the_heat_map_is_small_enough_for_metadata(home: Home) -> None:
 
 def test_checks_find_what_is_planted() -> None:
     rows = pd.DataFrame({"status": ["OBSERVED", "QC_FAIL"], "stil_area_pct": [None, 3.0]})
-    assert len(_body(checks.score_matches_status)(rows)) == 2
+    assert len(offending_rows(checks.score_matches_status, rows)) == 2
     clones = pd.DataFrame({"marker": ["PD-L1", "PD-L1", "CD8"], "clone": ["22C3", "SP142", "C8/144B"]})
-    assert len(_body(checks.one_clone_a_marker)(clones)) == 2
+    assert len(offending_rows(checks.one_clone_a_marker, clones)) == 2
     h_scores = pd.DataFrame({"positive_pct": [50.0, 50.0, None], "h_score": [40.0, 100.0, None]})
-    assert _body(checks.h_score_fits_its_percentage)(h_scores).index.tolist() == [0]
+    assert offending_rows(checks.h_score_fits_its_percentage, h_scores).index.tolist() == [0]
     model = pd.DataFrame({"model_json": ["{}"], "sha256": ["0"], "model_version": ["0"], "validated": [True]})
-    assert len(_body(checks.model_is_what_it_says)(model)) == 1
-
-
-def _body(check: dg.AssetChecksDefinition) -> Any:
-    """The function behind a check."""
-    compute = check.op.compute_fn.decorated_fn  # type: ignore[union-attr]
-    evaluate = next(
-        c.cell_contents
-        for c in compute.__closure__
-        if callable(c.cell_contents) and c.cell_contents.__name__ == "evaluate"
-    )
-    return next(c.cell_contents for c in evaluate.__closure__ if callable(c.cell_contents))
+    assert len(offending_rows(checks.model_is_what_it_says, model)) == 1

@@ -1,4 +1,4 @@
-"""Withdrawn consent: every row and file of the patient goes, everybody else's stays, and the audit says that it went."""
+"""Withdrawn consent: every row and file of the patient goes, everybody else's stays, and the audit says so."""
 
 from __future__ import annotations
 
