@@ -45,8 +45,8 @@ format: $(READY) ## Format the code
 tools: ## Debian packages that some tests use: headless Chromium, PostgreSQL (skipped when not root)
 	@bash palbo_assets_tests/install_tools.sh
 
-test: $(READY) tools lint ## Everything: lint, unit, end-to-end, UI, daemon and fault tests
-	$(BIN)/pytest -n 2 --dist loadgroup
+test: $(READY) tools lint ## Lint, types, import rules; unit, end-to-end, browser and daemon tests
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not faults"
 
 test-fast: $(READY) ## Unit tests only, in a minute or two
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not daemon and not faults and not end_to_end"
@@ -54,7 +54,7 @@ test-fast: $(READY) ## Unit tests only, in a minute or two
 test-postgres: $(READY) tools ## The whole story on PostgreSQL instead of SQLite
 	PALBO_TEST_DATABASE=postgresql $(BIN)/pytest palbo_assets_tests/end_to_end/test_story.py
 
-test-faults: $(READY) ## Kills, races and full disks only
+test-faults: $(READY) tools ## Kills, races and full disks: slow, so apart from make test; CI runs both
 	$(BIN)/pytest -m faults
 
 lock: $(READY) ## Resolve the lock file anew

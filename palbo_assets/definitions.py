@@ -54,7 +54,6 @@ def job(level: Level) -> dg.UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         f"{level}_products",
         selection=selection | selection.required_multi_asset_neighbors(),
-        partitions_def=PARTITIONING[level].definition,
         executor_def=dg.in_process_executor,
         description=f"Materialise {level}-level products; what is up to date is skipped",
         tags={"palbo/level": str(level)},

@@ -13,6 +13,7 @@ import json
 import shutil
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -60,6 +61,10 @@ def after_upstream(ignored: Sequence[str] = ()) -> dg.AutomationCondition[Any]:
         & ~condition.in_progress()
         & ~condition.any_deps_in_progress()
     ).with_label("after upstream")
+
+
+# A database that restarts or is locked is worth another try; what a person must mend is a Failure without retries.
+INFRASTRUCTURE_RETRY = dg.RetryPolicy(max_retries=2, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
 
 @dataclass
@@ -224,6 +229,7 @@ def product(
             tags={"level": str(partitioning.level), "room": room},
             automation_condition=after_upstream(of_everybody) if follows else None,
             pool=pool,
+            retry_policy=INFRASTRUCTURE_RETRY,
         )(compute)
 
     return declare
@@ -273,9 +279,7 @@ def _run(
     published = snapshot.published.get((spec.name, key))
     if published == data_version:
         context.log.info(f"{spec.name} {key} is already published with these inputs")
-        return dg.Output(
-            Unchanged(data_version), data_version=dg.DataVersion(data_version), metadata={"unchanged": True}
-        )
+        return _output(Unchanged(data_version), data_version, {"unchanged": True})
     token = warehouse.take_lease(spec.name, key, context.run.run_id)
     with _scratch(installation.home.scratch) as workdir:
         patient_id, timepoint = patient_and_timepoint(spec.level, key)
@@ -296,11 +300,15 @@ def _run(
         with _failures_for_people(spec, key, data_version, warehouse, context):
             frame = function(step, **frames)
     version = Version(data_version, spec.code_version, inputs.as_json())
-    return dg.Output(
-        Publication(frame, version, token),
-        data_version=dg.DataVersion(data_version),
-        metadata={"unchanged": False, "input_files": len(inputs.files), **step.metadata},
-    )
+    numbers = {"unchanged": False, "input_files": len(inputs.files), **step.metadata}
+    return _output(Publication(frame, version, token), data_version, numbers)
+
+
+def _output(value: Publication | Unchanged, data_version: str, metadata: Mapping[str, Any]) -> dg.Output[Any]:
+    with warnings.catch_warnings():
+        # Data versions of outputs are announced as beta, once for each step; the version is pinned and tested.
+        warnings.simplefilter("ignore", category=dg.BetaWarning)
+        return dg.Output(value, data_version=dg.DataVersion(data_version), metadata=dict(metadata))
 
 
 def step_snapshot(
