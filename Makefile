@@ -46,10 +46,10 @@ tools: ## Debian packages that some tests use: headless Chromium, PostgreSQL (sk
 	@bash palbo_assets_tests/install_tools.sh
 
 test: $(READY) tools lint ## Lint, types, import rules; unit, end-to-end, browser and daemon tests
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not faults"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not faults"
 
 test-fast: $(READY) ## Unit tests only, in a minute or two
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not ui and not daemon and not faults and not end_to_end"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not ui and not daemon and not faults and not end_to_end"
 
 test-postgres: $(READY) tools ## The whole story on PostgreSQL instead of SQLite
 	PALBO_TEST_DATABASE=postgresql $(BIN)/pytest palbo_assets_tests/end_to_end/test_story.py

@@ -18,7 +18,6 @@ from palbo_assets_tests.end_to_end.dagster_processes import Installation, runs_b
 pytestmark = [
     pytest.mark.daemon,
     pytest.mark.end_to_end,
-    pytest.mark.xdist_group("dagster"),
     pytest.mark.timeout(420),
 ]
 PATIENT = "PALBO-001"

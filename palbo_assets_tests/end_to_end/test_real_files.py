@@ -19,7 +19,7 @@ import pytest
 from palbo_assets_tests.end_to_end import real_deliveries
 from palbo_assets_tests.end_to_end.real_deliveries import Sent, Site, at_home
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("real_files")]
+pytestmark = [pytest.mark.end_to_end]
 
 Founder = Callable[..., Site]
 

@@ -28,7 +28,7 @@ from palbo_assets.platform.warehouse import Warehouse
 from palbo_assets.study.vocabulary import Absence
 from palbo_assets.trace import trace_value
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.xdist_group("story"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.timeout(1200)]
 
 WITHDRAWN = "PALBO-008"
 MECHANISMS_OF_GENE = {

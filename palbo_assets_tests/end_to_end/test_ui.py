@@ -18,7 +18,6 @@ from palbo_assets_tests.end_to_end.dagster_processes import BIN, Installation, a
 pytestmark = [
     pytest.mark.ui,
     pytest.mark.end_to_end,
-    pytest.mark.xdist_group("dagster"),
     pytest.mark.timeout(300),
     pytest.mark.skipif(chromium() is None, reason="Chromium is not installed (apt install chromium)"),
 ]

@@ -18,7 +18,6 @@ from palbo_assets_tests.end_to_end.dagster_processes import Installation, wait_u
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.daemon,
-    pytest.mark.xdist_group("dagster"),
     pytest.mark.timeout(240),
 ]
 PATIENT = "PALBO-001"
