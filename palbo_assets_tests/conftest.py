@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,11 +26,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_cluster() -> Iterator[str]:
     """URL of a PostgreSQL server of this test session."""
     if postgres_binaries() is None:
         pytest.skip("PostgreSQL is not installed (apt install postgresql)")
-    with running_cluster(tmp_path_factory.mktemp("postgres")) as url:
+    # Not under pytest's own folder: another session's clean-up there would take the server's files away.
+    with (
+        tempfile.TemporaryDirectory(prefix="palbo-postgres-", ignore_cleanup_errors=True) as folder,
+        running_cluster(Path(folder)) as url,
+    ):
         yield url
 
 
