@@ -69,9 +69,9 @@ Verifier = Callable[[Path, Claim, Context], Finding]
 class FileFormat:
     """One kind of file.
 
-    ``suffixes`` (lower case, with the dot) recognise the role of a file whose manifest row names none; ``needs`` lists
-    roles without which the file waits (each entry a set of alternatives: any one of them will do).
-    ``makes_due`` is false for files that are only read beside others and trigger nothing alone.
+    ``suffixes`` (lower case, with the dot) recognise the role of a file whose manifest row names none. ``needs`` lists
+    roles without which the file waits; each entry is a set of alternatives, any one of which will do. ``batch_key``
+    names the partition of a BATCH file (a plate id).
     """
 
     modality: str
