@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from palbo_assets.genomics.alleles import ContigNames, Fetch, Variant, homopolymer_length
+from palbo_assets.genomics.consequence import MAF_CLASSES, Consequence, annotate, read_hotspots, read_transcripts
 from palbo_assets.wes import evidence, somatic_filter
-from palbo_assets.wes.alleles import ContigNames, Fetch, Variant, homopolymer_length
 from palbo_assets.wes.caller_vcf import SampleCounts, read_vcf
-from palbo_assets.wes.consequence import MAF_CLASSES, Consequence, annotate, read_hotspots, read_transcripts
 from palbo_assets.wes.evidence import Evidence
 from palbo_assets.wes.lab_annotation import LabAnnotation
 from palbo_assets.wes.maf import read_maf

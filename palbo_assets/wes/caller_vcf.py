@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from palbo_assets.genomics.alleles import ContigNames, Fetch, Variant, normalise
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.alleles import ContigNames, Fetch, Variant, normalise
 
 _COLUMNS = ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 _ALLELE = re.compile(r"[ACGTN]+\Z", re.IGNORECASE)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from palbo_assets.genomics.alleles import Fetch, Variant, normalise
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.alleles import Fetch, Variant, normalise
 from palbo_assets.wes.settings import Settings
 
 if TYPE_CHECKING:

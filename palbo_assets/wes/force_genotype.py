@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.genomics.alleles import Fetch, Variant
+from palbo_assets.genomics.exact import binomial_at_least
 from palbo_assets.study.vocabulary import State
-from palbo_assets.wes.alleles import Fetch, Variant
 from palbo_assets.wes.evidence import Evidence, Pileup, background_error, count_variants
-from palbo_assets.wes.exact import binomial_at_least
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.somatic_filter import power, smallest_visible_vaf
 

@@ -37,7 +37,7 @@ def check_build(path: Path, contigs: Mapping[str, int], claim: Claim, context: C
     InputError
         ``E_BUILD_MISMATCH``.
     """
-    from palbo_assets.wes.alleles import ContigNames
+    from palbo_assets.genomics.alleles import ContigNames
 
     fix = "align to the study's reference, or deliver the files made on it"
     claimed, study = canonical_build(claim.genome_build), canonical_build(context.genome_build)
@@ -217,7 +217,7 @@ def verify_maf(path: Path, claim: Claim, context: Context) -> Finding:
 
 def verify_segments(path: Path, claim: Claim, context: Context) -> Finding:
     """A copy-number segment file of a known tool whose contigs are the study's."""
-    from palbo_assets.wes.alleles import ContigNames
+    from palbo_assets.genomics.alleles import ContigNames
     from palbo_assets.wes.segments import read_segments
 
     found = read_segments(path)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from palbo_assets.genomics.alleles import Fetch, Variant
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.alleles import Fetch, Variant
 from palbo_assets.wes.evidence import Evidence, count_variants
 from palbo_assets.wes.settings import Settings
 

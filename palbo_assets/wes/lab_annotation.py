@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
+from palbo_assets.genomics.consequence import MAF_CLASSES, Consequence, choose, maf_class
 from palbo_assets.wes.caller_vcf import CallerRecord
-from palbo_assets.wes.consequence import MAF_CLASSES, Consequence, choose, maf_class
 
 _ONE_LETTER = {
     "Ala": "A",

@@ -5,8 +5,8 @@ Near misses stay, with the reasons in the ``filter`` text, so that a threshold c
 
 from __future__ import annotations
 
+from palbo_assets.genomics.exact import binomial_at_least, fisher_greater, fisher_two_sided
 from palbo_assets.wes.evidence import Evidence
-from palbo_assets.wes.exact import binomial_at_least, fisher_greater, fisher_two_sided
 from palbo_assets.wes.settings import Settings
 
 PASS = "PASS"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palbo_assets.genomics.consequence import MAF_CLASSES
 from palbo_assets.platform.tables import (
     PATIENT_ID,
     SPECIMEN_ID,
@@ -14,7 +15,6 @@ from palbo_assets.platform.tables import (
     text,
 )
 from palbo_assets.study.vocabulary import State
-from palbo_assets.wes.consequence import MAF_CLASSES
 
 _VARIANT_KEY: tuple[Column, ...] = (
     text("chrom", "Contig as the study's reference names it", nullable=False, key=True),

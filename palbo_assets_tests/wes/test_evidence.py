@@ -8,8 +8,8 @@ import numpy as np
 import pysam
 import pytest
 
+from palbo_assets.genomics.alleles import Variant
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.alleles import Variant
 from palbo_assets.wes.evidence import (
     Evidence,
     Region,

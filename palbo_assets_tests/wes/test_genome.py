@@ -8,8 +8,8 @@ import pysam
 import pytest
 
 from palbo_assets.demo.genome import CODON_TABLE, DESIGNS, MiniGenome, build_genome
-from palbo_assets.wes.alleles import Variant
-from palbo_assets.wes.consequence import annotate, read_transcripts
+from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.consequence import annotate, read_transcripts
 
 CHANGES = [(design.name, change) for design in DESIGNS for change in design.hotspots] + [
     ("RB1", "p.R320*"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from palbo_assets.wes.alleles import Variant
+from palbo_assets.genomics.alleles import Variant
 from palbo_assets.wes.call import References, Specimen, call_specimen
 from palbo_assets.wes.caller_vcf import read_vcf
 from palbo_assets.wes.evidence import reference

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from palbo_assets.demo import wes as writer
+from palbo_assets.genomics.alleles import Variant
 from palbo_assets.study.vocabulary import Qc, State
 from palbo_assets.wes import evidence, identity, read_quality
-from palbo_assets.wes.alleles import Variant
 from palbo_assets.wes.call import Calls, References, Specimen, call_specimen
 from palbo_assets.wes.force_genotype import force_genotypes, judge
 from palbo_assets.wes.segments import read_segments

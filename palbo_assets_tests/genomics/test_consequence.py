@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from palbo_assets.demo.genome import MiniGenome
+from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.consequence import Consequence, annotate, choose, frameshift_short, hgvsp_short, maf_class
 from palbo_assets.platform.errors import InputError, ReferenceBundleError
-from palbo_assets.wes.alleles import Variant
-from palbo_assets.wes.consequence import Consequence, annotate, choose, frameshift_short, hgvsp_short, maf_class
 from palbo_assets.wes.evidence import reference
 
 

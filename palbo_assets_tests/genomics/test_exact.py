@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from palbo_assets.wes.exact import binomial_at_least, fisher_greater, fisher_two_sided
+from palbo_assets.genomics.exact import binomial_at_least, fisher_greater, fisher_two_sided
 from palbo_assets.wes.somatic_filter import cancer_cell_fraction, power, smallest_visible_vaf
 
 COUNTS = st.integers(0, 200)

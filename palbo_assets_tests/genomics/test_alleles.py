@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from palbo_assets.wes.alleles import ContigNames, Variant, homopolymer_length, normalise
+from palbo_assets.genomics.alleles import ContigNames, Variant, homopolymer_length, normalise
 
 SEQUENCES = st.text("ACGT", min_size=12, max_size=40)
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+from palbo_assets.genomics.alleles import Variant
 from palbo_assets.platform.errors import InputError, ReferenceBundleError
-from palbo_assets.wes.alleles import Variant
 
 LOF = ("Nonsense_Mutation", "Frame_Shift_Del", "Frame_Shift_Ins", "Splice_Site", "Translation_Start_Site")
 # MAF classes with the terms of bcftools csq and of the Sequence Ontology (VEP, SnpEff), most severe first.
