@@ -9,7 +9,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 export PALBO_HOME ?= $(CURDIR)/.palbo
 
-.PHONY: help demo test test-fast test-postgres test-faults lint format up lock docs clean tools
+.PHONY: help demo test test-fast test-postgres test-faults test-accuracy bench bench-smoke lint format up lock clean tools
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,16 +46,25 @@ tools: ## Debian packages that some tests use: headless Chromium, PostgreSQL (sk
 	@bash palbo_assets_tests/install_tools.sh
 
 test: $(READY) tools lint ## Lint, types, import rules; unit, end-to-end, browser and daemon tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not faults"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not faults and not accuracy"
 
 test-fast: $(READY) ## Unit tests only, in a minute or two
-	$(BIN)/pytest -n 2 --dist loadfile -m "not ui and not daemon and not faults and not end_to_end"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not ui and not daemon and not faults and not accuracy and not end_to_end"
 
 test-postgres: $(READY) tools ## The whole story on PostgreSQL instead of SQLite
 	PALBO_TEST_DATABASE=postgresql $(BIN)/pytest palbo_assets_tests/end_to_end/test_story.py
 
 test-faults: $(READY) tools ## Kills, races and full disks: slow, so apart from make test; CI runs both
 	$(BIN)/pytest -m faults
+
+test-accuracy: $(READY) tools ## What each method gets right on simulated and real data: slow; CI runs it too
+	$(BIN)/pytest -n 2 --dist loadfile -m accuracy
+
+bench: $(READY) ## Speed and memory against peers, at full size
+	@set -e; for file in bench/[a-z]*.py; do case $$file in bench/measure.py) ;; *) $(BIN)/python $$file ;; esac; done
+
+bench-smoke: $(READY) ## The same on small input: equal results, and ratios that don't collapse; CI runs it too
+	@set -e; for file in bench/[a-z]*.py; do case $$file in bench/measure.py) ;; *) $(BIN)/python $$file --smoke ;; esac; done
 
 lock: $(READY) ## Resolve the lock file anew
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes -q -o requirements.lock
