@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Debian packages for tests against a real browser and a real PostgreSQL. Without root the tests that need them skip.
+# Debian packages for tests and benchmarks: a browser, PostgreSQL, and the sequencing tools they compare with. Without root the tests that need them skip.
 set -euo pipefail
 missing=()
 command -v chromium >/dev/null 2>&1 || missing+=(chromium)
 ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing+=(postgresql)
+for tool in bcftools samtools dwgsim bwa freebayes; do command -v "$tool" >/dev/null 2>&1 || missing+=("$tool"); done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
   echo "not installed, so their tests will skip: ${missing[*]}"
