@@ -159,7 +159,7 @@ def require_study_fields(export: Export, dictionary: Dictionary, file: Path) -> 
             )
 
 
-def build(export: Export, dictionary: Dictionary, protocol: Protocol, settings: Settings) -> Cohort:
+def build(export: Export, protocol: Protocol, settings: Settings) -> Cohort:
     """The patients of an export, in days from first dose.
 
     Records whose id isn't a study id (test records) and records that repeat another one behind a data access group's
@@ -174,13 +174,13 @@ def build(export: Export, dictionary: Dictionary, protocol: Protocol, settings: 
                 Query(
                     record,
                     "E_DUPLICATE_RECORD",
-                    dictionary.record_field,
+                    export.record_field,
                     0,
                     "the record repeats another one behind a data access group's prefix",
                 )
             )
         elif not valid_patient_id(record):
-            queries.append(Query("", "E_BAD_NAME", dictionary.record_field, 0, "the record's id isn't a study id"))
+            queries.append(Query("", "E_BAD_NAME", export.record_field, 0, "the record's id isn't a study id"))
         else:
             accepted.append(record)
     by_form: dict[str, dict[str, list[dict[str, Any]]]] = {
@@ -202,7 +202,7 @@ def build(export: Export, dictionary: Dictionary, protocol: Protocol, settings: 
     own = [query for query in queries if query.patient_id in entries]
     patients = []
     for record, forms in entries.items():
-        patient = _patient(record, forms, dictionary, protocol, cut, study_start)
+        patient = _patient(record, forms, export.ticks, protocol, cut, study_start)
         patient.queries.extend(query for query in own if query.patient_id == record)
         if set_aside is not None and last[record] == set_aside:
             patient.query("W_DATE_FAR_AHEAD", "", "a date lies far after every other patient's last date")
@@ -222,7 +222,7 @@ def build(export: Export, dictionary: Dictionary, protocol: Protocol, settings: 
 def _patient(
     record: str,
     forms: Mapping[str, list[dict[str, Any]]],
-    dictionary: Dictionary,
+    ticks: Mapping[str, Mapping[str, str]],
     protocol: Protocol,
     cut: date | None,
     study_start: date | None,
@@ -242,13 +242,10 @@ def _patient(
                 values.setdefault(name, value)
                 rows.setdefault(name, entry["row"])
     values["consent_given"] = "consent_date" in values
-    values["age_at_consent"] = _age(values)
+    values.setdefault("age_at_consent", _age(values))
     values["withdrawal_given"] = "withdrawal_date" in values
-    for name, known in dictionary.fields.items():
-        if known.kind == "checkbox":
-            values[name] = tuple(
-                known.choices[code] for column, code in known.export_columns.items() if values.get(column)
-            )
+    for name, labels in ticks.items():
+        values[name] = tuple(label for column, label in labels.items() if values.get(column))
     consent_day = days_from(anchor, values.get("consent_date"))
     patient = PatientRecord(
         patient_id=record,

@@ -79,23 +79,29 @@ class Dictionary:
 
 @dataclass(frozen=True)
 class Export:
-    """A data export by instrument.
+    """A data export by instrument, whatever system it is from.
 
     Attributes
     ----------
+    record_field
+        Column of the export that names the record.
     instruments
         Instrument -> frame with ``record_id, event, instance, row`` and the instrument's fields: labels for choices,
         booleans for checkbox columns (``field___code``), `date`, `datetime` and `float` where the dictionary says so,
         text otherwise; None where empty or a missing code.
     labelled
         Whether the export held labels instead of codes.
+    ticks
+        Field of several ticks -> its column in the frame -> the label that a tick there means.
     queries
         Cells that were set to null because they can't be what the dictionary says.
     """
 
+    record_field: str
     instruments: Mapping[str, pd.DataFrame]
     records: tuple[str, ...]
-    labelled: bool
+    labelled: bool = True
+    ticks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     queries: tuple[Query, ...] = field(default=())
 
 
@@ -224,9 +230,15 @@ def read_export(path: Path, dictionary: Dictionary, *, missing_codes: Sequence[s
             rows[form].append(entry)
     records = tuple(dict.fromkeys(name for name in table[dictionary.record_field] if name))
     return Export(
+        record_field=dictionary.record_field,
         instruments={form: _frame(listed, form_columns[form]) for form, listed in rows.items()},
         records=records,
         labelled=labelled,
+        ticks={
+            name: {column: known.choices[code] for column, code in known.export_columns.items()}
+            for name, known in dictionary.fields.items()
+            if known.kind == "checkbox"
+        },
         queries=tuple(queries),
     )
 

@@ -54,7 +54,7 @@ def read_cohort(
     known = read_dictionary(dictionary)
     data = read_export(export, known, missing_codes=settings.missing_codes)
     require_study_fields(data, known, export)
-    return build(data, known, protocol or load_protocol(), settings)
+    return build(data, protocol or load_protocol(), settings)
 
 
 def summarise(cohort: Cohort, settings: Settings | None = None, protocol: Protocol | None = None) -> ClinicalTables:
