@@ -26,21 +26,35 @@ if TYPE_CHECKING:
 
     from palbo_assets.clinical.summary import ClinicalTables
 
-_CODE_VERSION = f"1+{protocol_version()}"  # an edited protocol makes every clinical product due
+_CODE_VERSION = f"2+{protocol_version()}"  # an edited protocol makes every clinical product due
 _KINDS = frozenset({"csv", "pandas", "sql"})
 
 
 def _clinical(step: Step) -> ClinicalTables:
-    from palbo_assets.clinical.summary import read_cohort, summarise
+    from palbo_assets.clinical.summary import read_cohort, read_sdtm_cohort, summarise
 
-    exports, dictionaries = step.files("redcap_export"), step.files("redcap_dictionary")
-    if len(exports) != 1 or len(dictionaries) != 1:
+    sources = (("redcap_export", "redcap_dictionary"), ("sdtm_dm", "sdtm_tu", "sdtm_tr", "sdtm_rs"))
+    found = {role: step.files(role) for roles in sources for role in roles}
+    delivered = [roles for roles in sources if any(found[role] for role in roles)]
+    if len(delivered) != 1:
         raise InputError(
-            "E_NO_DICTIONARY" if exports else "E_EMPTY",
-            f"one export and one dictionary are needed; there are {len(exports)} and {len(dictionaries)}",
-            fix="deliver the whole project as one export together with its data dictionary",
+            "E_TWO_SOURCES" if delivered else "E_EMPTY",
+            "REDCap and SDTM data are both there" if delivered else "no clinical data are there",
+            fix="deliver the whole study from one system",
         )
-    cohort = read_cohort(exports[0].path, dictionaries[0].path, step.settings)
+    (roles,) = delivered
+    unclear = [role for role in roles if len(found[role]) != 1]
+    if unclear:
+        raise InputError(
+            "E_INCOMPLETE_EXPORT",
+            f"one file of each of {', '.join(roles)} is needed; there are {len(found[unclear[0]])} of {unclear[0]}",
+            fix="deliver the whole study as one export",
+        )
+    path = {role: found[role][0].path for role in roles}
+    if "redcap_export" in path:
+        cohort = read_cohort(path["redcap_export"], path["redcap_dictionary"], step.settings)
+    else:
+        cohort = read_sdtm_cohort(path, step.settings)
     return summarise(cohort, step.settings)
 
 

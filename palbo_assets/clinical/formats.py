@@ -1,4 +1,4 @@
-"""What a site's data manager delivers: the REDCap export together with the data dictionary it was made with."""
+"""What a data manager delivers: a REDCap export with its data dictionary, or the SDTM tumour domains of a trial."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, S
 if TYPE_CHECKING:
     import pandas as pd
 
+    from palbo_assets.clinical.records import Cohort
     from palbo_assets.clinical.redcap import Dictionary
 
 # Korean resident registration numbers and mobile phone numbers.
@@ -48,7 +49,36 @@ def verify_export(path: Path, claim: Claim, context: Context) -> Finding:
             fix="deliver the data dictionary (role redcap_dictionary) with the export",
         )
     refuse_identifiers(path, read_table(path), read_dictionary(dictionary))
-    cohort = read_cohort(path, dictionary)
+    return _found(path, read_cohort(path, dictionary))
+
+
+def verify_subjects(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read the subjects (DM) with the tumour domains beside them; see `read_sdtm` for what is refused."""
+    from palbo_assets.clinical.sdtm import read_domain
+    from palbo_assets.clinical.summary import read_sdtm_cohort
+
+    missing = [role for role in SDTM_ROLES if role != "sdtm_dm" and role not in context.siblings]
+    if missing:
+        raise InputError(
+            "E_NO_TUMOUR_DOMAINS",
+            "the subjects come without their tumour domains",
+            file=path.name,
+            fix=f"deliver {', '.join(missing)} with DM",
+        )
+    refuse_identifiers(path, read_domain(path, "DM"), None)
+    return _found(path, read_sdtm_cohort({**context.siblings, "sdtm_dm": path}))
+
+
+def verify_tumour_domain(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read one tumour domain (TU, TR or RS); see `read_domain` for what is refused."""
+    from palbo_assets.clinical.sdtm import read_domain
+
+    table = read_domain(path, claim.role.removeprefix("sdtm_").upper())
+    refuse_identifiers(path, table, None)
+    return {"rows": len(table), "subjects": int(table["USUBJID"].nunique())}
+
+
+def _found(path: Path, cohort: Cohort) -> Finding:
     if not cohort.patients:
         raise InputError(
             "E_EMPTY", "no record has a study id", file=path.name, fix="use the study pseudonym as the record's id"
@@ -60,14 +90,23 @@ def verify_export(path: Path, claim: Claim, context: Context) -> Finding:
     }
 
 
-def refuse_identifiers(path: Path, table: pd.DataFrame, dictionary: Dictionary) -> None:
-    """Raise ``E_PHI_FOUND`` where the export (as text, indexed by line) names people."""
+def refuse_identifiers(path: Path, table: pd.DataFrame, dictionary: Dictionary | None) -> None:
+    """Raise ``E_PHI_FOUND`` where the export (as text, indexed by line) names people.
+
+    With a dictionary, filled identifier fields that the study doesn't use count too.
+    """
     used = {"birth_year"}
     for name in table.columns:
-        known = dictionary.fields.get(name)
+        known = dictionary.fields.get(name) if dictionary else None
         column = table[name]
         suspicious = column.str.contains(_PERSONAL)
-        if known is not None and known.identifier and name not in used and not known.validation.startswith("date"):
+        if (
+            dictionary
+            and known is not None
+            and known.identifier
+            and name not in used
+            and not known.validation.startswith("date")
+        ):
             suspicious = suspicious | ((column != "") & (name != dictionary.record_field))
         if suspicious.any():
             raise InputError(
@@ -79,6 +118,13 @@ def refuse_identifiers(path: Path, table: pd.DataFrame, dictionary: Dictionary) 
                 fix="export without identifier fields, and correct free text that names people",
             )
 
+
+SDTM_ROLES = {
+    "sdtm_dm": "SDTM DM: subjects, first dose, death (CSV)",
+    "sdtm_tu": "SDTM TU: lesions that were identified (CSV)",
+    "sdtm_tr": "SDTM TR: lesions as measured at each visit (CSV)",
+    "sdtm_rs": "SDTM RS: overall responses at each visit (CSV)",
+}
 
 FORMATS = (
     FileFormat(
@@ -99,5 +145,17 @@ FORMATS = (
         description="REDCap data dictionary (CSV) of the same project",
         # A dictionary alone makes nothing due: the export that came with it was refused, or comes later.
         needs=(frozenset({"redcap_export"}),),
+    ),
+    *(
+        FileFormat(
+            modality="clinical",
+            role=role,
+            suffixes=(f"{role.removeprefix('sdtm_')}.csv",),
+            scope=Scope.COHORT,
+            verify=verify_subjects if role == "sdtm_dm" else verify_tumour_domain,
+            description=description,
+            needs=tuple(frozenset({other}) for other in SDTM_ROLES if other != role),
+        )
+        for role, description in SDTM_ROLES.items()
     ),
 )

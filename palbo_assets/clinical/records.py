@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from palbo_assets.clinical.days import as_date, data_cut, days_from, first_dose, hours_between
+from palbo_assets.clinical.export import Export
 from palbo_assets.clinical.queries import Query
-from palbo_assets.clinical.redcap import Dictionary, Export, duplicated_by_access_group
+from palbo_assets.clinical.redcap import Dictionary, duplicated_by_access_group
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.platform.errors import InputError
 from palbo_assets.study.protocol import Protocol, valid_patient_id

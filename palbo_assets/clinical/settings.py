@@ -14,6 +14,10 @@ class Settings(BaseModel):
         default=("-99", "-88", "-77"),
         description="Values that mean missing in the REDCap project, never numbers (study default)",
     )
+    sdtm_assessor: str = Field(
+        default="INVESTIGATOR",
+        description="Whose readings of SDTM's tumour domains count (TUEVAL, TREVAL, RSEVAL); PFS is the investigator's",
+    )
 
     er_positive_pct: float = Field(
         default=1.0, description="% of nuclei from which ER or PgR is positive (ASCO/CAP 2020 guideline)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from palbo_assets.clinical.records import Cohort, PatientRecord, build, require_
 from palbo_assets.clinical.redcap import read_dictionary, read_export
 from palbo_assets.clinical.response import ResponseRecord, respond
 from palbo_assets.clinical.sample_manifest import manifest_rows
+from palbo_assets.clinical.sdtm import read_sdtm
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.clinical.survival import (
     CensorReason,
@@ -54,6 +55,21 @@ def read_cohort(
     known = read_dictionary(dictionary)
     data = read_export(export, known, missing_codes=settings.missing_codes)
     require_study_fields(data, known, export)
+    return build(data, protocol or load_protocol(), settings)
+
+
+def read_sdtm_cohort(
+    domains: Mapping[str, Path], settings: Settings | None = None, protocol: Protocol | None = None
+) -> Cohort:
+    """The subjects of SDTM data, in days from first dose; ``domains`` maps ``sdtm_dm|tu|tr|rs`` to the file.
+
+    Raises
+    ------
+    InputError
+        What `read_sdtm` raises.
+    """
+    settings = settings or Settings()
+    data = read_sdtm(domains, settings)
     return build(data, protocol or load_protocol(), settings)
 
 
