@@ -1,4 +1,4 @@
-"""SDTM tumour domains become the same records as a REDCap export (CDISC's synthetic RECIST subjects, and edits of them)."""
+"""SDTM tumour domains become the same records as a REDCap export (CDISC's synthetic RECIST subjects, and edits)."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_new_lesion_of_tu_is_progression(edited: Callable[..., dict[str, Path]
         found = next(row for row in rows if row["USUBJID"] == "01-701-1034" and row["TUEVAL"] == "INVESTIGATOR")
         return [*rows, {**found, "TUORRES": "NEW", "TUSTRESC": "NEW", "TULNKID": "NEW01", "VISITNUM": "3"}]
 
-    visits = [row for row in tables(edited("sdtm_tu", with_new_lesion)).response_visits]
+    visits = list(tables(edited("sdtm_tu", with_new_lesion)).response_visits)
     (third,) = [row for row in visits if row["patient_id"] == "01-701-1034" and row["new_lesion"]]
     assert third["overall_response"] == "PD" and third["agrees"] is False
 

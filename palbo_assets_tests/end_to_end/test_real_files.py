@@ -462,6 +462,26 @@ def test_an_old_instruments_file_and_foreign_redcap_projects_are_refused_with_wh
     assert statuses == {"WAITING"}
 
 
+def test_a_trials_sdtm_domains_become_the_clinical_tables(shared_data: Path, found: Founder) -> None:
+    """CDISC's synthetic oncology subjects: 306 of DM, 8 of them with lesions and an investigator's responses."""
+    folder = shared_data / "clinical" / "recist_sdtm"
+    site = found()
+    names = {"sdtm_dm": "dm.csv", **{f"sdtm_{name}": f"{name}_onco_recist.csv" for name in ("tu", "tr", "rs")}}
+    site.deliver(
+        "data-management/sdtm", [Sent(folder / name, "clinical", row={"role": role}) for role, name in names.items()]
+    )
+    site.ingest(only=["clinical"])
+    everything_ran(site)
+    assert {entry["status"] for entry in site.receipt("data-management/sdtm").values()} == {"ACCEPTED"}
+    assert len(site.table("patients")) == 306
+    visits = site.table("response_visits")
+    assert len(visits) == 21 and visits["agrees"].astype(bool).all()
+    response = site.table("treatment_response").set_index("patient_id")
+    assert response.loc["01-701-1028", ["best_overall_response", "pfs_days"]].tolist() == ["PD", 42]
+    queries = site.table("clinical_queries")
+    assert set(queries.loc[queries["code"] == "E_BAD_DATE", "patient_id"]) == {"01-701-1015"}
+
+
 # How many of the conformance suite get their folder's verdict; docs/wes.md says what the others are.
 PASSED_ACCEPTED = 25
 FAILED_REFUSED = 38
