@@ -9,7 +9,7 @@ import csv
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class Consequence:
     transcript_id: str | None = None
     consequence: str = "IGR"
     hgvsp_short: str | None = None
+    hotspot: bool = False
 
     @property
     def lof(self) -> bool:
@@ -155,6 +156,49 @@ def read_hotspots(path: Path) -> frozenset[tuple[str, str]]:
     """(gene, protein change) pairs from a CSV with columns gene, hgvsp_short."""
     with path.open(encoding="utf-8", newline="") as lines:
         return frozenset((row["gene"], row["hgvsp_short"]) for row in csv.DictReader(lines))
+
+
+@dataclass(frozen=True)
+class GeneModels:
+    """The bundle's files that `consequences` needs: genome with its index, GFF3 as csq takes it; pinned transcripts and
+    hotspots where there are any."""
+
+    fasta: Path
+    gff3: Path
+    transcripts: Path | None = None
+    hotspots: Path | None = None
+
+
+def consequences(variants: Iterable[Variant], models: GeneModels, workdir: Path) -> dict[Variant, Consequence]:
+    """Gene, transcript, class, protein change, loss of function and hotspot of each variant (VCF alleles, 1-based).
+
+    Raises
+    ------
+    InputError
+        ``E_BUILD_MISMATCH`` when a reference allele isn't the reference's base, or a contig isn't the reference's.
+    ReferenceBundleError
+        ``E_REFERENCE_INVALID`` when csq refuses the GFF3 or FASTA.
+    """
+    import pysam
+
+    with pysam.FastaFile(str(models.fasta)) as opened:
+        contigs = dict(zip(opened.references, opened.lengths, strict=True))
+    listed = list(variants)
+    if any(one.chrom not in contigs for one in listed):
+        raise InputError(
+            "E_BUILD_MISMATCH",
+            "a variant lies on a contig that the study's reference lacks",
+            fix="deliver calls made on the study's build",
+        )
+    pinned = read_transcripts(models.transcripts) if models.transcripts else {}
+    hotspots = read_hotspots(models.hotspots) if models.hotspots else frozenset()
+    found = annotate(listed, contigs, models.fasta, models.gff3, pinned, workdir)
+    return {variant: replace(one, hotspot=is_hotspot(one, hotspots)) for variant, one in found.items()}
+
+
+def is_hotspot(consequence: Consequence, hotspots: frozenset[tuple[str, str]]) -> bool:
+    """Whether gene and protein change are in the list."""
+    return (consequence.gene or "", consequence.hgvsp_short or "") in hotspots
 
 
 def annotate(

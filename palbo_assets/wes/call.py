@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from palbo_assets.genomics.alleles import ContigNames, Fetch, Variant, homopolymer_length
-from palbo_assets.genomics.consequence import MAF_CLASSES, Consequence, annotate, read_hotspots, read_transcripts
+from palbo_assets.genomics.consequence import (
+    MAF_CLASSES,
+    Consequence,
+    annotate,
+    is_hotspot,
+    read_hotspots,
+    read_transcripts,
+)
 from palbo_assets.wes import evidence, somatic_filter
-from palbo_assets.wes.caller_vcf import SampleCounts, read_vcf
+from palbo_assets.wes.callers import SampleCounts, read_vcf
+from palbo_assets.wes.consensus import Electorate, agreed
 from palbo_assets.wes.evidence import Evidence
-from palbo_assets.wes.lab_annotation import LabAnnotation
+from palbo_assets.wes.lab_annotation import LabAnnotation, agreement
 from palbo_assets.wes.maf import read_maf
 from palbo_assets.wes.segments import Segmentation
 from palbo_assets.wes.settings import Settings
@@ -60,11 +68,12 @@ class _Seen:
 
     sources: set[str] = field(default_factory=set)
     caller_filters: list[str] = field(default_factory=list)
-    caller_passed: bool = False
+    passing: set[str] = field(default_factory=set)  # callers that believe in it
     tumour: Evidence | None = None
     normal: Evidence | None = None
     from_caller: tuple[SampleCounts, SampleCounts | None] | None = None
     consequence: Consequence | None = None
+    of_lab: Consequence | None = None
 
 
 @dataclass(frozen=True)
@@ -87,12 +96,14 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
     hotspots = read_hotspots(references.hotspots) if references.hotspots else frozenset()
     contigs = references.contigs()
     seen: dict[Variant, _Seen] = {}
+    electorate = Electorate()
     homopolymers: dict[Variant, int] = {}
     with ExitStack() as stack:
         fetch = stack.enter_context(evidence.reference(references.fasta)) if references.fasta else None
         if fetch is not None and specimen.tumour is not None and references.targets is not None:
             _from_alignments(specimen, references, fetch, settings, workdir, seen)
-        _from_callers(specimen, contigs, fetch, pinned, settings, seen)
+            electorate.add_source("bam")
+        _from_callers(specimen, contigs, fetch, pinned, settings, seen, electorate)
         if fetch is not None and specimen.tumour is not None:
             _count_rest(specimen, references, fetch, settings, workdir, seen)
         if fetch is not None:
@@ -107,10 +118,16 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
         found = annotate(seen, contigs, references.fasta, references.gff3, pinned, workdir)
         for variant, consequence in found.items():
             seen[variant].consequence = consequence
+    else:
+        for known in seen.values():
+            known.consequence = known.of_lab
     order = {name: index for index, name in enumerate(contigs)}
     listed = sorted(seen, key=lambda one: (order.get(one.chrom, len(order)), *one))
     return Calls(
-        [_row(one, seen[one], hotspots, homopolymers.get(one, 0), specimen, settings) for one in listed],
+        [
+            _row(one, seen[one], hotspots, homopolymers.get(one, 0), specimen, settings, electorate.asked(one))
+            for one in listed
+        ],
         len(germline),
     )
 
@@ -156,6 +173,7 @@ def _from_callers(
     pinned: Mapping[str, str],
     settings: Settings,
     seen: dict[Variant, _Seen],
+    electorate: Electorate,
 ) -> None:
     def add(variant: Variant, source: str, filters: str, passed: bool, counts: Any, effect: Consequence | None) -> None:
         weak = counts[0].alt is not None and counts[0].alt < settings.candidate_alt_reads
@@ -164,18 +182,21 @@ def _from_callers(
         known = seen.setdefault(variant, _Seen())
         known.sources.add(source)
         known.caller_filters.append(filters)
-        known.caller_passed |= passed
+        if passed:
+            known.passing.add(source)
         known.from_caller = known.from_caller or counts
-        known.consequence = known.consequence or effect
+        known.of_lab = known.of_lab or effect
 
     for path, name in specimen.vcfs:
         found = read_vcf(path, reference_contigs=contigs, fetch=fetch, tumour_sample=name)
+        electorate.add(found.described, found.records)
         annotation = LabAnnotation(found.header)
         for record in found.records:
             counts = (record.tumour, record.normal)
             effect = annotation.of(record, pinned)
-            add(record.variant, found.caller, record.filter, record.passed, counts, effect)
+            add(record.variant, found.caller, record.objection, record.passed, counts, effect)
     for path, name in specimen.mafs:
+        electorate.add_source("maf")
         for row in read_maf(path, reference_contigs=contigs, fetch=fetch, sample_name=name):
             passed = row.filter in ("PASS", ".", "")
             add(row.variant, "maf", row.filter, passed, (row.tumour, row.normal), row.consequence)
@@ -230,15 +251,23 @@ def _row(
     homopolymer: int,
     specimen: Specimen,
     settings: Settings,
+    asked: frozenset[str],
 ) -> dict[str, Any]:
     effect = known.consequence or Consequence()
-    hotspot = (effect.gene, effect.hgvsp_short) in hotspots
+    lab = known.of_lab or Consequence(consequence="")
+    hotspot = is_hotspot(effect, hotspots)
     indel = variant.kind in ("ins", "del", "complex")
     verdict = somatic_filter.somatic_filter(
         known.tumour, known.normal, settings, hotspot=hotspot, indel=indel, homopolymer=homopolymer
     )
-    if known.caller_filters and not known.caller_passed and not hotspot:
-        verdict = "caller_filter" if verdict == somatic_filter.PASS else f"{verdict};caller_filter"
+    passing = frozenset(known.passing | ({"bam"} & asked if verdict == somatic_filter.PASS else set()))
+    objection = ""
+    if known.caller_filters and not known.passing:
+        objection = "caller_filter"
+    elif not agreed(passing, asked, settings.min_callers):
+        objection = "caller_consensus"
+    if objection and not hotspot:
+        verdict = objection if verdict == somatic_filter.PASS else f"{verdict};{objection}"
     tumour, normal = known.tumour, known.normal
     from_bam = tumour is not None and (tumour.alt_forward + tumour.alt_reverse == tumour.alt)
     return {
@@ -262,6 +291,13 @@ def _row(
         "filter": verdict,
         "caller_filter": ";".join(sorted(set(known.caller_filters))) if known.caller_filters else None,
         "source": "+".join(sorted(known.sources)),
+        "callers_passing": len(passing),
+        "callers_asked": len(asked),
+        "lab_gene": lab.gene,
+        "lab_transcript_id": lab.transcript_id,
+        "lab_consequence": lab.consequence if lab.consequence in MAF_CLASSES else None,
+        "lab_hgvsp_short": lab.hgvsp_short,
+        "lab_agreement": agreement(known.consequence, known.of_lab),
         "forced": False,
         "evaluable": tumour is not None
         and normal is not None

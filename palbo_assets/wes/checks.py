@@ -48,6 +48,11 @@ def passing_calls_are_plausibly_many(rows: pd.DataFrame) -> pd.DataFrame:
     return passing if len(passing) > 5000 else passing.iloc[:0]
 
 
+@row_check(SOMATIC_CALLS, SAMPLE, description="Gene, class and protein change are those of the lab's annotation")
+def annotation_of_lab_agrees(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["lab_agreement"].isin(["gene", "consequence", "protein_change"])]
+
+
 @row_check(FORCED_GENOTYPES, PATIENT, description="A variant that was called is seen when it is counted again")
 def called_variants_are_seen_again(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["called"] & (rows["alt_count"] == 0)).fillna(False)]
@@ -72,6 +77,7 @@ CHECKS = (
     exome_is_good_enough,
     counts_are_consistent,
     passing_calls_are_plausibly_many,
+    annotation_of_lab_agrees,
     called_variants_are_seen_again,
     absence_has_power,
 )

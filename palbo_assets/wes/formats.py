@@ -164,7 +164,7 @@ def _check_sample(path: Path, header: Mapping[str, list[dict[str, str]]], claim:
 
 def verify_vcf(path: Path, claim: Claim, context: Context) -> Finding:
     """A caller's VCF, parsed whole: records, sample roles, and build by its contig lines."""
-    from palbo_assets.wes.caller_vcf import read_vcf
+    from palbo_assets.wes.callers import read_vcf
     from palbo_assets.wes.vcf_header import refuse_broken_header
 
     found = read_vcf(path, reference_contigs=context.contig_lengths, tumour_sample=claim.sample_name)

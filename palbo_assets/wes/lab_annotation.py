@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 from palbo_assets.genomics.consequence import MAF_CLASSES, Consequence, choose, maf_class
-from palbo_assets.wes.caller_vcf import CallerRecord
+from palbo_assets.wes.callers import CallerRecord
 
 _ONE_LETTER = {
     "Ala": "A",
@@ -43,6 +43,33 @@ def short_change(hgvsp: str) -> str | None:
     change = re.sub(r"[A-Z][a-z]{2}", lambda found: _ONE_LETTER.get(found[0], found[0]), change)
     change = re.sub(r"^(p\.[A-Z*]\d+)[A-Z]?fs.*", r"\1fs", change)
     return change.replace("(", "").replace(")", "")
+
+
+def agreement(ours: Consequence | None, labs: Consequence | None) -> str | None:
+    """What differs first between two annotations: ``gene``, ``consequence``, ``protein_change``; else ``same``.
+
+    ``other_transcript`` where they judge different transcripts and don't say the same: neither need be wrong. None
+    where one of the two is missing, or is the other (there is nothing to compare).
+    """
+    if ours is None or labs is None or ours is labs:
+        return None
+    differs = "same"
+    if ours.gene and labs.gene and ours.gene != labs.gene:
+        return "gene"
+    if ours.consequence != labs.consequence:
+        differs = "consequence"
+    elif _comparable(ours.hgvsp_short) != _comparable(labs.hgvsp_short):
+        differs = "protein_change"
+    if differs != "same" and ours.transcript_id and labs.transcript_id and ours.transcript_id != labs.transcript_id:
+        return "other_transcript"
+    return differs
+
+
+def _comparable(change: str | None) -> str:
+    """A protein change without what conventions add: MSK's ``p.X307_splice``, a frameshift's later residues."""
+    if not change or change.endswith("_splice"):
+        return ""
+    return short_change(change) or change
 
 
 class LabAnnotation:

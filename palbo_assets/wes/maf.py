@@ -14,7 +14,7 @@ from pathlib import Path
 from palbo_assets.genomics.alleles import ContigNames, Fetch, Variant, normalise
 from palbo_assets.genomics.consequence import Consequence
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.caller_vcf import SampleCounts, text_lines
+from palbo_assets.wes.callers import SampleCounts, text_lines
 
 REQUIRED = ("Chromosome", "Start_Position", "Reference_Allele", "Tumor_Seq_Allele2")
 _ALLELE = re.compile(r"(-|[ACGTN]+)\Z")

@@ -47,6 +47,13 @@ class Settings(BaseModel):
     homopolymer_length: int = Field(default=7, description="bp; indels in runs this long need more evidence. Design")
     homopolymer_vaf: float = Field(default=0.1, description="fraction that indels in homopolymers need. Design")
 
+    min_callers: int = Field(
+        default=1,
+        ge=1,
+        description="sources that must pass a variant, of those that could have seen it: each lab caller is one, our "
+        "own counting of the alignments is one. 1 takes what any says; 2 is the usual consensus. Design",
+    )
+
     # Force-genotyping and power
     power_alt_reads: int = Field(
         default=3, gt=0, description="fragments that make an alteration visible. Design: P(<=2 reads)"

@@ -22,6 +22,7 @@ REASONS = (
     "no_normal",
     "not_countable",
     "caller_filter",
+    "caller_consensus",
 )
 
 

@@ -16,6 +16,8 @@ from palbo_assets.platform.tables import (
 )
 from palbo_assets.study.vocabulary import State
 
+AGREEMENTS = ("same", "other_transcript", "gene", "consequence", "protein_change")
+
 _VARIANT_KEY: tuple[Column, ...] = (
     text("chrom", "Contig as the study's reference names it", nullable=False, key=True),
     integer("pos", "Position of the first reference base, 1-based", nullable=False, key=True, minimum=1),
@@ -56,6 +58,18 @@ SOMATIC_CALLS = Table(
         text("source", "Who saw the variant: bam and callers' names, joined by +", nullable=False),
         boolean("forced", "Counted only because it was called in another specimen", nullable=False),
         boolean("evaluable", "Both samples are deep enough here to judge the variant", nullable=False),
+        integer("callers_passing", "Sources that pass it, our own counting included", unit="sources", minimum=0),
+        integer("callers_asked", "Sources that could have seen this kind of variant", unit="sources", minimum=0),
+        text("lab_gene", "Gene symbol in the lab's own annotation (VEP, SnpEff, Funcotator, MAF); null without one"),
+        text("lab_transcript_id", "Transcript of the lab's annotation: the pinned one where the lab states it"),
+        text("lab_consequence", "MAF variant class by the lab's annotation", allowed=MAF_CLASSES),
+        text("lab_hgvsp_short", "Protein change by the lab's annotation"),
+        text(
+            "lab_agreement",
+            "Our annotation beside the lab's: what differs first, other_transcript where the lab judged another "
+            "transcript and so can't be compared; null where only one of the two is there",
+            allowed=AGREEMENTS,
+        ),
     ),
 )
 

@@ -8,7 +8,16 @@ import pytest
 
 from palbo_assets.demo.genome import MiniGenome
 from palbo_assets.genomics.alleles import Variant
-from palbo_assets.genomics.consequence import Consequence, annotate, choose, frameshift_short, hgvsp_short, maf_class
+from palbo_assets.genomics.consequence import (
+    Consequence,
+    GeneModels,
+    annotate,
+    choose,
+    consequences,
+    frameshift_short,
+    hgvsp_short,
+    maf_class,
+)
 from palbo_assets.platform.errors import InputError, ReferenceBundleError
 from palbo_assets.wes.evidence import reference
 
@@ -83,3 +92,18 @@ def test_a_gff3_that_csq_refuses_is_an_error_of_the_bundle(genome: MiniGenome, t
     chrom, pos, ref, alt, _ = genome.mutation("PIK3CA", "p.H1047R")
     with pytest.raises(ReferenceBundleError, match="E_REFERENCE_INVALID"):
         annotate([Variant(chrom, pos, ref, alt)], genome.contigs, genome.fasta, bad, {}, tmp_path)
+
+
+def test_one_call_gives_gene_class_change_loss_of_function_and_hotspot(genome: MiniGenome, tmp_path: Path) -> None:
+    wanted = {("ESR1", "p.D538G"): (False, True), ("RB1", "p.R320*"): (True, False), ("RB1", "p.E137fs"): (True, False)}
+    variants = {key: Variant(*genome.mutation(*key)[:4]) for key in wanted}
+    models = GeneModels(genome.fasta, genome.gff3, genome.transcripts, genome.hotspots)
+    found = consequences(variants.values(), models, tmp_path)
+    pinned = dict(line.split(",") for line in genome.transcripts.read_text().split()[1:])
+    for (gene, change), (lof, hotspot) in wanted.items():
+        one = found[variants[gene, change]]
+        assert (one.gene, one.hgvsp_short, one.lof, one.hotspot) == (gene, change, lof, hotspot)
+        assert one.transcript_id == pinned[gene].split(".")[0]
+    assert consequences([], models, tmp_path) == {}
+    with pytest.raises(InputError, match="E_BUILD_MISMATCH"):
+        consequences([Variant("chrUn", 5, "A", "T")], models, tmp_path)

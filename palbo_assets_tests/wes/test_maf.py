@@ -8,7 +8,7 @@ import pytest
 
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.caller_vcf import read_vcf
+from palbo_assets.wes.callers import read_vcf
 from palbo_assets.wes.maf import read_maf, to_vcf
 
 SEQUENCE = "GATCAAAAAGTTACGGATC"

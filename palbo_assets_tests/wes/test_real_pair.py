@@ -8,7 +8,7 @@ import pytest
 
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.wes.call import References, Specimen, call_specimen
-from palbo_assets.wes.caller_vcf import read_vcf
+from palbo_assets.wes.callers import read_vcf
 from palbo_assets.wes.evidence import reference
 from palbo_assets.wes.settings import Settings
 
