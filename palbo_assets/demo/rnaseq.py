@@ -73,6 +73,20 @@ IMMUNE = (
     "CD3G", "CD6", "SH2D1A", "TRAT1", "BLK", "CD19", "FCRL2", "MS4A1", "FAM30A", "TNFRSF17", "TCL1A", "SPIB", "PNOC",
     "LAG3", "CD244", "EOMES", "PTGER4", "FOXP3", "CD68", "CD84", "CD163", "MS4A4A", "CD274", "PDCD1", "CXCL9", "PTPRC",
 )  # fmt: skip
+MYELOID = (  # further cells of Danaher's lists and of the made-up signature
+    "XCL1", "XCL2", "NCR1", "TPSB2", "TPSAB1", "CPA3", "MS4A2", "HDC", "FPR1", "SIGLEC5", "CSF3R", "FCAR", "FCGR3B",
+    "CEACAM3", "S100A12", "CCL13", "CD209", "HSD11B1",
+)  # fmt: skip
+# Cell types of the made-up immune signature, and the genes of which each expresses most.
+CELL_TYPES: Mapping[str, tuple[str, ...]] = {
+    "B.cells": ("BLK", "CD19", "FCRL2", "MS4A1", "FAM30A", "TNFRSF17", "TCL1A", "SPIB", "PNOC"),
+    "T.cells.CD4": ("CD3D", "CD3E", "CD3G", "CD6", "SH2D1A", "TRAT1"),
+    "T.cells.CD8": ("CD8A", "CD8B", "GZMA", "GZMH", "PRF1", "CTSW"),
+    "Tregs": ("FOXP3", "CD3D", "CD3E"),
+    "NK.cells": ("XCL1", "XCL2", "NCR1", "GNLY", "KLRD1", "KLRB1"),
+    "Macrophages.M1": ("CD68", "CD84", "CXCL9"),
+    "Macrophages.M2": ("CD163", "MS4A4A", "CD209", "CCL13"),
+}
 OTHERS = (
     "CCNE2", "CDK2", "CDK4", "CDK6", "CDKN2A", "CDKN1A", "CDKN1B", "RB1", "E2F1", "E2F2", "FGFR1", "FGFR2", "NRG1",
     "ERBB3", "PIK3CA", "AKT1", "PTEN", "TP53", "KRAS", "NRAS", "HRAS", "NF1", "BRAF", "MAP2K1", "FAT1", "KMT2C",
@@ -80,6 +94,7 @@ OTHERS = (
 )  # fmt: skip
 HOUSEKEEPING = ("ACTB", "GAPDH", "RPLP0", "PUM1", "TBP")
 HAEMOGLOBIN = ("HBA1", "HBA2", "HBB")
+LIVER = ("ALB", "APOA1")
 MITOCHONDRIAL = (
     "MT-ND1", "MT-ND2", "MT-CO1", "MT-CO2", "MT-ATP8", "MT-ATP6", "MT-CO3", "MT-ND3", "MT-ND4L", "MT-ND4", "MT-ND5",
     "MT-ND6", "MT-CYB",
@@ -114,7 +129,7 @@ def transcriptome() -> Transcriptome:
         (
             *(gene for group in PAM50_GROUPS.values() for gene in group),
             *(gene for members in CORE_SETS.values() for gene in members),
-            *IMMUNE, *OTHERS, *HOUSEKEEPING, *HAEMOGLOBIN, *MITOCHONDRIAL, "XIST", "RPS4Y1",
+            *IMMUNE, *OTHERS, *HOUSEKEEPING, *HAEMOGLOBIN, *MITOCHONDRIAL, "XIST", "RPS4Y1", *MYELOID, *LIVER,
         )
     )  # fmt: skip
     symbols = (*real, *(f"SYN{i + 1:04d}" for i in range(N_GENES - len(real))))
@@ -124,6 +139,8 @@ def transcriptome() -> Transcriptome:
     level[: len(real)] = rng.normal(7.0, 0.8, len(real))
     kinds: tuple[tuple[tuple[str, ...], float, float], ...] = (
         (IMMUNE, 4.5, 0.7),
+        (MYELOID, 3.5, 0.7),
+        (LIVER, 3.0, 0.5),
         (HOUSEKEEPING, 10.0, 0.7),
         (MITOCHONDRIAL, 12.0, 0.5),
     )
@@ -246,6 +263,31 @@ def reference_entries(folder: Path) -> list[dict[str, str]]:
         + "\n",
         encoding="ascii",
     )
+    signature, scaling, markers, aliases = (
+        folder / name
+        for name in (
+            "immune_signature_synthetic.txt",
+            "immune_mrna_scaling_synthetic.txt",
+            "immune_markers_synthetic.txt",
+            "hgnc_aliases_synthetic.txt",
+        )
+    )
+    members = tuple(dict.fromkeys(gene for genes in CELL_TYPES.values() for gene in genes))
+    cells = ["\t".join(["ID", *CELL_TYPES])]
+    for gene in members:
+        # A cell type's own genes stand far above the rest, as in a sorted population.
+        of_types = [f"{4000.0 if gene in own else 8.0:.1f}" for own in CELL_TYPES.values()]
+        cells.append("\t".join([gene, *of_types]))
+    signature.write_text("\n".join(cells) + "\n", encoding="ascii")
+    scaling.write_text("".join(f"{name}\t{60 + 10 * i}\n" for i, name in enumerate(CELL_TYPES)), encoding="ascii")
+    rows = ["HUGO symbols\tCell population\tENTREZID\tENSEMBL ID"]
+    rows += [f"{gene}\t{name}\t{i}\tNA" for i, (name, own) in enumerate(CELL_TYPES.items()) for gene in own]
+    markers.write_text("\n".join(rows) + "\n", encoding="ascii")
+    aliases.write_text(
+        "symbol\tprev_symbol\talias_symbol\n"
+        + "".join(f"{symbol}\t\t\n" for symbol in sorted(design.symbols) if not symbol.startswith("SYN")),
+        encoding="ascii",
+    )
     synthetic = {"version": VERSION, "build": "", "licence": "CC0-1.0"}
     return [
         {"name": "pam50_centroids", "path": str(centroids), **synthetic,
@@ -254,6 +296,12 @@ def reference_entries(folder: Path) -> list[dict[str, str]]:
          "source": "synthetic medians of log2(TPM + 1), consistent with the twin's transcriptome"},
         {"name": "gene_sets", "path": str(sets), **synthetic, "licence": "CC-BY-4.0",
          "source": "subsets of MSigDB Hallmark sets v7.0, and one decoy of made-up genes"},
+        {"name": "immune_signature", "path": str(signature), **synthetic,
+         "source": "made-up cell profiles; only the symbols are real"},
+        {"name": "immune_mrna_scaling", "path": str(scaling), **synthetic, "source": "made-up mRNA contents"},
+        {"name": "immune_markers", "path": str(markers), **synthetic, "source": "markers of the made-up profiles"},
+        {"name": "hgnc_aliases", "path": str(aliases), **synthetic,
+         "source": "symbols of the twin's transcriptome in HGNC's format, without aliases"},
     ]  # fmt: skip
 
 

@@ -29,7 +29,7 @@ from palbo_assets.resistance.tables import (
     RESISTANCE_STATISTICS,
     RESISTANCE_TRANSITIONS,
 )
-from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE, RNA_QC
+from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, IMMUNE_DECONVOLUTION, INTRINSIC_SUBTYPE, RNA_QC
 from palbo_assets.serum.tables import NRG1_ELISA
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import Transition
@@ -51,6 +51,7 @@ FACT_SOURCES = (
     RNA_QC,
     EXPRESSION_SIGNATURES,
     INTRINSIC_SUBTYPE,
+    IMMUNE_DECONVOLUTION,
     CTDNA_QC,
     CTDNA_CALLS,
     CTDNA_BURDEN,

@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.rnaseq.tables import EXPRESSION, EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE, RNA_QC
-from palbo_assets.study.partitions import SAMPLE
+from palbo_assets.rnaseq.tables import (
+    EXPRESSION,
+    EXPRESSION_SIGNATURES,
+    IMMUNE_DECONVOLUTION,
+    INTRINSIC_SUBTYPE,
+    PAIRED_CONTRASTS,
+    PAIRED_EXPRESSION,
+    PAIRED_SETS,
+    RNA_IDENTITY,
+    RNA_QC,
+)
+from palbo_assets.study.partitions import COHORT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED
 
 if TYPE_CHECKING:
@@ -62,7 +72,52 @@ def calls_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["status"] == OBSERVED) != rows["subtype"].notna()]
 
 
-CHECKS = (
+@row_check(IMMUNE_DECONVOLUTION, SAMPLE, description="The cell fractions of a specimen, Other included, sum to 1")
+def fractions_sum_to_one(rows: pd.DataFrame) -> pd.DataFrame:
+    shares = rows[(rows["method"] == "quantiseq") & (rows["status"] == OBSERVED)]
+    sums = shares.groupby("specimen_id")["value"].transform("sum").astype(float)
+    return shares[(sums - 1).abs() > 1e-6]
+
+
+@row_check(IMMUNE_DECONVOLUTION, SAMPLE, description="Every population has the genes that it needs")
+def populations_are_covered(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["reason"] == "TOO_FEW_GENES"]
+
+
+@row_check(RNA_IDENTITY, COHORT, description="No biopsy expresses another sex than the recorded one")
+def expressed_sex_is_the_recorded_one(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["sex"] == "discordant"]
+
+
+@row_check(
+    RNA_IDENTITY, COHORT, description="No biopsy of another site expresses liver genes, none of the liver is liver"
+)
+def biopsies_hold_no_hepatocytes(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["reasons"].str.contains("HEPATOCYTES|LIVER_GENES").fillna(False).astype(bool)]
+
+
+@row_check(PAIRED_CONTRASTS, COHORT, description="No patient with both samples is left out of a comparison")
+def no_pair_is_left_out(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["n_left_out"] > 0]
+
+
+@row_check(PAIRED_EXPRESSION, COHORT, description="Fewer than half of the tested genes change")
+def most_genes_do_not_change(rows: pd.DataFrame) -> pd.DataFrame:
+    """The first gene of a contrast in which most change: size factors assume that most genes don't."""
+    tested = rows[rows["q_value"].notna()]
+    share = (tested["q_value"] < 0.05).groupby(tested["contrast"]).mean()
+    return rows[rows["contrast"].isin(share.index[share > 0.5])].drop_duplicates("contrast")
+
+
+@row_check(
+    PAIRED_SETS, COHORT, description="Genes and patients agree on the direction of every set that changes by both"
+)
+def genes_and_patients_agree(rows: pd.DataFrame) -> pd.DataFrame:
+    both = rows[((rows["q_value"] < 0.05) & (rows["paired_q_value"] < 0.05)).fillna(False)]
+    return both[(both["mean_wald_difference"] > 0) != (both["score_change_median"] > 0)]
+
+
+SAMPLE_CHECKS = (
     schema_check(EXPRESSION, SAMPLE),
     tpm_sums_to_a_million,
     tpm_and_reads_agree,
@@ -76,4 +131,19 @@ CHECKS = (
     schema_check(INTRINSIC_SUBTYPE, SAMPLE),
     subtype_is_confident,
     calls_are_explained,
+    schema_check(IMMUNE_DECONVOLUTION, SAMPLE),
+    fractions_sum_to_one,
+    populations_are_covered,
 )
+COHORT_CHECKS = (
+    schema_check(RNA_IDENTITY, COHORT),
+    expressed_sex_is_the_recorded_one,
+    biopsies_hold_no_hepatocytes,
+    schema_check(PAIRED_CONTRASTS, COHORT),
+    no_pair_is_left_out,
+    schema_check(PAIRED_EXPRESSION, COHORT),
+    most_genes_do_not_change,
+    schema_check(PAIRED_SETS, COHORT),
+    genes_and_patients_agree,
+)
+CHECKS = (*SAMPLE_CHECKS, *COHORT_CHECKS)

@@ -25,8 +25,8 @@ def _verify(path: Path, claim: Claim, role: str) -> Finding:
     from palbo_assets.rnaseq.identifiers import count_excel_damage
     from palbo_assets.rnaseq.quantifiers import read_quantification
 
-    found = read_quantification(path)
-    right_role = "quant" if found.tool in QUANT_TOOLS else "gene_counts"
+    found = read_quantification(path, claim.sample_name)
+    right_role = "quant" if found.tool in QUANT_TOOLS else "gene_tpm" if found.tool == "matrix_tpm" else "gene_counts"
     if role != right_role:
         raise InputError(
             "E_SCHEMA",
@@ -53,6 +53,24 @@ def _verify(path: Path, claim: Claim, role: str) -> Finding:
     if found.strandedness:
         finding["strandedness"] = found.strandedness
     return finding
+
+
+def verify_gene_tpm(path: Path, claim: Claim, context: Context) -> Finding:
+    """A merged matrix of TPM, one sample of it; the matrix of reads comes beside it."""
+    return _verify(path, claim, "gene_tpm")
+
+
+def verify_metrics(path: Path, claim: Claim, context: Context) -> Finding:
+    """A report on the library: STAR's Log.final.out, Picard's CollectRnaSeqMetrics, Qualimap's rnaseq_qc_results."""
+    from palbo_assets.rnaseq.library_metrics import read_metrics
+
+    found = read_metrics(path)
+    measured = {
+        "mapped_share": found.mapped_share,
+        "three_prime_ratio": found.three_prime_ratio,
+        "ribosomal_share": found.ribosomal_share,
+    }
+    return {"tool": found.tools[0], **{name: round(value, 6) for name, value in measured.items() if value is not None}}
 
 
 def verify_tx2gene(path: Path, claim: Claim, context: Context) -> Finding:
@@ -85,10 +103,28 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(
         modality=Modality.RNASEQ,
         role="gene_counts",
-        suffixes=_plain_or_gzip("readspergene.out.tab", ".featurecounts.txt", ".htseq.txt", ".counts.tsv"),
+        suffixes=_plain_or_gzip(
+            "readspergene.out.tab", ".featurecounts.txt", ".htseq.txt", ".counts.tsv", "gene_counts.tsv"
+        ),
         scope=Scope.SAMPLE,
         verify=verify_gene_counts,
-        description="Gene counts: STAR ReadsPerGene.out.tab, featureCounts or HTSeq",
+        description="Gene counts: STAR ReadsPerGene.out.tab, featureCounts, HTSeq, or a merged matrix and sample_name",
+    ),
+    FileFormat(
+        modality=Modality.RNASEQ,
+        role="gene_tpm",
+        suffixes=_plain_or_gzip("gene_tpm.tsv"),
+        scope=Scope.SAMPLE,
+        verify=verify_gene_tpm,
+        description="Merged matrix of TPM (nf-core/rnaseq) and sample_name; comes beside the matrix of reads",
+    ),
+    FileFormat(
+        modality=Modality.RNASEQ,
+        role="rna_metrics",
+        suffixes=_plain_or_gzip("log.final.out", "rna_metrics", "rna_metrics.txt", "rnaseq_qc_results.txt"),
+        scope=Scope.SAMPLE,
+        verify=verify_metrics,
+        description="Report on the library: STAR Log.final.out, Picard CollectRnaSeqMetrics or Qualimap rnaseq",
     ),
     FileFormat(
         modality=Modality.RNASEQ,

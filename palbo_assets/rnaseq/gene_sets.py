@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palbo_assets.platform.errors import ReferenceBundleError
-from palbo_assets.rnaseq.identifiers import current_symbol
+from palbo_assets.rnaseq.symbols import BUILT_IN, SymbolNames
 
 GEOMETRIC_MEAN, MEAN_LOG2, LOG2_RATIO = "geometric_mean", "mean_log2", "log2_ratio"
 
@@ -56,7 +56,19 @@ LITERATURE_SIGNATURES: tuple[LiteratureSignature, ...] = (
     ),
     LiteratureSignature("DANAHER_EXHAUSTED_CD8", MEAN_LOG2, ("LAG3", "CD244", "EOMES", "PTGER4"), _DANAHER),
     LiteratureSignature("DANAHER_MACROPHAGES", MEAN_LOG2, ("CD68", "CD84", "CD163", "MS4A4A"), _DANAHER),
+    LiteratureSignature("DANAHER_NK_CELLS", MEAN_LOG2, ("XCL1", "XCL2", "NCR1"), _DANAHER),
+    LiteratureSignature("DANAHER_MAST_CELLS", MEAN_LOG2, ("TPSB2", "TPSAB1", "CPA3", "MS4A2", "HDC"), _DANAHER),
+    LiteratureSignature(
+        "DANAHER_NEUTROPHILS",
+        MEAN_LOG2,
+        ("FPR1", "SIGLEC5", "CSF3R", "FCAR", "FCGR3B", "CEACAM3", "S100A12"),
+        _DANAHER,
+    ),
+    LiteratureSignature("DANAHER_DENDRITIC_CELLS", MEAN_LOG2, ("CCL13", "CD209", "HSD11B1"), _DANAHER),
 )
+
+# A set that holds the gene it is compared with says something of the gene anyway: beside it stands the set without.
+WITHOUT_GENE: Mapping[str, str] = {"HALLMARK_E2F_TARGETS": "CCNE1"}
 
 KEY_GENES: tuple[str, ...] = (
     "ESR1", "PGR", "ERBB2", "MKI67", "CCND1", "CCNE1", "CCNE2", "CDK2", "CDK4", "CDK6", "CDKN2A", "RB1", "E2F1",
@@ -65,8 +77,8 @@ KEY_GENES: tuple[str, ...] = (
 """Genes of the resistance question that are shown one by one, as signatures ``gene:<symbol>``."""
 
 
-def read_gmt(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """Set name -> current gene symbols, in the file's order, each gene once.
+def read_gmt(path: Path, names: SymbolNames = BUILT_IN) -> Mapping[str, tuple[str, ...]]:
+    """Set name -> current gene symbols, in the file's order, each gene once, and the sets of `WITHOUT_GENE`.
 
     Raises
     ------
@@ -78,9 +90,12 @@ def read_gmt(path: Path) -> Mapping[str, tuple[str, ...]]:
         if not line.strip():
             continue
         name, *rest = (cell.strip() for cell in line.split("\t"))
-        genes = tuple(dict.fromkeys(current_symbol(gene) for gene in rest[1:] if gene))
+        genes = tuple(dict.fromkeys(names.current(gene) for gene in rest[1:] if gene))
         if not name or not genes or name in found:
             what = "the name of the set stands twice" if name in found else "the line has no name or no genes"
             raise ReferenceBundleError("E_REFERENCE_SCHEMA", what, file=path.name, row=row, fix="correct the GMT file")
         found[name] = genes
+        left_out = WITHOUT_GENE.get(name)
+        if left_out in genes and len(genes) > 1:
+            found[f"{name}_WITHOUT_{left_out}"] = tuple(gene for gene in genes if gene != left_out)
     return found

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import NotEvaluableError
-from palbo_assets.rnaseq.identifiers import current_symbol, without_par_y, without_version
+from palbo_assets.rnaseq.identifiers import without_par_y, without_version
 from palbo_assets.rnaseq.quantifiers import TRANSCRIPT, Quantification
+from palbo_assets.rnaseq.symbols import BUILT_IN, Renaming, SymbolNames, rename
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,15 +26,19 @@ if TYPE_CHECKING:
 class GeneSummary:
     """``genes``: one row a gene, sorted by ``gene_id``, with ``gene_symbol`` (null where unknown), ``count`` (reads),
     ``tpm`` and ``effective_length`` (bases), null where the tool reports no length: ``tpm_reason`` says why.
-    ``unmapped_share``: share of reads on transcripts that the map lacks."""
+    ``unmapped_share``: share of reads on transcripts that the map lacks. ``renaming``: what became of symbols."""
 
     genes: pd.DataFrame
     tpm_reason: str = ""
     unmapped_share: float = 0.0
+    renaming: Renaming | None = None
 
 
 def summarise(
-    quantification: Quantification, transcripts: TranscriptMap | None = None, unmapped_max: float = 0.5
+    quantification: Quantification,
+    transcripts: TranscriptMap | None = None,
+    unmapped_max: float = 0.5,
+    names: SymbolNames = BUILT_IN,
 ) -> GeneSummary:
     """Genes of one sample.
 
@@ -43,6 +48,8 @@ def summarise(
         Needed by transcript-level tables that don't name the gene; gives symbols to all.
     unmapped_max
         Share of reads on unknown transcripts above which the map is taken for another annotation's.
+    names
+        What genes are called today.
 
     Raises
     ------
@@ -78,8 +85,9 @@ def summarise(
         else:
             features["tpm"] = tpm_of(features["count"].to_numpy(), features["length"].to_numpy())
     genes = _sum_by_gene(features[known])
-    genes.insert(1, "gene_symbol", _symbols_of(genes["gene_id"], transcripts))
-    return GeneSummary(genes, tpm_reason, unmapped)
+    renaming = rename(_symbols_of(genes["gene_id"], transcripts, _own_names(quantification, ids)), names)
+    genes.insert(1, "gene_symbol", renaming.symbols)
+    return GeneSummary(genes, tpm_reason, unmapped, renaming)
 
 
 def tpm_of(counts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -123,10 +131,24 @@ def _sum_by_gene(features: pd.DataFrame) -> pd.DataFrame:
     return genes.drop(columns="tpm_length")
 
 
-def _symbols_of(gene_ids: pd.Series, transcripts: TranscriptMap | None) -> pd.Series:
-    """Current symbols: from the map; an id that isn't an Ensembl accession is itself the symbol."""
-    own = gene_ids.where(~gene_ids.str.match(r"^ENS[A-Z]*\d{11}$")).map(current_symbol, na_action="ignore")
-    return own if transcripts is None else gene_ids.map(transcripts.symbol_of).fillna(own)
+def _own_names(quantification: Quantification, ids: pd.Series) -> pd.Series | None:
+    """Gene id -> the name that the table itself gives."""
+    if quantification.symbols is None:
+        return None
+    names = quantification.symbols.set_axis(ids.to_numpy())
+    return names[~names.index.duplicated()]
+
+
+def _symbols_of(gene_ids: pd.Series, transcripts: TranscriptMap | None, table: pd.Series | None = None) -> pd.Series:
+    """Symbols: from the map, then the table; an id that isn't an Ensembl accession is itself the symbol."""
+    own = gene_ids.where(~gene_ids.str.match(r"^ENS[A-Z]*\d{11}$"))
+    if table is not None:
+        named = gene_ids.map(table).astype(object)
+        own = named.where(named.notna() & (named != gene_ids), own)
+    if transcripts is None:
+        return own
+    mapped = gene_ids.map(transcripts.symbol_of).astype(object)
+    return mapped.where(mapped.notna(), own)
 
 
 def tpm_by_symbol(genes: pd.DataFrame) -> pd.Series:
@@ -138,5 +160,5 @@ def tpm_by_symbol(genes: pd.DataFrame) -> pd.Series:
 
     measured = genes[genes["tpm"].notna()]
     names = measured["gene_symbol"].astype(object).where(measured["gene_symbol"].notna(), measured["gene_id"])
-    values = pd.Series(measured["tpm"].to_numpy(dtype=float), index=names.map(current_symbol).to_numpy())
+    values = pd.Series(measured["tpm"].to_numpy(dtype=float), index=names.to_numpy())
     return values.groupby(level=0, sort=True).sum()

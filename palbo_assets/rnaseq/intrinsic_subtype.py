@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import NotEvaluableError, ReferenceBundleError
 from palbo_assets.platform.text import number, read_table
-from palbo_assets.rnaseq.identifiers import current_symbol
+from palbo_assets.rnaseq.symbols import BUILT_IN, SymbolNames
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +36,7 @@ class SubtypeCall:
     reason: str = ""
 
 
-def read_centroids(path: Path) -> pd.DataFrame:
+def read_centroids(path: Path, names: SymbolNames = BUILT_IN) -> pd.DataFrame:
     """Centroids, genes x `SUBTYPES`, indexed by current symbol, from a CSV ``gene,LumA,LumB,Her2,Basal,Normal``.
 
     Raises
@@ -44,19 +44,19 @@ def read_centroids(path: Path) -> pd.DataFrame:
     ReferenceBundleError
         ``E_REFERENCE_SCHEMA`` when a gene stands twice or a cell is empty; InputError from `read_table` otherwise.
     """
-    return _numbers_by_gene(path, SUBTYPES)
+    return _numbers_by_gene(path, SUBTYPES, names)
 
 
-def read_medians(path: Path) -> pd.Series:
+def read_medians(path: Path, names: SymbolNames = BUILT_IN) -> pd.Series:
     """Frozen medians of log2(TPM + 1) by current symbol, from a CSV ``gene,median``."""
-    return _numbers_by_gene(path, ("median",))["median"]
+    return _numbers_by_gene(path, ("median",), names)["median"]
 
 
-def _numbers_by_gene(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+def _numbers_by_gene(path: Path, columns: tuple[str, ...], names: SymbolNames) -> pd.DataFrame:
     import pandas as pd
 
     table = read_table(path, required=("gene", *columns))
-    genes = [current_symbol(gene) for gene in table["gene"]]
+    genes = [names.current(gene) for gene in table["gene"]]
     rows = [int(row) for row in table.index]
     values = {
         name: [number(cell, path=path, row=row, column=name) for row, cell in zip(rows, table[name], strict=True)]

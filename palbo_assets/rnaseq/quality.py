@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.rnaseq.gene_summary import tpm_by_symbol
+from palbo_assets.rnaseq.library_metrics import LibraryMetrics
 from palbo_assets.rnaseq.settings import Settings
+from palbo_assets.rnaseq.symbols import Renaming
 from palbo_assets.study.vocabulary import Qc
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HAEMOGLOBIN = ("HBA1", "HBA2", "HBB")
+HEPATOCYTE = ("ALB", "APOA1")
 MITOCHONDRIAL_PREFIX = "MT-"
 X_GENE, Y_GENE = "XIST", "RPS4Y1"
 
@@ -29,6 +32,9 @@ def assess(
     strandedness: str = "",
     tpm_reason: str = "",
     unmapped_share: float = 0.0,
+    metrics: LibraryMetrics | None = None,
+    renaming: Renaming | None = None,
+    aliases_known: bool = True,
 ) -> dict[str, Any]:
     """Quality measures and verdict.
 
@@ -40,6 +46,10 @@ def assess(
         Reads that fell on no gene, as STAR or HTSeq list them.
     unmapped_share
         Share of reads on transcripts without a gene.
+    metrics
+        What an aligner or a metrics tool says of the library, where the lab delivers it.
+    aliases_known
+        Whether HGNC's names were there to bring symbols up to date.
 
     Returns
     -------
@@ -56,7 +66,8 @@ def assess(
     has_tpm = not tpm.empty
     detected_1 = int((genes["tpm"] > settings.expressed_tpm).sum()) if has_tpm else None
     detected_4 = int((genes["tpm"] > settings.clearly_expressed_tpm).sum()) if has_tpm else None
-    mapped = _mapped_share(assigned, counters or {})
+    metrics = metrics or LibraryMetrics()
+    mapped = metrics.mapped_share if metrics.mapped_share is not None else _mapped_share(assigned, counters or {})
     symbols = genes["gene_symbol"].astype("string")
     mito = _share(genes, symbols.str.startswith(MITOCHONDRIAL_PREFIX), assigned)
     haemoglobin = _share(genes, symbols.isin(HAEMOGLOBIN), assigned)
@@ -83,6 +94,14 @@ def assess(
             not_judged.append(f"{name}_SHARE")
         elif share > most:
             warnings.append(f"HIGH_{name}_SHARE")
+    if metrics.three_prime_ratio is None:
+        not_judged.append("THREE_PRIME_BIAS")
+    elif not 1 / settings.three_prime_ratio_max <= metrics.three_prime_ratio <= settings.three_prime_ratio_max:
+        warnings.append("THREE_PRIME_BIAS")
+    if metrics.ribosomal_share is not None and metrics.ribosomal_share > settings.ribosomal_share_max:
+        warnings.append("HIGH_RIBOSOMAL_SHARE")
+    if not aliases_known:
+        not_judged.append("SYMBOL_ALIASES (REFERENCE_MISSING: hgnc_aliases)")
     if not housekeeping:
         not_judged.append("HOUSEKEEPING")
     elif silent:
@@ -100,6 +119,12 @@ def assess(
         "mapped_share": mapped,
         "mito_share": mito,
         "haemoglobin_share": haemoglobin,
+        "hepatocyte_share": _share(genes, symbols.isin(HEPATOCYTE), assigned),
+        "three_prime_ratio": metrics.three_prime_ratio,
+        "ribosomal_share": metrics.ribosomal_share,
+        "symbols_renamed": renaming.renamed if renaming else None,
+        "symbols_repaired": renaming.repaired if renaming else None,
+        "symbols_ambiguous": renaming.ambiguous if renaming and aliases_known else None,
         "xist_tpm": _tpm_of(tpm, X_GENE),
         "rps4y1_tpm": _tpm_of(tpm, Y_GENE),
         "housekeeping_expressed": len(housekeeping) - len(silent) if housekeeping else None,

@@ -10,6 +10,7 @@ RSEM               gene_id, transcript_id(s), length, effective_length, ...    g
 featureCounts      (# comment) Geneid, Chr, Start, End, Strand, Length, BAM    gene
 STAR               none; four N_ rows; unstranded, forward, reverse counts     gene
 HTSeq              none (or one line); five __ rows at the end                 gene
+merged matrix      gene_id, (gene_name,) one column a sample (nf-core/rnaseq)  gene
 =================  ==========================================================  =================
 """
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
-from palbo_assets.rnaseq import delimited
+from palbo_assets.rnaseq import delimited, expression_matrices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,22 +85,23 @@ class Quantification:
     counters: Mapping[str, float] = field(default_factory=dict)
     strandedness: str = ""
     count_column: str = ""
+    symbols: pd.Series | None = None  # names of the genes, where the table itself gives them
 
     @property
     def assigned_reads(self) -> float:
         return float(self.counts.sum())
 
 
-def read_quantification(path: Path) -> Quantification:
-    """Recognise and read the whole table.
+def read_quantification(path: Path, sample_name: str = "") -> Quantification:
+    """Recognise and read the whole table; of a merged matrix the column of ``sample_name``.
 
     Raises
     ------
     InputError
         ``E_SCHEMA`` (unknown header; a cell that isn't a finite number; a negative number; an id twice; ragged rows),
         ``E_TRUNCATED`` (unfinished last line or gzip; HTSeq's closing counters or STAR's opening ones are missing;
-        TPM that don't sum to a million), ``E_EMPTY``, ``E_ENCODING``, ``E_CHECKSUM``, ``E_TOO_BIG``; with row and
-        column where there is one.
+        TPM that don't sum to a million), ``E_SAMPLE_MISMATCH`` (a matrix without that column), ``E_EMPTY``,
+        ``E_ENCODING``, ``E_CHECKSUM``, ``E_TOO_BIG``; with row and column where there is one.
     """
     content = delimited.content_of(path)
     skipped, header = delimited.header_of(content, path)
@@ -113,11 +115,13 @@ def read_quantification(path: Path) -> Quantification:
         return _featurecounts(path, content, skipped, header)
     if len(header) == 4 and header[0] in STAR_COUNTERS:
         return _star(path, content, skipped)
+    if expression_matrices.is_matrix(header):
+        return _matrix(path, content, skipped, header, sample_name)
     if len(header) == 2:
         return _htseq(path, content, skipped, header)
     raise InputError(
         "E_SCHEMA",
-        "the header is none of salmon, kallisto, RSEM, STAR, featureCounts or HTSeq",
+        "the header is none of salmon, kallisto, RSEM, STAR, featureCounts, HTSeq or a merged matrix",
         file=path.name,
         row=skipped + 1,
         fix="deliver the table as the quantifier wrote it, tab-separated",
@@ -168,6 +172,14 @@ def _featurecounts(path: Path, content: bytes, skipped: int, header: list[str]) 
         content, path, names, texts=["Geneid"], numbers=["Length", "counts"], skip_rows=skipped + 1
     )
     _refuse_duplicates(columns["Geneid"], path, skipped + 2, "Geneid")
+    if columns["Geneid"].eq("protein_coding").any():
+        raise InputError(
+            "E_SCHEMA",
+            "the reads are counted by biotype, not by gene",
+            file=path.name,
+            column="Geneid",
+            fix="deliver the table that was counted by gene_id; the pipeline's table of biotypes is quality control",
+        )
     _refuse_negative(columns["counts"], path, skipped + 2, "counts")
     _refuse_negative(columns["Length"], path, skipped + 2, "Length")
     return Quantification(
@@ -214,6 +226,17 @@ def _star(path: Path, content: bytes, skipped: int) -> Quantification:
         counters=dict(zip(STAR_COUNTERS, map(float, chosen[:4]), strict=True)),
         strandedness=strandedness,
     )
+
+
+def _matrix(path: Path, content: bytes, skipped: int, header: list[str], sample_name: str) -> Quantification:
+    import numpy as np
+
+    kind, ids, symbols, values = expression_matrices.read_column(path, content, skipped, header, sample_name)
+    _refuse_duplicates(ids, path, skipped + 2, "gene_id")
+    _refuse_negative(values, path, skipped + 2, "sample_name")
+    if kind == expression_matrices.TPM:
+        return Quantification(kind, GENE, ids, np.zeros(len(ids)), tpm=values, symbols=symbols)
+    return Quantification(kind, GENE, ids, values, symbols=symbols)
 
 
 def infer_strandedness(forward: float, reverse: float) -> str:

@@ -7,14 +7,17 @@ gives TPM; STAR's or HTSeq's table beside it still tells the reads that fell on 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import NotEvaluableError
+from palbo_assets.rnaseq.expression_matrices import TPM
+from palbo_assets.rnaseq.symbols import BUILT_IN, SymbolNames
 
 if TYPE_CHECKING:
     from palbo_assets.rnaseq.gene_summary import GeneSummary
+    from palbo_assets.rnaseq.library_metrics import LibraryMetrics
     from palbo_assets.rnaseq.quantifiers import Quantification
     from palbo_assets.rnaseq.transcript_map import TranscriptMap
 
@@ -28,17 +31,26 @@ class Sample:
     reason: str = ""
     counters: Mapping[str, float] = field(default_factory=dict)
     strandedness: str = ""
+    metrics: LibraryMetrics | None = None
 
 
-def read_sample(paths: Sequence[Path], maps: Sequence[TranscriptMap], unmapped_max: float = 0.5) -> Sample:
+def read_sample(
+    paths: Sequence[tuple[Path, str]],
+    maps: Sequence[TranscriptMap],
+    unmapped_max: float = 0.5,
+    names: SymbolNames = BUILT_IN,
+    reports: Sequence[Path] = (),
+) -> Sample:
     """Expression of one specimen.
 
     Parameters
     ----------
     paths
-        Its tables, in a stable order, at least one.
+        Its tables, in a stable order, at least one, each with the sample's name in it (matrices hold many).
     maps
         Transcript maps to choose from; the one that knows most of the table's reads is used.
+    reports
+        What other tools say of the library (`library_metrics`).
 
     Raises
     ------
@@ -46,23 +58,41 @@ def read_sample(paths: Sequence[Path], maps: Sequence[TranscriptMap], unmapped_m
         What `quantifiers.read_quantification` raises.
     """
     from palbo_assets.rnaseq.gene_summary import summarise
+    from palbo_assets.rnaseq.library_metrics import combine, read_metrics
     from palbo_assets.rnaseq.quantifiers import read_quantification
 
-    tables = [read_quantification(path) for path in paths]
+    metrics = combine(read_metrics(path) for path in reports)
+    tables = _joined([read_quantification(path, name) for path, name in paths])
+    if not tables:
+        return Sample(TPM, None, "NO_COUNTS: a matrix of TPM came without the matrix of reads", metrics=metrics)
     chosen = min(tables, key=_preference)
     counting = next((table for table in tables if table.counters), chosen)
     summary, failure = None, None
     choices: Sequence[TranscriptMap | None] = maps or [None]
     for transcripts in choices:
         try:
-            found = summarise(chosen, transcripts, unmapped_max)
+            found = summarise(chosen, transcripts, unmapped_max, names)
         except NotEvaluableError as error:
             failure = failure or error
             continue
         if summary is None or _known(found) > _known(summary):
             summary = found
     reason = f"{failure.code}: {failure.message}" if summary is None and failure else ""
-    return Sample(chosen.tool, summary, reason, dict(counting.counters), counting.strandedness)
+    return Sample(chosen.tool, summary, reason, dict(counting.counters), counting.strandedness, metrics)
+
+
+def _joined(tables: Sequence[Quantification]) -> list[Quantification]:
+    """The tables, a matrix of TPM put into the matrix of reads of the same genes; alone it holds no reads."""
+    abundance = next((table for table in tables if table.tool == TPM), None)
+    found = []
+    for table in tables:
+        if table.tool == TPM:
+            continue
+        if abundance is not None and table.tpm is None and set(table.ids) == set(abundance.ids):
+            by_id = dict(zip(abundance.ids, abundance.tpm if abundance.tpm is not None else (), strict=True))
+            table = replace(table, tpm=table.ids.map(by_id).to_numpy(dtype=float))
+        found.append(table)
+    return found
 
 
 def _preference(table: Quantification) -> int:

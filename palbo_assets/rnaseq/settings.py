@@ -46,6 +46,29 @@ class Settings(BaseModel):
         description="share of assigned reads in HBA1, HBA2 and HBB; more warns of blood in the biopsy."
         " Source: field convention",
     )
+    three_prime_ratio_max: float = Field(
+        default=3.0,
+        gt=0,
+        description="ratio; a median 3' to 5' coverage above it (or below its inverse) warns, where the lab delivers"
+        " Picard's or Qualimap's metrics. Source: field convention",
+    )
+    ribosomal_share_max: float = Field(
+        default=0.10,
+        ge=0,
+        le=1,
+        description="share of aligned bases in ribosomal RNA; more warns, where Picard's metrics are delivered."
+        " Source: field convention",
+    )
+    sex_gene_tpm: float = Field(
+        default=1.0, ge=0, description="TPM; XIST or RPS4Y1 above it counts as expressed. Source: product default"
+    )
+    hepatocyte_share_max: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="share of assigned reads in ALB and APOA1; more warns of hepatocytes in the biopsy."
+        " Source: product default",
+    )
     housekeeping_genes: tuple[str, ...] = Field(
         default=("ACTB", "GAPDH", "RPLP0", "PUM1", "TBP"),
         description="symbols that every human tissue expresses. Source: field convention",
@@ -88,8 +111,51 @@ class Settings(BaseModel):
             "HALLMARK_ESTROGEN_RESPONSE_LATE",
             "HALLMARK_INTERFERON_ALPHA_RESPONSE",
             "HALLMARK_INTERFERON_GAMMA_RESPONSE",
+            "HALLMARK_MYC_TARGETS_V1",
+            "HALLMARK_PI3K_AKT_MTOR_SIGNALING",
         ),
         description="sets that are listed as NOT_EVALUABLE when the reference bundle has no gene_sets",
+    )
+    noisy_signature_genes: tuple[str, ...] = Field(
+        default=(
+            "CD36", "CSTA", "NRGN", "C5AR2", "CEP19", "CYP4F3", "DOCK5", "HAL", "LRRK2", "LY96", "NINJ2", "PPP1R3B",
+            "TECPR2", "TLR1", "TLR4", "TMEM154", "CD248",
+        ),
+        description="genes of the immune signature that are left out because they are noisy in RNA-seq."
+        " Source: quanTIseq's TIL10 list (Finotello 2019, Genome Medicine 11:34)",
+    )  # fmt: skip
+    tumour_signature_genes: tuple[str, ...] = Field(
+        default=(
+            "NUPR1", "CD36", "CSTA", "HPGD", "CFB", "ECM1", "FCGBP", "PLTP", "FXYD6", "HOPX", "SERPING1", "ENPP2",
+            "GATM", "PDPN", "ADAM6", "FCRLA", "SLC1A3",
+        ),
+        description="genes of the immune signature that are left out because tumours express them."
+        " Source: quanTIseq's TIL10 list of aberrant genes in TCGA",
+    )  # fmt: skip
+    expected_populations: tuple[str, ...] = Field(
+        default=("B.cells", "T.cells.CD4", "T.cells.CD8", "Tregs", "NK.cells", "Macrophages.M1", "Macrophages.M2"),
+        description="cell types that are listed as NOT_EVALUABLE when the reference bundle has no immune_signature",
+    )
+    pairs_min: int = Field(
+        default=6,
+        ge=2,
+        description="pairs; with fewer a contrast isn't tested. Source: Schurch 2016, RNA 22:839 (at least six"
+        " replicates)",
+    )
+    cpm_min: float = Field(
+        default=1.0,
+        ge=0,
+        description="reads per million that a gene needs in as many specimens as there are pairs to be tested."
+        " Source: field convention (edgeR's filter)",
+    )
+    significant_q: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="q value below which a change counts as significant. Source: analysis plan",
+    )
+    significant_log2fc: float = Field(
+        default=1.0, ge=0, description="log2; least fold change of a significant gene. Source: analysis plan"
     )
     confident_margin: float = Field(
         default=0.10,

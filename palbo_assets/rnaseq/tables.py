@@ -53,6 +53,15 @@ RNA_QC = Table(
              minimum=0, maximum=1),
         real("mito_share", "Share of assigned reads in mitochondrial genes", unit="1", minimum=0, maximum=1),
         real("haemoglobin_share", "Share of assigned reads in HBA1, HBA2 and HBB", unit="1", minimum=0, maximum=1),
+        real("hepatocyte_share", "Share of assigned reads in ALB and APOA1", unit="1", minimum=0, maximum=1),
+        real("three_prime_ratio", "Median coverage at the 3' end over the 5' end; null where no metrics are delivered",
+             unit="1", minimum=0),
+        real("ribosomal_share", "Share of aligned bases in ribosomal RNA, from delivered metrics", unit="1", minimum=0,
+             maximum=1),
+        integer("symbols_renamed", "Genes whose symbol was brought up to date", unit="genes", minimum=0),
+        integer("symbols_repaired", "Of those, symbols that a spreadsheet turned into dates", unit="genes", minimum=0),
+        integer("symbols_ambiguous", "Genes whose name several approved genes carry; kept as written", unit="genes",
+                minimum=0),
         real("xist_tpm", "XIST, expressed with two X chromosomes", unit="TPM", minimum=0),
         real("rps4y1_tpm", "RPS4Y1, expressed with a Y chromosome", unit="TPM", minimum=0),
         integer("housekeeping_expressed", "Housekeeping genes with TPM > 1", unit="genes", minimum=0),
@@ -111,4 +120,107 @@ INTRINSIC_SUBTYPE = Table(
     ),
 )
 
-TABLES = (EXPRESSION, RNA_QC, EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE)
+IMMUNE_DECONVOLUTION = Table(
+    name="immune_deconvolution",
+    description="Immune and stromal cells of a biopsy by expression: fractions (quanTIseq) and scores (MCP-counter)",
+    grain="method x population x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("method", "quantiseq: fractions, comparable with one another; mcp_counter: each with itself only",
+             nullable=False, key=True, allowed=("quantiseq", "mcp_counter")),
+        text("population", "Cell type as the reference names it; Other is what no immune profile explains",
+             nullable=False, key=True),
+        real("value", "Fraction of all cells, or mean log2(TPM + 1) of markers, as `unit` says; null unless OBSERVED",
+             unit="see unit", minimum=0),
+        text("unit", "Unit of the value", nullable=False, allowed=("1", "log2(TPM+1)")),
+        integer("genes_present", "Genes of the signature or markers found", unit="genes", nullable=False, minimum=0),
+        integer("genes_total", "Genes of the signature or markers; null without reference", unit="genes", minimum=1),
+        text("status", "OBSERVED, or why there is no value", nullable=False, allowed=_STATUSES),
+        text("reason", "Why there is no value; empty when there is one", nullable=False),
+    ),
+)  # fmt: skip
+
+RNA_IDENTITY = Table(
+    name="rna_identity",
+    description="Whether an expression profile suits the recorded sex and site of the biopsy",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("recorded_sex", "Sex in the clinical export", allowed=("female", "male")),
+        text("expressed_sex", "Sex that XIST and RPS4Y1 say; null where neither is expressed",
+             allowed=("female", "male", "mixed")),
+        text("sex", "Do both agree", nullable=False, allowed=("concordant", "discordant", "not_evaluable")),
+        text("anatomic_site", "Where the biopsy was taken, as the clinical export says"),
+        real("hepatocyte_share", "Share of assigned reads in ALB and APOA1", unit="1", minimum=0, maximum=1),
+        text("verdict", "fail: another sex; warn: liver genes; null when neither could be judged", allowed=_QC),
+        text("reasons", "What failed or warned, separated by semicolons; empty when nothing did", nullable=False),
+    ),
+)  # fmt: skip
+
+_CONTRAST = text("contrast", "Later timepoint against baseline of the same patients", nullable=False, key=True,
+                 allowed=("BL_W06", "BL_W12", "BL_PD"))  # fmt: skip
+
+PAIRED_CONTRASTS = Table(
+    name="paired_contrasts",
+    description="Comparisons of two timepoints of the same patients: how many pairs, and whether they suffice",
+    grain="contrast",
+    columns=(
+        _CONTRAST,
+        text("timepoint", "Later timepoint", nullable=False, allowed=("W06", "W12", "PD")),
+        integer("n_pairs", "Pairs that are compared", unit="pairs", nullable=False, minimum=0),
+        integer("n_left_out", "Patients with both samples who are left out", unit="pairs", nullable=False, minimum=0),
+        text("left_out", "Why they are left out, with counts", nullable=False),
+        text("status", "OBSERVED, or why the contrast isn't tested", nullable=False, allowed=_STATUSES),
+        text("reason", "Why it isn't tested; empty when it is", nullable=False),
+    ),
+)
+
+PAIRED_EXPRESSION = Table(
+    name="paired_expression",
+    description="Genes that change between baseline and a later timepoint (DESeq2, design ~ patient + timepoint)",
+    grain="gene x contrast",
+    storage=Storage.PARQUET,
+    columns=(
+        _CONTRAST,
+        text("gene_id", "Gene accession of the annotation, without version", nullable=False, key=True),
+        text("gene_symbol", "Current gene symbol; null where the annotation names none"),
+        integer("n_pairs", "Pairs that were compared", unit="pairs", nullable=False, minimum=1),
+        real("base_mean", "Mean of normalised reads", unit="reads", minimum=0),
+        real("log2_fold_change", "Change from baseline, maximum likelihood", unit="log2"),
+        real("lfc_se", "Standard error of the change", unit="log2", minimum=0),
+        real("wald", "Change divided by its standard error", unit="1"),
+        real("p_value", "Wald test", unit="1", minimum=0, maximum=1),
+        real("q_value", "Benjamini-Hochberg; null where filtering left the gene out", unit="1", minimum=0, maximum=1),
+        boolean("significant", "q value and fold change reach the limits", nullable=False),
+    ),
+)
+
+PAIRED_SETS = Table(
+    name="paired_sets",
+    description="Gene sets that change between baseline and a later timepoint",
+    grain="signature x contrast",
+    columns=(
+        _CONTRAST,
+        text("signature", "Gene set", nullable=False, key=True),
+        integer("genes_tested", "Genes of the set that were tested", unit="genes", nullable=False, minimum=0),
+        integer("genes_total", "Genes of the set", unit="genes", nullable=False, minimum=1),
+        real("mean_wald_difference", "Mean Wald statistic of the set's genes minus that of the others", unit="1"),
+        real("p_value", "CAMERA on the Wald statistics, inter-gene correlation 0.01", unit="1", minimum=0, maximum=1),
+        real("q_value", "Benjamini-Hochberg over the sets of the contrast", unit="1", minimum=0, maximum=1),
+        integer("n_pairs", "Pairs with both single-sample scores", unit="pairs", minimum=0),
+        real("score_change_median", "Median change of the single-sample score", unit="rank sum"),
+        real("paired_p_value", "Wilcoxon signed ranks of the score's changes", unit="1", minimum=0, maximum=1),
+        real("paired_q_value", "Benjamini-Hochberg over the sets of the contrast", unit="1", minimum=0, maximum=1),
+        text("status", "OBSERVED, or why the set isn't tested", nullable=False, allowed=_STATUSES),
+        text("reason", "Why it isn't tested; empty when it is", nullable=False),
+    ),
+)
+
+TABLES = (
+    EXPRESSION, RNA_QC, EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE, IMMUNE_DECONVOLUTION, RNA_IDENTITY, PAIRED_CONTRASTS,
+    PAIRED_EXPRESSION, PAIRED_SETS,
+)  # fmt: skip

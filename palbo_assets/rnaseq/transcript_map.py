@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 TRANSCRIPT_COLUMNS = ("TXNAME", "transcript_id", "tx_id", "tx", "target_id", "transcript", "Name")
 GENE_COLUMNS = ("GENEID", "gene_id", "gene", "ens_gene")
 SYMBOL_COLUMNS = ("gene_name", "gene_symbol", "symbol", "SYMBOL", "GENENAME", "external_gene_name", "ext_gene")
+
+
+_TRANSCRIPT_ID = re.compile(r"^(ENS[A-Z]*T\d{11}|[NX][MR]_\d+)(\.\d+)?$")
+_HEADERLESS = ("transcript_id", "gene_id", "gene_name")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,10 @@ def read_tx2gene(path: Path) -> TranscriptMap:
     skipped, header = delimited.header_of(content, path)
     delimiter = "\t" if len(header) > 1 else ","
     header = delimited.header_of(content, path, delimiter)[1]
+    if len(header) in (2, 3) and _TRANSCRIPT_ID.match(header[0]):
+        # Older pipelines write the map without a header.
+        content = delimiter.join(_HEADERLESS[: len(header)]).encode() + b"\n" + content
+        skipped, header = delimited.header_of(content, path, delimiter)
     transcript, gene = _first(TRANSCRIPT_COLUMNS, header), _first(GENE_COLUMNS, header)
     if not transcript or not gene or len(set(header)) < len(header):
         raise InputError(

@@ -1,4 +1,4 @@
-"""The four products, materialised from files of the twin through Dagster, and what becomes of them when parts lack."""
+"""The products of a sample, materialised from the twin's files through Dagster, and what becomes of them without parts."""
 
 from __future__ import annotations
 
@@ -23,9 +23,17 @@ from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Table, sql_table
-from palbo_assets.rnaseq.assets import ASSETS
-from palbo_assets.rnaseq.checks import CHECKS
-from palbo_assets.rnaseq.tables import EXPRESSION, EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE, RNA_QC, TABLES
+from palbo_assets.rnaseq.assets import SAMPLE_ASSETS
+from palbo_assets.rnaseq.checks import SAMPLE_CHECKS
+from palbo_assets.rnaseq.tables import (
+    EXPRESSION,
+    EXPRESSION_SIGNATURES,
+    IMMUNE_DECONVOLUTION,
+    INTRINSIC_SUBTYPE,
+    RNA_QC,
+)
+
+TABLES = (EXPRESSION, RNA_QC, EXPRESSION_SIGNATURES, INTRINSIC_SUBTYPE, IMMUNE_DECONVOLUTION)
 
 KEY = "PALBO-001|BL"
 
@@ -94,7 +102,7 @@ class House:
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions("patient", ["PALBO-001"])
             return dg.materialize(
-                [*ASSETS, *CHECKS],
+                [*SAMPLE_ASSETS, *SAMPLE_CHECKS],
                 instance=instance,
                 partition_key=dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "BL"}),
                 resources={
@@ -125,14 +133,14 @@ def complete(tmp_path_factory: pytest.TempPathFactory) -> tuple[House, dg.Execut
     return house, house.run([*house.quant, *house.tx2gene])
 
 
-def test_a_delivered_biopsy_becomes_four_products_that_keep_their_contracts(
+def test_a_delivered_biopsy_becomes_five_products_that_keep_their_contracts(
     complete: tuple[House, dg.ExecuteInProcessResult],
 ) -> None:
     house, result = complete
     assert result.success
     assert len(house.rows(EXPRESSION)) == twin.N_GENES
     checks = checks_of(result)
-    assert len(checks) == len(CHECKS) and all(checks.values()), checks
+    assert len(checks) == len(SAMPLE_CHECKS) and all(checks.values()), checks
 
 
 def test_the_planted_subtype_is_published_with_its_reference(complete: tuple[House, dg.ExecuteInProcessResult]) -> None:
@@ -181,7 +189,11 @@ def test_a_sample_that_failed_quality_gets_no_scores(tmp_path: Path) -> None:
     house = House(tmp_path, reads=2e6).with_bundle()
     result = house.run([*house.quant, *house.tx2gene])
     assert result.success and not checks_of(result)["rna_qc", "quality_did_not_fail"]
-    for table, value in ((EXPRESSION_SIGNATURES, "score"), (INTRINSIC_SUBTYPE, "subtype")):
+    for table, value in (
+        (EXPRESSION_SIGNATURES, "score"),
+        (INTRINSIC_SUBTYPE, "subtype"),
+        (IMMUNE_DECONVOLUTION, "value"),
+    ):
         rows = house.rows(table)
         assert set(rows["status"]) == {"QC_FAIL"} and rows[value].isna().all()
 
