@@ -1,4 +1,4 @@
-"""The products of a sample, materialised from the twin's files through Dagster, and what becomes of them without parts."""
+"""The products of a sample, materialised from the twin's files through Dagster, and what lacking parts change."""
 
 from __future__ import annotations
 

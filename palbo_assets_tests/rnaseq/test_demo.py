@@ -33,7 +33,8 @@ class Bundle(NamedTuple):
 
     def tpm(self, folder: Path, truth: SampleTruth, seed: int = 0) -> pd.Series:
         sample = read_sample(
-            [folder / file.file for file in twin.write(truth, folder, np.random.default_rng(seed))], [self.transcripts]
+            [(folder / file.file, "") for file in twin.write(truth, folder, np.random.default_rng(seed))],
+            [self.transcripts],
         )
         assert sample.summary is not None
         return tpm_by_symbol(sample.summary.genes)
@@ -115,7 +116,7 @@ def test_every_signature_and_key_gene_is_evaluable_in_the_twin(tmp_path: Path, b
 def test_the_twins_sample_passes_quality_and_a_shallow_one_fails(tmp_path: Path, bundle: Bundle) -> None:
     for reads, verdict in ((None, "pass"), (5e6, "fail")):
         file = twin.write(truth(), tmp_path, np.random.default_rng(4), library_reads=reads)[0].file
-        sample = read_sample([tmp_path / file], [bundle.transcripts])
+        sample = read_sample([(tmp_path / file, "")], [bundle.transcripts])
         assert sample.summary is not None
         found = assess(sample.summary.genes, Settings())
         assert found["verdict"] == verdict, found

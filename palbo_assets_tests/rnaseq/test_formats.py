@@ -24,6 +24,8 @@ def test_roles_and_scopes_are_those_of_the_delivery_contract() -> None:
     assert {role: item.scope for role, item in BY_ROLE.items()} == {
         "quant": Scope.SAMPLE,
         "gene_counts": Scope.SAMPLE,
+        "gene_tpm": Scope.SAMPLE,
+        "rna_metrics": Scope.SAMPLE,
         "tx2gene": Scope.COHORT,
     }
 

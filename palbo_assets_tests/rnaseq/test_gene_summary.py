@@ -195,6 +195,6 @@ def test_of_two_tables_the_one_with_tpm_speaks_and_star_tells_the_strand(tmp_pat
         "N_unmapped\t5\t5\t5\nN_multimapping\t4\t4\t4\nN_noFeature\t3\t9\t3\nN_ambiguous\t2\t0\t2\nG\t9\t0\t9\n"
     )
     (tmp_path / "b").write_text("Name\tLength\tEffectiveLength\tTPM\tNumReads\nT1\t900\t750\t1000000\t12\n")
-    found = read_sample([tmp_path / "a", tmp_path / "b"], [tx2gene(tmp_path, "TXNAME,GENEID\nT1,G\n")])
+    found = read_sample([(tmp_path / "a", ""), (tmp_path / "b", "")], [tx2gene(tmp_path, "TXNAME,GENEID\nT1,G\n")])
     assert (found.tool, found.strandedness, found.counters["N_unmapped"]) == ("salmon", "reverse", 5)
     assert found.summary is not None and found.summary.genes["count"].tolist() == [12]
