@@ -213,9 +213,10 @@ def immune_deconvolution(step: Step, expression: pd.DataFrame, rna_qc: pd.DataFr
     from palbo_assets.rnaseq import immune_rows
 
     names = _names(step)
-    references = immune_rows.References.read(
-        *(step.references.get(name) for name in ("immune_signature", "immune_mrna_scaling", "immune_markers")), names
+    signature, scaling, markers = (
+        step.references.get(name) for name in ("immune_signature", "immune_mrna_scaling", "immune_markers")
     )
+    references = immune_rows.References.read(signature, scaling, markers, names)
     rows: list[dict[str, Any]] = []
     for specimen, failure, tpm in _judged(expression, rna_qc):
         genes = expression[expression["specimen_id"] == specimen]

@@ -45,7 +45,7 @@ def pairs_of(quality: pd.DataFrame, identity: pd.DataFrame, timepoint: str) -> t
     differently, which no pair can tell from biology). Of several specimens the one with most reads counts.
     """
     discordant = set(identity.loc[identity["verdict"] == str(Qc.FAIL), "specimen_id"])
-    best: dict[tuple[str, str], dict[str, Any]] = {}
+    best: dict[tuple[str, str], Mapping[Any, Any]] = {}
     for row in quality.sort_values(["assigned_reads", "specimen_id"], ascending=[False, True]).to_dict("records"):
         best.setdefault((row["patient_id"], row["timepoint"]), row)
     found: list[Pair] = []

@@ -27,7 +27,7 @@ def expressed_sex(xist_tpm: float | None, rps4y1_tpm: float | None, limit: float
     return FEMALE if x else MALE if y else ""
 
 
-def judge(quality: Mapping[str, Any], sex: str, anatomic_site: str, settings: Settings) -> dict[str, Any]:
+def judge(quality: Mapping[Any, Any], sex: str, anatomic_site: str, settings: Settings) -> dict[str, Any]:
     """One row of ``rna_identity`` from a row of ``rna_qc``, the recorded sex and the recorded site of the biopsy.
 
     Empty text means not recorded. ``verdict`` is fail when the sex differs, warn when liver genes don't suit the site
