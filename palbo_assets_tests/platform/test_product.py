@@ -22,6 +22,7 @@ from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import PATIENT_ID, TIMEPOINT, Storage, Table, integer, real, sql_table
+from palbo_assets.platform.warehouse import Warehouse
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 
 COUNTS = Table("step_counts", "d", "sample", (PATIENT_ID, TIMEPOINT, integer("n", "files", nullable=False)))
@@ -207,6 +208,26 @@ def test_bad_input_fails_its_own_step_with_a_message_and_keeps_the_last_good_row
     assert trial.warehouse.read(COUNTS)["n"].tolist() == [1]
     assert trial.warehouse.failures()["step_counts", "P1|BL"]["code"] == "E_TRUNCATED"
     assert not trial.warehouse.read(GENES).empty
+
+
+def test_a_database_that_fails_once_is_tried_again_and_a_labs_mistake_is_not(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def restarting(*arguments: Any) -> int:
+        monkeypatch.undo()
+        raise sa.exc.OperationalError("BEGIN", {}, Exception("the server is starting up"))
+
+    monkeypatch.setattr(Warehouse, "take_lease", restarting)
+    result = trial.run(["step_counts"], "P1|BL")
+    assert result.success
+    assert result.retry_attempts_for_node("step_counts") == 1
+    assert trial.warehouse.read(COUNTS)["n"].tolist() == [1]
+
+    trial.error = InputError("E_TRUNCATED", "the file ends early")
+    again = trial.run(["step_counts"], "P1|PD")
+    assert not again.success
+    assert again.retry_attempts_for_node("step_counts") == 0
+    assert trial.calls == 2
 
 
 def test_an_unexpected_error_names_the_place_but_quotes_no_value(trial: Trial) -> None:
