@@ -76,6 +76,14 @@ class Settings(BaseModel):
         description="Days by which the reported progression may differ from the visit that shows it (study default)",
     )
 
+    survival_factors: tuple[str, ...] = Field(
+        default=("endo_sensitivity", "visceral", "de_novo", "prior_ct", "et_partner"),
+        description="Columns of `patients` whose levels are compared in survival; the subgroups of PALOMA-3's report",
+    )
+    survival_min_events: int = Field(
+        default=10, ge=2, description="Events that each level needs for a hazard ratio (Peduzzi, J Clin Epidemiol 1995)"
+    )
+
     accrual_window_days: int = Field(
         default=365, description="Days before the data cut over which the rate of new pairs is taken (study default)"
     )
