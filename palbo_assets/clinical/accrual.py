@@ -57,11 +57,13 @@ class Patient:
 def accrual_rows(
     patients: Sequence[Patient], data_cut_study_day: int | None, protocol: Protocol, settings: Settings
 ) -> list[dict[str, Any]]:
-    """The funnel, one row per stage in order: ``stage, position, n, planned, pct, planned_pct, projected_study_day``.
+    """The funnel, one row per stage in order: ``stage, position, n, planned, pct, pct_low, pct_high, of_stage,
+    planned_pct, projected_study_day, projected_low, projected_high``.
 
-    ``pct`` is the share of the stage before it that the protocol plans a share for (adequate biopsies among progressed
-    patients). Withdrawn patients are counted in the last row alone. The projected day of the 40th pair continues the
-    rate of pairs over the last window before the data cut; it is null while that rate is zero.
+    Shares: progressed among treated, biopsies attempted among progressed, adequate ones among progressed (the share
+    that the protocol plans); each with its exact interval. Withdrawn patients are counted in the last row alone. The
+    projected day of the 40th pair continues the rate of pairs over the last window before the data cut; it is null
+    while that rate is zero.
     """
     current = [patient for patient in patients if not patient.record.withdrawn]
     progressed = [patient for patient in current if patient.pd_day is not None]
@@ -70,6 +72,7 @@ def accrual_rows(
     pair_days = sorted(day for patient in current if (day := patient.pair_study_day) is not None)
     planned = {name: cohort.planned for name, cohort in protocol.cohorts.items()}
     projected = projected_day(pair_days, planned["PAIR"], data_cut_study_day, settings)
+    treated = sum(patient.record.first_dose_known for patient in current)
     stages: list[dict[str, Any]] = [
         {"stage": "screened", "n": len(current)},
         {"stage": "consented", "n": sum(patient.record.consented is True for patient in current)},
@@ -78,7 +81,7 @@ def accrual_rows(
             "n": sum(patient.collected("BL", BIOPSIES) is not None for patient in current),
             "planned": planned["BANK"],
         },
-        {"stage": "on_treatment", "n": sum(patient.record.first_dose_known for patient in current)},
+        {"stage": "on_treatment", "n": treated},
         {
             "stage": "on_treatment_substudy",
             "n": sum(
@@ -87,15 +90,23 @@ def accrual_rows(
             ),
             "planned": planned["TIL"],
         },
-        {"stage": "progressed", "n": len(progressed)},
-        {"stage": "progression_biopsy_attempted", "n": len(attempted)},
+        {
+            "stage": "progressed",
+            "n": len(progressed),
+            **share(sum(patient.record.first_dose_known for patient in progressed), treated, "on_treatment", settings),
+        },
+        {
+            "stage": "progression_biopsy_attempted",
+            "n": len(attempted),
+            **share(len(attempted), len(progressed), "progressed", settings),
+        },
         {
             "stage": "progression_biopsy_adequate",
             "n": len(adequate),
-            "pct": 100.0 * len(adequate) / len(progressed) if progressed else None,
+            **share(len(adequate), len(progressed), "progressed", settings),
             "planned_pct": 100.0 * protocol.planned_progression_biopsy_success,
         },
-        {"stage": "pair", "n": len(pair_days), "planned": planned["PAIR"], "projected_study_day": projected},
+        {"stage": "pair", "n": len(pair_days), "planned": planned["PAIR"], **projected},
     ]
     stages += [
         {
@@ -117,22 +128,49 @@ def _has_pair(patient: Patient, assay: str, protocol: Protocol) -> bool:
     )
 
 
+def share(n: int, of: int, stage: str, settings: Settings) -> dict[str, Any]:
+    """``n`` of ``of`` in % with its exact interval (Clopper and Pearson 1934); nothing where ``of`` is 0."""
+    from statsmodels.stats.proportion import proportion_confint
+
+    if of == 0:
+        return {}
+    low, high = proportion_confint(n, of, alpha=1 - settings.interval, method="beta")
+    return {"pct": 100.0 * n / of, "pct_low": 100.0 * float(low), "pct_high": 100.0 * float(high), "of_stage": stage}
+
+
 def projected_day(
     pair_days: Sequence[int], planned: int, data_cut_study_day: int | None, settings: Settings
-) -> int | None:
+) -> dict[str, int]:
     """Study day of the last planned pair: the day it was completed, or the current rate continued from the data cut.
+
+    The interval is that of the rate, exact for a Poisson count (Garwood, Biometrika 1936); how the pairs that are
+    still missing scatter around the rate is not in it.
 
     Parameters
     ----------
     pair_days
         Study days at which pairs were completed, ascending.
+
+    Returns
+    -------
+    dict
+        ``projected_study_day`` and, for a projection, ``projected_low`` and ``projected_high``; empty where no rate
+        can be told.
     """
+    from scipy.stats import chi2
+
     if len(pair_days) >= planned:
-        return pair_days[planned - 1]
+        return {"projected_study_day": pair_days[planned - 1]}
     if data_cut_study_day is None:
-        return None
+        return {}
     window = min(settings.accrual_window_days, data_cut_study_day)
     recent = sum(day > data_cut_study_day - window for day in pair_days)
     if not recent or window <= 0:
-        return None
-    return data_cut_study_day + round((planned - len(pair_days)) * window / recent)
+        return {}
+    missing, tail = planned - len(pair_days), (1 - settings.interval) / 2
+    fewest, most = chi2.ppf(tail, 2 * recent) / 2, chi2.ppf(1 - tail, 2 * recent + 2) / 2
+    return {
+        "projected_study_day": data_cut_study_day + round(missing * window / recent),
+        "projected_low": data_cut_study_day + round(missing * window / most),
+        "projected_high": data_cut_study_day + round(missing * window / fewest),
+    }

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.clinical.tables import (
     ACCRUAL,
+    BIOPSY_SELECTION,
     CLINICAL_QUERIES,
     DELIVERY_LEDGER,
     PATIENTS,
     RESPONSE_VISITS,
     SAMPLE_MANIFEST,
+    SURVIVAL_COMPARISONS,
+    SURVIVAL_CURVES,
     TREATMENT_RESPONSE,
 )
 from palbo_assets.platform.errors import InputError
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 _CODE_VERSION = f"2+{protocol_version()}"  # an edited protocol makes every clinical product due
 _KINDS = frozenset({"csv", "pandas", "sql"})
+_DERIVED = frozenset({"pandas", "sql"})
 
 
 def _clinical(step: Step) -> ClinicalTables:
@@ -147,12 +151,81 @@ def clinical_queries(step: Step) -> pd.DataFrame:
 
 
 @product(
+    SURVIVAL_CURVES,
+    COHORT,
+    upstream=(PATIENTS, TREATMENT_RESPONSE),
+    settings=Settings,
+    code_version="1",
+    group="clinical",
+    kinds=_DERIVED,
+)
+def survival_curves(step: Step, patients: pd.DataFrame, treatment_response: pd.DataFrame) -> pd.DataFrame:
+    """Kaplan-Meier curves of progression-free survival: of all treated patients, and of the settings' subgroups."""
+    from palbo_assets.clinical.time_to_event import curves
+
+    return _published(step, SURVIVAL_CURVES, curves(_joined(patients, treatment_response), step.settings))
+
+
+@product(
+    SURVIVAL_COMPARISONS,
+    COHORT,
+    upstream=(PATIENTS, TREATMENT_RESPONSE),
+    settings=Settings,
+    code_version="1",
+    group="clinical",
+    kinds=_DERIVED,
+)
+def survival_comparisons(step: Step, patients: pd.DataFrame, treatment_response: pd.DataFrame) -> pd.DataFrame:
+    """Median progression-free survival and hazard ratio of subgroups, one factor at a time and unadjusted."""
+    from palbo_assets.clinical.time_to_event import comparisons
+
+    return _published(step, SURVIVAL_COMPARISONS, comparisons(_joined(patients, treatment_response), step.settings))
+
+
+@product(
+    BIOPSY_SELECTION,
+    COHORT,
+    upstream=(PATIENTS, TREATMENT_RESPONSE, SAMPLE_MANIFEST),
+    settings=Settings,
+    code_version="1",
+    group="clinical",
+    kinds=_DERIVED,
+)
+def biopsy_selection(
+    step: Step, patients: pd.DataFrame, treatment_response: pd.DataFrame, sample_manifest: pd.DataFrame
+) -> pd.DataFrame:
+    """Progressed patients with an adequate biopsy beside those without: whether the pairs stand for the others."""
+    from palbo_assets.clinical.accrual import BIOPSIES
+    from palbo_assets.clinical.selection import selection_rows
+
+    taken = sample_manifest[
+        (sample_manifest["timepoint"] == "PD")
+        & (sample_manifest["status"] == "COLLECTED")
+        & sample_manifest["specimen_type"].isin([str(kind) for kind in BIOPSIES])
+    ]
+    progressed = [one for one in _joined(patients, treatment_response) if one["pd_day"] is not None]
+    biopsied = set(taken["patient_id"])
+    rows = selection_rows(
+        [one for one in progressed if one["patient_id"] in biopsied],
+        [one for one in progressed if one["patient_id"] not in biopsied],
+    )
+    step.report(progressed=len(progressed), biopsied=sum(one["patient_id"] in biopsied for one in progressed))
+    return _published(step, BIOPSY_SELECTION, rows)
+
+
+def _joined(patients: pd.DataFrame, treatment_response: pd.DataFrame) -> list[dict[str, Any]]:
+    """One mapping a patient who isn't withdrawn, null as None."""
+    joined = patients.merge(treatment_response, on="patient_id", suffixes=("", "_response")).astype(object)
+    return [{str(k): v for k, v in row.items()} for row in joined.where(joined.notna(), None).to_dict("records")]
+
+
+@product(
     DELIVERY_LEDGER,
     COHORT,
     upstream=(PATIENTS, SAMPLE_MANIFEST),
     code_version=_CODE_VERSION,
     group="clinical",
-    kinds=frozenset({"pandas", "sql"}),
+    kinds=_DERIVED,
     observes_landing=True,
 )
 def delivery_ledger(step: Step, patients: pd.DataFrame, sample_manifest: pd.DataFrame) -> pd.DataFrame:

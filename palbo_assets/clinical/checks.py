@@ -8,11 +8,14 @@ import dagster as dg
 
 from palbo_assets.clinical.tables import (
     ACCRUAL,
+    BIOPSY_SELECTION,
     CLINICAL_QUERIES,
     DELIVERY_LEDGER,
     PATIENTS,
     RESPONSE_VISITS,
     SAMPLE_MANIFEST,
+    SURVIVAL_COMPARISONS,
+    SURVIVAL_CURVES,
     TABLES,
     TREATMENT_RESPONSE,
 )
@@ -99,6 +102,35 @@ def funnel_narrows(rows: pd.DataFrame) -> pd.DataFrame:
     return funnel[funnel["n"].astype("float").diff() > 0].reset_index()
 
 
+@row_check(
+    SURVIVAL_CURVES, COHORT, description="A survival curve never rises, and fewer are left at risk", severity=_ERROR
+)
+def curves_fall(rows: pd.DataFrame) -> pd.DataFrame:
+    ordered = rows.sort_values(["factor", "level", "day"])
+    steps = ordered.groupby(["factor", "level"])[["survival", "n_at_risk"]].diff()
+    return ordered[(steps["survival"] > 0) | (steps["n_at_risk"] >= 0)]
+
+
+@row_check(
+    SURVIVAL_COMPARISONS,
+    COHORT,
+    description="Groups other than the first level carry a hazard ratio or the reason why not",
+    severity=_ERROR,
+)
+def hazards_or_reasons(rows: pd.DataFrame) -> pd.DataFrame:
+    compared = rows["reference_level"].notna()
+    return rows[compared & (rows["hazard_ratio"].notna() == rows["reason"].notna())]
+
+
+@row_check(
+    BIOPSY_SELECTION,
+    COHORT,
+    description="Progressed patients with and without a biopsy differ (standardised difference > 0.25, Stuart 2010)",
+)
+def biopsied_patients_stand_for_the_others(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["standardised_difference"].astype(float).abs() > 0.25]
+
+
 @row_check(CLINICAL_QUERIES, COHORT, description="Cells that could not be read as what the dictionary says")
 def cells_are_readable(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["code"].str.startswith("E_")]
@@ -117,5 +149,8 @@ CHECKS = (
     nothing_is_overdue,
     unplanned_cells_are_not_waited_for,
     funnel_narrows,
+    curves_fall,
+    hazards_or_reasons,
+    biopsied_patients_stand_for_the_others,
     cells_are_readable,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 
 from palbo_assets.clinical.settings import Settings
 
@@ -205,6 +206,32 @@ def best_overall_response(assessments: Sequence[Assessment], settings: Settings)
         if assessment.overall is Response.PD:
             break
     return min(counted, key=_BEST_FIRST.index, default=Response.NE)
+
+
+def confirmed_best_response(assessments: Sequence[Assessment], settings: Settings) -> Response:
+    """The best response up to the first progression, where CR and PR count once a later visit confirms them.
+
+    A response is confirmed by the same or a better one at least four weeks later, before progression, with nothing
+    but stable disease or what can't be evaluated between (RECIST 1.1, table 3). CR that is followed by PR alone (a
+    lesion that is back is progression) and responses without confirmation are stable disease from the minimum day on,
+    else NE.
+    """
+    course = []
+    for assessment in sorted(assessments, key=lambda each: each.day):
+        course.append(assessment)
+        if assessment.overall is Response.PD:
+            break
+    for wanted in (Response.CR, Response.PR):
+        accepted = (Response.CR,) if wanted is Response.CR else (Response.CR, Response.PR)
+        for first, second in combinations((each for each in course if each.overall in accepted), 2):
+            if second.day - first.day >= settings.confirmation_days:
+                return wanted
+    responded = (Response.CR, Response.PR, Response.SD)
+    if any(each.overall in responded and each.day >= settings.stable_from_day for each in course):
+        return Response.SD
+    if any(each.overall is Response.NON_CR_NON_PD and each.day >= settings.stable_from_day for each in course):
+        return Response.NON_CR_NON_PD
+    return Response.PD if course and course[-1].overall is Response.PD else Response.NE
 
 
 def first_progression(assessments: Sequence[Assessment]) -> int | None:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from palbo_assets.clinical.recist import Assessment, Lesion, Response, Visit, assess, best_overall_response
+from palbo_assets.clinical.recist import (
+    Assessment,
+    Lesion,
+    Response,
+    Visit,
+    assess,
+    best_overall_response,
+    confirmed_best_response,
+)
 from palbo_assets.clinical.records import PatientRecord, as_bool
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.clinical.survival import Course, progression_day
@@ -23,6 +32,7 @@ class ResponseRecord:
     investigator: Sequence[Response | None]
     course: Course
     best: Response
+    confirmed_best: Response
     pd_day: int | None
 
 
@@ -58,6 +68,7 @@ def respond(record: PatientRecord, settings: Settings) -> ResponseRecord:
         investigator=[group.investigator for group in after],
         course=course,
         best=best_overall_response(counted, settings),
+        confirmed_best=confirmed_best_response(counted, settings),
         pd_day=progression_day(course),
     )
 
@@ -137,6 +148,16 @@ def _baseline(record: PatientRecord, before: list[_Group], after: list[_Group], 
     lesions = _lesions(record, group, None, settings)
     if len(lesions) > settings.most_targets:
         record.query("W_TOO_MANY_TARGETS", "lesion_no", "more target lesions than RECIST allows", group.row)
+    organs = Counter(str(form["lesion_site"]).strip().lower() for form in group.targets if form.get("lesion_site"))
+    if max(organs.values(), default=0) > settings.most_targets_per_organ:
+        record.query(
+            "W_TOO_MANY_IN_ORGAN", "lesion_site", "more target lesions in one organ than RECIST allows", group.row
+        )
+    methods = Counter(
+        str(form["method"]).strip().lower() for each in (group, *after) for form in each.targets if form.get("method")
+    )
+    if len(methods) > 1:
+        record.query("W_METHOD_CHANGED", "method", "lesions were measured by different imaging methods", group.row)
     for form in group.targets:
         lesion = lesions[str(form.get("lesion_no"))]
         smallest = settings.measurable_node_mm if lesion.is_node else settings.measurable_mm

@@ -167,18 +167,18 @@ def _rows(table: pd.DataFrame) -> Iterator[tuple[int, dict[str, str]]]:
 
 def _targets(lesions: pd.DataFrame, measures: pd.DataFrame, dates: _Dates) -> Iterator[dict[str, Any]]:
     """One entry a target lesion and visit, with the axis that RECIST measures there."""
-    nodes = {
-        (cells["USUBJID"], cells["TULNKID"]) for _, cells in _rows(lesions) if cells["TULOC"].upper().startswith(_NODE)
-    }
+    places = {(cells["USUBJID"], cells["TULNKID"]): cells["TULOC"] for _, cells in _rows(lesions)}
     for row, cells in _rows(measures):
         subject, lesion = cells["USUBJID"], cells["TRLNKID"]
-        is_node = (subject, lesion) in nodes
+        place = places.get((subject, lesion), "")
+        is_node = place.upper().startswith(_NODE)
         if cells["TRTESTCD"] != ("LPERP" if is_node else "LDIAM") or cells["TRGRPID"].upper() != "TARGET":
             continue
         yield _entry(
             subject,
             row,
             lesion_no=lesion,
+            lesion_site=place or None,
             is_node=is_node,
             longest_or_short_axis_mm=_number(cells["TRSTRESN"]),
             date=dates.read(subject, "TRDTC", cells["TRDTC"], row),

@@ -58,6 +58,10 @@ class Settings(BaseModel):
         default=42,
         description="Days from first dose from which stable disease may be called (RECIST 1.1: 6 to 8 weeks)",
     )
+    confirmation_days: int = Field(
+        default=28, description="Days after which a second visit confirms a response (RECIST 1.1: four weeks)"
+    )
+    most_targets_per_organ: int = Field(default=2, description="Largest number of target lesions an organ (RECIST 1.1)")
     clinical_benefit_days: int = Field(
         default=168,
         description="Days of stable disease that count as clinical benefit (24 weeks, the field's definition)",
@@ -86,6 +90,9 @@ class Settings(BaseModel):
 
     accrual_window_days: int = Field(
         default=365, description="Days before the data cut over which the rate of new pairs is taken (study default)"
+    )
+    interval: float = Field(
+        default=0.95, gt=0, lt=1, description="Coverage of the intervals of rates and projections (the field's habit)"
     )
     longest_plasma_hours: float = Field(
         default=6.0, description="Hours from draw to spin of EDTA plasma for cell-free DNA (field practice)"

@@ -190,6 +190,7 @@ def _response_row(record: PatientRecord, response: ResponseRecord, settings: Set
     row: dict[str, Any] = {
         "patient_id": record.patient_id,
         "best_overall_response": str(response.best),
+        "confirmed_response": str(response.confirmed_best),
         "n_assessments": len(response.assessments),
         "n_evaluable": evaluable,
     }

@@ -94,6 +94,11 @@ TREATMENT_RESPONSE = Table(
             allowed=RESPONSES,
             nullable=False,
         ),
+        text(
+            "confirmed_response",
+            "Best overall response where CR and PR need a second visit four weeks later",
+            allowed=RESPONSES,
+        ),
         integer("pfs_days", "First dose to progression by RECIST or death, or to censoring", unit="d", minimum=0),
         boolean("pfs_event", "Progression or death observed; false means censored"),
         text("event_basis", "What the event was", allowed=tuple(map(str, EventBasis))),
@@ -167,9 +172,69 @@ ACCRUAL = Table(
         integer("position", "Order of the stages", minimum=1, nullable=False),
         integer("n", "Patients who reached it", minimum=0, nullable=False),
         integer("planned", "Planned number", minimum=0),
-        real("pct", "Share of progressed patients", unit="%", minimum=0, maximum=100),
+        real("pct", "Share of the patients of `of_stage`", unit="%", minimum=0, maximum=100),
+        real("pct_low", "Lower limit of its 95 % interval (Clopper and Pearson)", unit="%", minimum=0, maximum=100),
+        real("pct_high", "Upper limit of its 95 % interval", unit="%", minimum=0, maximum=100),
+        text("of_stage", "Stage that pct is a share of"),
         real("planned_pct", "Planned share", unit="%", minimum=0, maximum=100),
         integer("projected_study_day", "Days from the study's first consent to the last planned pair", unit="d"),
+        integer("projected_low", "Earliest day of its 95 % interval (Poisson rate, exact)", unit="d"),
+        integer("projected_high", "Latest day of its 95 % interval", unit="d"),
+    ),
+)
+
+BIOPSY_SELECTION = Table(
+    name="biopsy_selection",
+    description="Who among the progressed was biopsied again and who was not: whether the pairs stand for the others",
+    grain="characteristic x level",
+    columns=(
+        text("characteristic", "Column of `patients` or of `treatment_response`", nullable=False, key=True),
+        text("level", "Level of a category; `median` of a number", nullable=False, key=True),
+        integer("n_biopsied", "Biopsied at progression, with the characteristic known", minimum=0, nullable=False),
+        integer("n_not_biopsied", "Not biopsied, with the characteristic known", minimum=0, nullable=False),
+        real("biopsied", "Share (%) with the level, or the median, of the biopsied"),
+        real("not_biopsied", "The same of those who were not"),
+        real("standardised_difference", "Difference in units of the pooled standard deviation (Austin 2009)", unit="1"),
+    ),
+)
+
+_STRATUM = (
+    text("factor", "Column of `patients` that tells the groups apart; `all` for everybody", nullable=False, key=True),
+    text("level", "Level of the factor", nullable=False, key=True),
+)
+
+SURVIVAL_CURVES = Table(
+    name="survival_curves",
+    description="Kaplan-Meier curves of progression-free survival, of all treated patients and of subgroups",
+    grain="group x day",
+    columns=(
+        *_STRATUM,
+        integer("day", "Day at which somebody had an event", unit="d", minimum=0, nullable=False, key=True),
+        integer("n_at_risk", "Patients under observation just before", minimum=1, nullable=False),
+        integer("n_events", "Events on that day", minimum=1, nullable=False),
+        real("survival", "Share without event", unit="1", minimum=0, maximum=1, nullable=False),
+        real("survival_low", "Lower limit of the 95 % interval; null at 0", unit="1", minimum=0, maximum=1),
+        real("survival_high", "Upper limit of the 95 % interval; null at 0", unit="1", minimum=0, maximum=1),
+    ),
+)
+
+SURVIVAL_COMPARISONS = Table(
+    name="survival_comparisons",
+    description="Progression-free survival of subgroups: numbers, medians, hazard ratio against the first level",
+    grain="group",
+    columns=(
+        *_STRATUM,
+        integer("n", "Treated patients", minimum=0, nullable=False),
+        integer("n_events", "Of those, with progression or death", minimum=0, nullable=False),
+        real("median_days", "Median; null where it isn't reached", unit="d", minimum=0),
+        real("median_low", "Lower limit of its 95 % interval", unit="d", minimum=0),
+        real("median_high", "Upper limit; null where it isn't reached", unit="d", minimum=0),
+        text("reference_level", "Level that the hazard is compared with; null for the first level itself"),
+        real("hazard_ratio", "Cox, one factor at a time, unadjusted", unit="1", minimum=0),
+        real("hazard_low", "Lower limit of its 95 % interval", unit="1", minimum=0),
+        real("hazard_high", "Upper limit of its 95 % interval", unit="1", minimum=0),
+        real("log_rank_p", "p of the log-rank test, not adjusted for the number of factors", minimum=0, maximum=1),
+        text("reason", "Why there is no hazard ratio"),
     ),
 )
 
@@ -190,8 +255,11 @@ TABLES = (
     PATIENTS,
     RESPONSE_VISITS,
     TREATMENT_RESPONSE,
+    SURVIVAL_CURVES,
+    SURVIVAL_COMPARISONS,
     SAMPLE_MANIFEST,
     DELIVERY_LEDGER,
     ACCRUAL,
+    BIOPSY_SELECTION,
     CLINICAL_QUERIES,
 )

@@ -161,11 +161,14 @@ def sections(tables: CohortTables) -> list[Section]:
         Section(
             "accrual",
             "Accrual against plan",
-            "Counts of the clinical export against the numbers of the protocol.",
-            columns=("stage", "patients", "planned", "share of progressed, %", "planned share, %"),
+            "Counts of the clinical export against the numbers of the protocol; shares with their 95 % intervals.",
+            columns=("stage", "patients", "planned", "share, %", "from", "to", "of", "planned share, %"),
             rows=_cells(
-                tables.accrual.sort_values("position")[["stage", "n", "planned", "pct", "planned_pct"]].assign(
-                    stage=lambda rows: rows["stage"].str.replace("_", " ")
+                tables.accrual.sort_values("position")[
+                    ["stage", "n", "planned", "pct", "pct_low", "pct_high", "of_stage", "planned_pct"]
+                ].assign(
+                    stage=lambda rows: rows["stage"].str.replace("_", " "),
+                    of_stage=lambda rows: rows["of_stage"].str.replace("_", " "),
                 )
             ),
         ),

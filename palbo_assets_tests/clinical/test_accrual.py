@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from palbo_assets.clinical.accrual import Patient, accrual_rows, projected_day
+from palbo_assets.clinical.accrual import Patient, accrual_rows, projected_day, share
 from palbo_assets.clinical.records import PatientRecord
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.study.protocol import load_protocol
@@ -53,4 +53,20 @@ def test_half_of_two_progressed_patients_with_an_adequate_biopsy_is_fifty_percen
 def test_projection_continues_the_rate_of_the_last_year(
     days: list[int], planned: int, cut: int | None, expected: int | None
 ) -> None:
-    assert projected_day(days, planned, cut, SETTINGS) == expected
+    assert projected_day(days, planned, cut, SETTINGS).get("projected_study_day") == expected
+
+
+def test_shares_carry_their_exact_interval_and_say_of_whom() -> None:
+    found = share(16, 40, "progressed", SETTINGS)
+    assert (found["pct"], found["of_stage"]) == (40.0, "progressed")
+    # binom.test(16, 40) of R: 0.2486 to 0.5667
+    assert (found["pct_low"], found["pct_high"]) == pytest.approx((24.86, 56.67), abs=0.01)
+    assert share(0, 0, "progressed", SETTINGS) == {}
+
+
+def test_the_projection_says_how_little_ten_pairs_tell() -> None:
+    found = projected_day(list(range(10, 110, 10)), 40, 365, SETTINGS)
+    # poisson.test(10) of R: 4.795 to 18.39 pairs in the window of 365 days, and 30 are missing
+    assert found["projected_study_day"] == 365 + 30 * 365 // 10
+    assert found["projected_low"] == pytest.approx(365 + 30 * 365 / 18.39, abs=1)
+    assert found["projected_high"] == pytest.approx(365 + 30 * 365 / 4.795, abs=1)

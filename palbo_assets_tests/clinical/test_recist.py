@@ -15,6 +15,7 @@ from palbo_assets.clinical.recist import (
     Visit,
     assess,
     best_overall_response,
+    confirmed_best_response,
     first_progression,
     has_progressed,
     has_responded,
@@ -170,6 +171,26 @@ def test_stable_disease_counts_only_after_six_weeks() -> None:
     assert best_overall_response(course(100, 100, step=41), SETTINGS) is NE
     assert best_overall_response(course(100, 100, step=42), SETTINGS) is SD
     assert best_overall_response(course(100, 100, 130, step=30), SETTINGS) is PD
+
+
+def test_a_response_is_confirmed_by_a_second_one_four_weeks_later_and_else_is_stable_disease() -> None:
+    assert confirmed_best_response(course(100, 60, 60), SETTINGS) is PR
+    assert confirmed_best_response(course(100, 60, None, 55), SETTINGS) is PR
+    assert confirmed_best_response(course(100, 60), SETTINGS) is SD
+    assert confirmed_best_response(course(100, 60, 60, step=27), SETTINGS) is SD  # at day 54: 27 days apart
+    assert confirmed_best_response(course(100, 60, step=27), SETTINGS) is NE
+    assert confirmed_best_response(course(100, 60, 130), SETTINGS) is SD
+    assert confirmed_best_response(course(100, 125, 60), SETTINGS) is PD
+    assert confirmed_best_response(course(20, 0, 0), SETTINGS) is CR
+    assert confirmed_best_response(course(100, 60, 0), SETTINGS) is PR
+
+
+@given(st.lists(st.none() | st.floats(0, 200), min_size=1, max_size=8), st.floats(10, 200))
+def test_confirmation_never_makes_a_response_better(sizes: list[float | None], first: float) -> None:
+    visits = course(first, *sizes)
+    order = [CR, PR, SD, NN, PD, NE]
+    best, confirmed = best_overall_response(visits, SETTINGS), confirmed_best_response(visits, SETTINGS)
+    assert order.index(confirmed) >= order.index(best)
 
 
 def test_no_evaluable_visit_is_not_evaluable() -> None:
