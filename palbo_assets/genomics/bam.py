@@ -32,7 +32,7 @@ def nibbles(bases: str) -> np.ndarray:
     return NIBBLE_OF[np.frombuffer(bases.encode("ascii", "replace"), dtype=np.uint8)]
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True)
 def int32(data: np.ndarray, at: int) -> Any:
     """Little-endian signed integer at an offset."""
     value = (
@@ -44,26 +44,26 @@ def int32(data: np.ndarray, at: int) -> Any:
     return np.int64(np.int32(value))
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True)
 def uint8(data: np.ndarray, at: int) -> Any:
     """Byte at an offset, as a signed integer that can be calculated with."""
     return np.int64(data[at])
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True)
 def uint16(data: np.ndarray, at: int) -> Any:
     """Little-endian unsigned short at an offset."""
     return np.int64(data[at]) | np.int64(data[at + 1]) << 8
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True)
 def nibble(data: np.ndarray, bases: int, index: int) -> Any:
     """4-bit code of a base; ``bases`` is the offset of the record's packed bases."""
     byte = data[bases + (index >> 1)]
     return (byte >> 4) if index & 1 == 0 else (byte & 15)
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True)
 def name_keys(data: np.ndarray, record: int) -> Any:
     """Two independent 64-bit hashes of a read's name: together no two names of a file collide in practice."""
     first = np.uint64(14695981039346656037)
