@@ -225,7 +225,8 @@ def _verify(entry: Entry, sandbox: Sandbox, genome: Context) -> None:
         siblings["index"] = entry.index
     context = Context(siblings, genome.genome_build, genome.contig_lengths)
     try:
-        verdict = sandbox.verify(entry.on_disk, entry.claim, context, entry.file_format)
+        # A verifier judges the file against what its lab says of it; a correction comes after.
+        verdict = sandbox.verify(entry.on_disk, entry.delivered or entry.claim, context, entry.file_format)
     except FileNotFoundError:
         verdict = None
     if verdict is None or not unchanged(entry.on_disk, entry.fingerprint):
@@ -249,7 +250,8 @@ def verdict_key(entry: Entry, genome: Context) -> str:
         for role, others in entry.companions.items()
         if role in needed or entry.size <= _CHEAP_TO_REREAD
     }
-    claim = {name: value for name, value in vars(entry.claim).items() if name not in ("file", "sha256", "note")}
+    stated = entry.delivered or entry.claim
+    claim = {name: value for name, value in vars(stated).items() if name not in ("file", "sha256", "note")}
     content = [
         entry.sha256,
         entry.name,

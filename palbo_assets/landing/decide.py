@@ -52,7 +52,7 @@ def decide(entries: Collection[Entry], withdrawn: frozenset[str] = frozenset()) 
     for entry, missing in waiting.items():
         _reject(entry, _wait(entry, missing))
     for entry in usable:
-        entry.status, entry.reason = replaced.get(entry, (Status.ACCEPTED, _seen_last(entry)))
+        entry.status, entry.reason = replaced.get(entry, (Status.ACCEPTED, _seen_last(entry) or _corrected(entry)))
 
 
 def _reject(entry: Entry, found: Problem) -> None:
@@ -211,6 +211,19 @@ def _wait(entry: Entry, missing: list[str]) -> Problem:
     of = {"sample": "the same patient and timepoint", "patient": "the same patient", "batch": "the same batch"}
     text = f"the file waits for {'; '.join(missing)} of {of.get(entry.scope, 'the study')}"
     return problem("W_INCOMPLETE", text, fix=f"send {'; '.join(missing)}; order doesn't matter")
+
+
+def _corrected(entry: Entry) -> Problem | None:
+    """What a receipt says while a correction overrules the manifest."""
+    stated, claim = entry.delivered, entry.claim
+    if stated is None or claim is None:
+        return None
+    if (stated.patient_id, stated.timepoint) == (claim.patient_id, claim.timepoint):
+        return None
+    text = (
+        f"relabelled to {claim.patient_id} {claim.timepoint}; the manifest says {stated.patient_id} {stated.timepoint}"
+    )
+    return problem("W_RELABELLED", text)
 
 
 def _seen_last(entry: Entry) -> Problem | None:

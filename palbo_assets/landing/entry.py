@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ _CLAIM_COLUMNS = (
 class Entry:
     """A file in the landing zone, or one that the ledger remembers.
 
+    ``delivered`` is the lab's own claim where a correction overrules it with ``claim``.
     ``problem`` is what stands against it before its content is judged; ``verdict`` is None until it is verified.
     ``status``, ``reason`` and ``supersedes`` are decided last; ``status`` None means that the scan hasn't got to it.
     """
@@ -48,6 +49,7 @@ class Entry:
     mtime_ns: int = 0
     inode: int = 0
     claim: Claim | None = None
+    delivered: Claim | None = None
     file_format: FileFormat | None = None
     role: str = ""
     scope: str = ""
@@ -153,12 +155,17 @@ class Entry:
             "received_at": self.received_at,
             "supersedes": self.supersedes,
             "verified_by": self.verdict.verified_by if self.verdict else "",
+            "claimed_patient_id": self.delivered.patient_id if self.delivered else None,
+            "claimed_timepoint": self.delivered.timepoint if self.delivered else None,
         }
 
 
 def entry_of_row(row: Mapping[str, Any], landing: Path, registry: Mapping[tuple[str, str], FileFormat]) -> Entry:
     """A file that the ledger remembers as accepted, to take part in decisions though it isn't looked at."""
     claim = Claim(file=row["path"].removeprefix(row["delivery"] + "/"), **{name: row[name] for name in _CLAIM_COLUMNS})
+    stated = None
+    if row["claimed_patient_id"] is not None:
+        stated = replace(claim, patient_id=row["claimed_patient_id"], timepoint=row["claimed_timepoint"] or "")
     return Entry(
         path=row["path"],
         delivery=row["delivery"],
@@ -168,6 +175,7 @@ def entry_of_row(row: Mapping[str, Any], landing: Path, registry: Mapping[tuple[
         size=row["size"],
         mtime_ns=row["mtime_ns"],
         claim=claim,
+        delivered=stated,
         file_format=registry.get((row["modality"], row["role"])),
         role=row["role"],
         scope=row["scope"],

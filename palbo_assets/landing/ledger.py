@@ -53,6 +53,8 @@ landed_file = sa.Table(
     _text("received_at", "UTC"),
     _text("supersedes", "id of the file that this one replaced"),
     _text("verified_by", "Verifier and version"),
+    sa.Column("claimed_patient_id", sa.Text, comment="Patient of the lab's claim, where a correction overrules it"),
+    sa.Column("claimed_timepoint", sa.Text, comment="Timepoint of the lab's claim, where a correction overrules it"),
     sa.Index("ix_landed_file_status", "status", "modality"),
     sa.Index("ix_landed_file_patient", "patient_id"),
     comment="Every file that ever landed, with its status and reason",
@@ -68,6 +70,27 @@ landing_seen = sa.Table(
     sa.Column("first_seen", sa.Double, nullable=False, comment="Seconds since 1970 by this machine's clock"),
     _text("sha256", "Content hash of exactly this fingerprint; empty until read"),
     comment="Fingerprints of what lies in the landing zone, so that unchanged files aren't read again",
+)
+
+landing_relabel = sa.Table(
+    "landing_relabel",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _text("correction", "The files that one command corrected share it"),
+    _text("action", "relabel or undo"),
+    _text("at", "UTC"),
+    _text("actor", "Who corrected"),
+    _text("reason", "Why, in the words of who corrected"),
+    _text("sha256", "Content hash of the file; a correction follows the content"),
+    _text("sample", "Sample inside, of a file that holds several"),
+    _text("path", "Where the file lay"),
+    _text("specimen_id", "Specimen as the lab names it; a correction doesn't rename it"),
+    _text("patient_before", ""),
+    _text("timepoint_before", ""),
+    _text("patient_after", ""),
+    _text("timepoint_after", ""),
+    sa.Index("ix_landing_relabel_content", "sha256"),
+    comment="Corrections of labels, and their undoing; rows are only ever added",
 )
 
 landing_verdict = sa.Table(

@@ -58,6 +58,7 @@ FIXES = {
     "W_DUPLICATE": "nothing: it need not be sent again",
     "W_SUPERSEDED": "nothing",
     "W_REPLACED": "nothing",
+    "W_RELABELLED": "correct the manifest; sent unchanged, it changes nothing",
 }
 
 KOREAN = {
@@ -92,6 +93,7 @@ KOREAN = {
     "W_DUPLICATE": "이미 받은 파일과 내용이 같습니다.",
     "W_SUPERSEDED": "새 파일로 대체되었습니다.",
     "W_REPLACED": "새 파일로 대체되었습니다.",
+    "W_RELABELLED": "검체의 환자 또는 시점이 정정되었습니다. 목록을 고쳐 주십시오.",
 }
 
 

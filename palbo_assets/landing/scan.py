@@ -24,6 +24,7 @@ from palbo_assets.landing.offline import check
 from palbo_assets.landing.problem import Status, problem
 from palbo_assets.landing.receipt import receipt, write_receipt
 from palbo_assets.landing.record import record
+from palbo_assets.landing.relabel import events, fingerprint, in_force
 from palbo_assets.landing.report import FileVerdict, ScanReport
 from palbo_assets.landing.settings import Settings
 from palbo_assets.landing.state import remember, state_of
@@ -67,14 +68,16 @@ def scan(
         # An unmounted disk isn't a zone that was emptied.
         return ScanReport(problems={"": (problem("E_NO_LANDING_ZONE", "the landing zone isn't there"),)})
     zone = scan_zone(landing)
-    state = state_of(zone, withdrawn, context, limits, known)
+    relabels = in_force(events(engine))
+    corrected = fingerprint(relabels)
+    state = state_of(zone, withdrawn, context, limits, known, corrected)
     with engine.connect() as connection:
         seen = read_all(connection, landing_seen)
         if seen.get(STATE, {}).get("sha256") == state:
             return ScanReport(quiet=True, awaited=tuple(zone.unfinished), seconds=budget.spent)
         stored = read_all(connection, landed_file)
     claimed = claimed_entries(zone, landing, known, limits)
-    entries = work(claimed, seen, stored, engine, landing, limits, budget, seconds, context, known, withdrawn)
+    entries = work(claimed, seen, stored, engine, landing, limits, budget, seconds, context, known, withdrawn, relabels)
     changed, touched = record(entries, stored, claimed, engine)
     touched |= {entry.delivery for entry in entries if entry.status is None or unread(entry)}
     touched |= _new_manifests(claimed, seen)
@@ -82,7 +85,7 @@ def scan(
     report = report_of(entries, changed, stored, claimed, zone, landing, budget)
     report = replace(report, receipts_written=written, receipts_refused=refused, seconds=budget.spent)
     finished = not (report.remaining or report.settling or refused)
-    remember(engine, claimed, seconds, state_of(zone, withdrawn, context, limits, known) if finished else "")
+    remember(engine, claimed, seconds, state_of(zone, withdrawn, context, limits, known, corrected) if finished else "")
     return report
 
 

@@ -17,8 +17,10 @@ from palbo_assets.platform.database import write_transaction
 from palbo_assets.platform.formats import Context
 
 
-def state_of(zone: Zone, withdrawn: frozenset[str], genome: Context, settings: Settings, registry: Registry) -> str:
-    """Hash of everything that a scan's decisions follow from, apart from time."""
+def state_of(
+    zone: Zone, withdrawn: frozenset[str], genome: Context, settings: Settings, registry: Registry, corrected: str = ""
+) -> str:
+    """Hash of everything that a scan's decisions follow from, apart from time; ``corrected``: the relabels in force."""
     digest = hashlib.sha256()
     about = [
         __version__,
@@ -26,6 +28,7 @@ def state_of(zone: Zone, withdrawn: frozenset[str], genome: Context, settings: S
         genome.genome_build,
         sorted(genome.contig_lengths.items()),
         settings.model_dump(),
+        corrected,
         sorted(f"{item.verify.__module__}:{modality}:{role}" for (modality, role), item in registry.items()),
     ]
     digest.update(json.dumps(about, sort_keys=True).encode())

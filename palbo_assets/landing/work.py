@@ -16,6 +16,7 @@ from palbo_assets.landing.entry import Entry, entry_of_row
 from palbo_assets.landing.files import landed
 from palbo_assets.landing.names import INDEX_ROLE, MANIFEST_ROLE
 from palbo_assets.landing.problem import Status, problem
+from palbo_assets.landing.relabel import Content, Relabel, apply
 from palbo_assets.landing.report import FileVerdict, ScanReport
 from palbo_assets.landing.settings import Settings
 from palbo_assets.landing.zone import Zone
@@ -36,6 +37,7 @@ def work(
     genome: Context,
     registry: Registry,
     withdrawn: frozenset[str],
+    relabels: Mapping[Content, Relabel] | None = None,
 ) -> list[Entry]:
     """Every entry of the zone, with what the ledger remembers beside it, decided."""
     entries = claimed.entries
@@ -44,6 +46,7 @@ def work(
             entry.problem = problem("E_CONSENT", "the patient has withdrawn consent", column="patient_id")
     read_contents(entries, claimed.listed, seen, engine, settings, budget, now)
     entries = _with_remembered(entries, stored, claimed, landing, registry)
+    apply(entries, relabels or {})
     for entry in entries:
         row = stored.get(entry.id)
         if row is not None and not (row["status"] == Status.SUPERSEDED and row["reason"] != "W_SUPERSEDED"):
