@@ -276,20 +276,97 @@ def ledger(
     from rich.table import Table
 
     from palbo_assets.clinical.tables import DELIVERY_LEDGER
+    from palbo_assets.landing.relabel import events, in_force
 
     with _clear_errors(), _warehouse() as warehouse:
         rows = warehouse.read(DELIVERY_LEDGER)
+        corrected = list(in_force(events(warehouse.engine)).values())
+    if patient:
+        corrected = [one for one in corrected if patient in (one.patient_before, one.patient_after)]
     if patient:
         rows = rows[rows["patient_id"] == patient]
     if state:
         rows = rows[rows["state"] == state.upper()]
     if as_json:
-        typer.echo(rows.to_json(orient="records"))
+        places = [
+            ((one.patient_before, one.timepoint_before), (one.patient_after, one.timepoint_after), one.sentence())
+            for one in corrected
+        ]
+        told = [
+            [text for before, after, text in places if place in (before, after)]
+            for place in zip(rows["patient_id"], rows["timepoint"], strict=True)
+        ]
+        typer.echo(rows.assign(relabelled=told).to_json(orient="records"))
         return
     table = Table("patient", "timepoint", "assay", "state", "reason")
     for row in rows[rows["state"] != "NOT_EXPECTED"].fillna("").to_dict("records"):
         table.add_row(row["patient_id"], row["timepoint"], row["assay"], row["state"], row["reason"])
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    for one in corrected:
+        console.print(one.sentence(), markup=False, highlight=False)
+
+
+@app.command()
+def relabel(
+    names: Annotated[list[str], typer.Argument(help="Specimen ids of manifests, or paths in the landing zone.")],
+    to: Annotated[str, typer.Option(help="Patient that they belong to; a timepoint may follow.")] = "",
+    swap: Annotated[bool, typer.Option("--swap", help="The two named specimens were exchanged.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take the last correction back, both sides of a swap.")] = False,
+    reason: Annotated[str, typer.Option(help="How it is known; kept with the correction.")] = "",
+    by: Annotated[str, typer.Option(help="Who says so; the user of this machine when left out.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Materialise at once what became due.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Correct whose a specimen is. Raw files and manifests stay; what depends on the specimen is made anew."""
+    import getpass
+
+    from palbo_assets.landing import relabel as corrections
+    from palbo_assets.platform.consent import withdrawn_patients
+    from palbo_assets.platform.product import SPECS
+    from palbo_assets.study.vocabulary import TIMEPOINTS
+
+    with _clear_errors(), _warehouse() as warehouse:
+        actor = by.strip() or getpass.getuser()
+        if sum((bool(to), swap, undo)) != 1:
+            raise PalboError("E_RELABEL", "say one of --to, --swap and --undo", fix="see `palbo relabel --help`")
+        if undo:
+            written = corrections.undo(warehouse.engine, names, reason=reason, actor=actor)
+        elif swap:
+            if len(names) != 2:
+                raise PalboError("E_RELABEL", "a swap has two sides", fix="name exactly two specimens")
+            gone = withdrawn_patients(warehouse, SPECS)
+            written = corrections.swap(warehouse.engine, *names, reason=reason, actor=actor, withdrawn=gone)
+        else:
+            # `--to PATIENT TIMEPOINT`: a timepoint is no specimen's name.
+            stated = [name for name in names if name in TIMEPOINTS]
+            if len(stated) > 1 or not set(names) - set(stated):
+                raise PalboError(
+                    "E_RELABEL", "that names no specimen, or two timepoints", fix="see `palbo relabel --help`"
+                )
+            written = corrections.relabel(
+                warehouse.engine,
+                [name for name in names if name not in stated],
+                patient_id=to,
+                timepoint="".join(stated),
+                reason=reason,
+                actor=actor,
+                withdrawn=withdrawn_patients(warehouse, SPECS),
+            )
+    console = _console(stderr=as_json)
+    if as_json:
+        typer.echo(json.dumps([vars(one) for one in written]))
+    else:
+        for one in written:
+            console.print(one.sentence(), markup=False, highlight=False)
+        if not wait:
+            console.print("The landing sensor, or `palbo ingest --wait`, makes anew what depends on it.")
+    if wait:
+        with _clear_errors():
+            result = _ingest_with_progress(Home.from_environment(), console)
+        _say_failures(console, result)
+        if result.failed:
+            raise typer.Exit(1)
 
 
 @app.command()

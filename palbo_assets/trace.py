@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.landing.files import ledger_frame
+from palbo_assets.landing.relabel import Relabel, events, in_force
 from palbo_assets.platform.errors import PalboError
 from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.warehouse import Published, Warehouse
@@ -46,7 +47,10 @@ class Origin:
 
 @dataclass(frozen=True)
 class Trace:
-    """A value with its unit and status, and where it came from (no origin when it was never measured)."""
+    """A value with its unit and status, and where it came from (no origin when it was never measured).
+
+    ``relabelled``: what corrections took from or brought to this patient and timepoint.
+    """
 
     patient_id: str
     timepoint: str
@@ -56,6 +60,7 @@ class Trace:
     status: str
     origin: Origin | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
+    relabelled: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -66,6 +71,7 @@ class Trace:
             "unit": self.unit,
             "status": self.status,
             "origin": self.origin.as_json() if self.origin else None,
+            "relabelled": list(self.relabelled),
         }
 
     def as_tree(self) -> Tree:
@@ -75,6 +81,8 @@ class Trace:
         tree = Tree(
             f"[bold]{self.patient_id} {self.timepoint} {self.column}[/bold] = {value} {self.unit} ({self.status})"
         )
+        for sentence in self.relabelled:
+            tree.add(sentence)
         if self.origin:
             _add(tree, self.origin)
         else:
@@ -108,11 +116,12 @@ def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: s
     if column not in table.column_names:
         raise _unknown("column", column, [name for name in table.column_names if not name.endswith("__status")])
     rows = warehouse.read(table, patient_id=patient_id, timepoint=timepoint)
+    corrected = tuple(one.sentence() for one in _corrections(warehouse, patient_id, timepoint))
     if rows.empty:
         raise PalboError(
             "E_UNKNOWN_ROW",
             f"the integrated table has no row for {patient_id} {timepoint}",
-            fix="see `palbo ledger` for the patients and timepoints that there are",
+            fix="; ".join(corrected) or "see `palbo ledger` for the patients and timepoints that there are",
         )
     row = rows.iloc[0].astype(object).where(rows.iloc[0].notna(), "")
     facts = warehouse.read(SPECS[FACTS].table, patient_id=patient_id, timepoint=timepoint)
@@ -127,7 +136,18 @@ def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: s
         unit=table[column].unit,
         status=str(row.get(f"{column}__status", "")),
         origin=origin,
+        relabelled=corrected,
     )
+
+
+def _corrections(warehouse: Warehouse, patient_id: str, timepoint: str) -> list[Relabel]:
+    """Corrections in force that moved a file away from this patient and timepoint, or to them; one a file."""
+    place = patient_id, timepoint
+    return [
+        one
+        for one in in_force(events(warehouse.engine)).values()
+        if place in ((one.patient_before, one.timepoint_before), (one.patient_after, one.timepoint_after))
+    ]
 
 
 def _source(facts: pd.DataFrame, column: str, patient_id: str) -> tuple[str, str]:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from palbo_assets.landing import files
+from palbo_assets.landing import files, relabel
 from palbo_assets.landing.scan import ScanReport, scan
 from palbo_assets.landing.settings import Settings
 from palbo_assets.platform.config import load_settings
 from palbo_assets.platform.consent import PATIENTS, retract, withdrawn_patients
 from palbo_assets.platform.formats import Context
-from palbo_assets.platform.partitioning import Level
-from palbo_assets.platform.planning import Run, plan, runs_of
+from palbo_assets.platform.partitioning import Level, sample_key
+from palbo_assets.platform.planning import Run, in_order, plan, runs_of
 from palbo_assets.platform.product import SPECS, snapshot_of
-from palbo_assets.platform.provenance import FileIndex, batch_partition, is_root
+from palbo_assets.platform.provenance import FileIndex, batch_partition, inputs_of, is_root
 from palbo_assets.study.protocol import valid_patient_id
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def take_in(
         now=datetime.now(UTC),
     )
     retracted = retract(warehouse, SPECS, withdrawn, actor) if withdrawn else []
+    retracted += retract_left_behind(installation, landing, actor)
     register_partitions(installation, instance, withdrawn)
     return Intake(report, retracted, due_runs(installation, landing))
 
@@ -69,6 +70,31 @@ def due_runs(installation: InstallationResource, landing: LandingResource) -> li
     """Everything that could be materialised now, one run a partition."""
     index = FileIndex(landing.accepted(sorted({modality for spec in SPECS.values() for modality in spec.reads})))
     return runs_of(plan(SPECS, snapshot_of(list(SPECS.values()), index, installation, landing)))
+
+
+def retract_left_behind(installation: InstallationResource, landing: LandingResource, actor: str) -> list[str]:
+    """Retract what was published where a correction left no input: it is another person's and can't be made anew.
+
+    Only partitions that a correction took something from or brought something to are looked at.
+    """
+    warehouse = installation.warehouse
+    touched = relabel.places(relabel.events(warehouse.engine))
+    if not touched:
+        return []
+    levels = {Level.SAMPLE: {sample_key(*place) for place in touched}, Level.PATIENT: {place[0] for place in touched}}
+    index = FileIndex(landing.accepted(sorted({modality for spec in SPECS.values() for modality in spec.reads})))
+    snapshot = snapshot_of(list(SPECS.values()), index, installation, landing)
+    gone: set[tuple[str, str]] = set()
+
+    def version_of(product: str, partition: str) -> str | None:
+        return None if (product, partition) in gone else snapshot.published.get((product, partition))
+
+    for spec in in_order(SPECS):
+        for key in sorted(levels.get(spec.level, set()) & set(snapshot.keys_of.get(spec.name, ()))):
+            if inputs_of(spec, key, snapshot, SPECS, version_of) is None:
+                warehouse.retract(spec.table, key, actor=actor)
+                gone.add((spec.name, key))
+    return [f"{product}:{key}" for product, key in sorted(gone)]
 
 
 def register_partitions(
