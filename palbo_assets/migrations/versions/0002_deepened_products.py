@@ -51,6 +51,27 @@ def upgrade() -> None:
     with op.batch_alter_table('immune_deconvolution', schema=None) as batch_op:
         batch_op.create_index('ix_immune_deconvolution_partition', ['partition_key'], unique=False)
 
+    op.create_table('landing_relabel',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=True, nullable=False),
+    sa.Column('correction', sa.Text(), server_default='', nullable=False, comment='The files that one command corrected share it'),
+    sa.Column('action', sa.Text(), server_default='', nullable=False, comment='relabel or undo'),
+    sa.Column('at', sa.Text(), server_default='', nullable=False, comment='UTC'),
+    sa.Column('actor', sa.Text(), server_default='', nullable=False, comment='Who corrected'),
+    sa.Column('reason', sa.Text(), server_default='', nullable=False, comment='Why, in the words of who corrected'),
+    sa.Column('sha256', sa.Text(), server_default='', nullable=False, comment='Content hash of the file; a correction follows the content'),
+    sa.Column('sample', sa.Text(), server_default='', nullable=False, comment='Sample inside, of a file that holds several'),
+    sa.Column('path', sa.Text(), server_default='', nullable=False, comment='Where the file lay'),
+    sa.Column('specimen_id', sa.Text(), server_default='', nullable=False, comment="Specimen as the lab names it; a correction doesn't rename it"),
+    sa.Column('patient_before', sa.Text(), server_default='', nullable=False, comment=''),
+    sa.Column('timepoint_before', sa.Text(), server_default='', nullable=False, comment=''),
+    sa.Column('patient_after', sa.Text(), server_default='', nullable=False, comment=''),
+    sa.Column('timepoint_after', sa.Text(), server_default='', nullable=False, comment=''),
+    sa.PrimaryKeyConstraint('id'),
+    comment='Corrections of labels, and their undoing; rows are only ever added'
+    )
+    with op.batch_alter_table('landing_relabel', schema=None) as batch_op:
+        batch_op.create_index('ix_landing_relabel_content', ['sha256'], unique=False)
+
     op.create_table('paired_contrasts',
     sa.Column('contrast', sa.Text(), nullable=False, comment='Later timepoint against baseline of the same patients'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Later timepoint'),
@@ -217,6 +238,10 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('rna__immune_fraction_m2', sa.Double(), nullable=True, comment='Macrophages M2 of all cells [1]'))
         batch_op.add_column(sa.Column('rna__immune_fraction_m2__status', sa.Text(), nullable=False, comment='OBSERVED, or why rna__immune_fraction_m2 is null'))
 
+    with op.batch_alter_table('landed_file', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('claimed_patient_id', sa.Text(), nullable=True, comment="Patient of the lab's claim, where a correction overrules it"))
+        batch_op.add_column(sa.Column('claimed_timepoint', sa.Text(), nullable=True, comment="Timepoint of the lab's claim, where a correction overrules it"))
+
     with op.batch_alter_table('rna_qc', schema=None) as batch_op:
         batch_op.add_column(sa.Column('hepatocyte_share', sa.Double(), nullable=True, comment='Share of assigned reads in ALB and APOA1 [1]'))
         batch_op.add_column(sa.Column('three_prime_ratio', sa.Double(), nullable=True, comment="Median coverage at the 3' end over the 5' end; null where no metrics are delivered [1]"))
@@ -261,6 +286,10 @@ def downgrade() -> None:
         batch_op.drop_column('ribosomal_share')
         batch_op.drop_column('three_prime_ratio')
         batch_op.drop_column('hepatocyte_share')
+
+    with op.batch_alter_table('landed_file', schema=None) as batch_op:
+        batch_op.drop_column('claimed_timepoint')
+        batch_op.drop_column('claimed_patient_id')
 
     with op.batch_alter_table('integrated_resistance_table', schema=None) as batch_op:
         batch_op.drop_column('rna__immune_fraction_m2__status')
@@ -347,6 +376,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_paired_contrasts_partition')
 
     op.drop_table('paired_contrasts')
+    with op.batch_alter_table('landing_relabel', schema=None) as batch_op:
+        batch_op.drop_index('ix_landing_relabel_content')
+
+    op.drop_table('landing_relabel')
     with op.batch_alter_table('immune_deconvolution', schema=None) as batch_op:
         batch_op.drop_index('ix_immune_deconvolution_partition')
 
