@@ -263,5 +263,5 @@ def _judge_one(
 
 
 def _alone(index: int, samples: Sequence[Sample], own: Sequence[int], one_person: np.ndarray) -> str:
-    """A group of one that no other sample of the patient supports: the blood is believed, anything else isn't judged."""
+    """A group of one that no other sample of the patient supports: blood is believed, all else isn't judged."""
     return SELF if samples[index].kind == BLOOD else NOT_EVALUABLE
