@@ -71,6 +71,50 @@ def inflate(path: Path, *, need_eof: bool = False) -> bytes:
         raise _damaged(path) from None
 
 
+def line_chunks(path: Path, size: int = 4 << 20) -> Iterator[bytes]:
+    """Text of a BGZF, gzip or plain file in chunks of about ``size`` bytes, cut at a line's end; the last one as it is.
+
+    Memory stays bounded, and each chunk is worked on while it is in the processor's cache.
+
+    Raises
+    ------
+    InputError
+        ``E_TRUNCATED`` for a cut or damaged file, when its place is reached.
+    """
+    held: list[bytes | bytearray] = []
+    length = 0
+    for content in _contents(path, size):
+        held.append(content)
+        length += len(content)
+        if length < size:
+            continue
+        whole = b"".join(held)
+        cut = whole.rfind(b"\n") + 1
+        held, length = [whole[cut:]], len(whole) - cut
+        if cut:
+            yield whole[:cut]
+    if length:
+        yield b"".join(held)
+
+
+def _contents(path: Path, size: int) -> Iterator[bytes | bytearray]:
+    """Inflated content, piece by piece."""
+    import gzip
+
+    with path.open("rb") as file:
+        if is_bgzf(path):
+            yield from (block.content for block in _blocks(file, path, 0))
+            return
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        try:
+            with gzip.GzipFile(fileobj=file) if packed else file as content:
+                while piece := content.read(size):
+                    yield piece
+        except (OSError, EOFError, zlib.error):
+            raise _damaged(path) from None
+
+
 def bam_header(path: Path) -> BamHeader:
     """Header of a BAM.
 

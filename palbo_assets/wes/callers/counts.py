@@ -136,10 +136,12 @@ def _number(cell: Cell, values: Mapping[str, str], ref: str, alt: str, index: in
     numbers = integers(values.get(key, ""))
     if cell.place == "all":
         return sum(number or 0 for number in numbers) if len(numbers) > 1 and None not in numbers else None
-    if cell.place == "base":
+    if isinstance(cell.place, int):
+        place = cell.place
+    elif cell.place == "base":
         place = BASES.find(alt) if len(alt) == 1 and len(numbers) == len(BASES) else -1
     else:
-        place = {"alt": index + 1, "nth": index}.get(str(cell.place), cell.place)  # type: ignore[assignment]
+        place = index + 1 if cell.place == "alt" else index
     return numbers[place] if 0 <= place < len(numbers) else None
 
 
