@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -158,27 +158,64 @@ def count_molecules(bam: Path, panel: Panel, reference: ReferenceBases, settings
     return counter.finish()
 
 
+def empty_regions(panel: Panel, reference: ReferenceBases) -> list[RegionCounts]:
+    """The panel's regions without a vote yet."""
+    import numpy as np
+
+    return [
+        RegionCounts(
+            chrom,
+            start,
+            end,
+            reference(chrom, start, end).upper(),
+            np.zeros((2, N_CODES, end - start), dtype=np.int64),
+        )
+        for chrom, start, end in panel.regions
+    ]
+
+
+class IndelPlacer:
+    """Names raw indels as a VCF does: left-aligned, as far as the region and its left flank go."""
+
+    def __init__(self, regions: Sequence[RegionCounts], reference: ReferenceBases) -> None:
+        self.regions = regions
+        self.flanks = [
+            reference(region.chrom, max(region.start - _LEFT_FLANK, 0), region.start).upper() for region in regions
+        ]
+        self.placed: dict[tuple[int, int, int, str], Indel | None] = {}
+
+    def left_aligned(self, index: int, anchor: int, deleted: int, inserted: str) -> Indel | None:
+        """The indel behind 0-based ``anchor`` in region ``index``; None for a deletion that leaves the region."""
+        raw = (index, anchor, deleted, inserted)
+        if raw not in self.placed:
+            self.placed[raw] = self._place(*raw)
+        return self.placed[raw]
+
+    def _place(self, index: int, anchor: int, deleted: int, inserted: str) -> Indel | None:
+        region, flank = self.regions[index], self.flanks[index]
+        bases = flank + region.reference
+        at = anchor - region.start + len(flank)
+        if at + deleted >= len(bases):
+            return None  # the deletion leaves the region, whose bases alone are known
+        moved = bases[at + 1 : at + 1 + deleted] if deleted else inserted
+        while at > 0 and bases[at] == moved[-1]:
+            moved = bases[at] + moved[:-1]
+            at -= 1
+        pos = at - len(flank) + region.start + 1
+        anchor_base = bases[at]
+        if deleted:
+            return Indel(region.chrom, pos, anchor_base + moved, anchor_base)
+        return Indel(region.chrom, pos, anchor_base, anchor_base + moved)
+
+
 class _Counter:
     """The state of one pass over a BAM."""
 
     def __init__(self, panel: Panel, reference: ReferenceBases, settings: Settings) -> None:
-        import numpy as np
-
         self.settings = settings
         self.low_quality = bytes(quality < settings.min_base_quality for quality in range(256))
-        self.regions = [
-            RegionCounts(
-                chrom,
-                start,
-                end,
-                reference(chrom, start, end).upper(),
-                np.zeros((2, N_CODES, end - start), dtype=np.int64),
-            )
-            for chrom, start, end in panel.regions
-        ]
-        self.flanks = [
-            reference(region.chrom, max(region.start - _LEFT_FLANK, 0), region.start).upper() for region in self.regions
-        ]
+        self.regions = empty_regions(panel, reference)
+        self.placer = IndelPlacer(self.regions, reference)
         self.places: dict[str, tuple[list[int], list[int]]] = {}
         for index, region in enumerate(self.regions):
             starts, indexes = self.places.setdefault(region.chrom, ([], []))
@@ -189,7 +226,6 @@ class _Counter:
         self.waiting: dict[str, tuple[Segment, int, int]] = {}  # name -> votes, strand, where the mate starts
         self.waiting_limit = _MOST_WAITING
         self.contig = ""
-        self.placed: dict[tuple[int, int, int, str], Indel | None] = {}
         self.indels: Counter[tuple[Indel, int]] = Counter()
         self.reads = self.on_target = self.used = 0
         self.sizes = self.size_sum = self.least = self.least_sum = 0
@@ -270,30 +306,11 @@ class _Counter:
             self.buffered += high - low
             for anchor, deleted, inserted in segment.indels:
                 if region.start <= anchor < region.end and max(deleted, len(inserted)) <= self.settings.longest_indel:
-                    raw = (index, anchor, deleted, inserted)
-                    if raw not in self.placed:
-                        self.placed[raw] = self._left_aligned(*raw)
-                    event = self.placed[raw]
+                    event = self.placer.left_aligned(index, anchor, deleted, inserted)
                     if event is not None:
                         self.indels[event, strand] += 1
         if self.buffered > _FLUSH_BASES:
             self._flush()
-
-    def _left_aligned(self, index: int, anchor: int, deleted: int, inserted: str) -> Indel | None:
-        region, flank = self.regions[index], self.flanks[index]
-        bases = flank + region.reference
-        at = anchor - region.start + len(flank)
-        if at + deleted >= len(bases):
-            return None  # the deletion leaves the region, whose bases alone are known
-        moved = bases[at + 1 : at + 1 + deleted] if deleted else inserted
-        while at > 0 and bases[at] == moved[-1]:
-            moved = bases[at] + moved[:-1]
-            at -= 1
-        pos = at - len(flank) + region.start + 1
-        anchor_base = bases[at]
-        if deleted:
-            return Indel(region.chrom, pos, anchor_base + moved, anchor_base)
-        return Indel(region.chrom, pos, anchor_base, anchor_base + moved)
 
     def _flush(self) -> None:
         import numpy as np

@@ -43,6 +43,50 @@ class Settings(BaseModel):
         " trimming of 5 bases, usual for cfDNA libraries",
     )
 
+    # Consensus of raw UMI reads (a consensus BAM is taken as it is).
+    min_raw_base_quality: int = Field(
+        default=10,
+        ge=0,
+        le=93,
+        description="Phred; a raw base below isn't asked. Source: fgbio CallMolecularConsensusReads"
+        " (min-input-base-quality 10)",
+    )
+    error_rate_pre_umi: float = Field(
+        default=45,
+        gt=0,
+        description="Phred; errors before the UMI was attached: no consensus is better. Source: fgbio"
+        " (error-rate-pre-umi 45)",
+    )
+    error_rate_post_umi: float = Field(
+        default=40,
+        gt=0,
+        description="Phred; errors between UMI and sequencer, added to each raw base. Source: fgbio"
+        " (error-rate-post-umi 40)",
+    )
+    max_base_error_rate: float = Field(
+        default=0.1,
+        ge=0,
+        lt=0.5,
+        description="1; a consensus base that a larger share of raw bases contradicts has no vote. Source: fgbio"
+        " FilterConsensusReads practice (max-base-error-rate 0.1)",
+    )
+    min_strand_size: int = Field(
+        default=2,
+        ge=1,
+        description="raw read pairs; a molecule with so many of each strand is duplex. Source: fgbio (3,2,2)",
+    )
+    require_duplex: bool = Field(
+        default=False,
+        description="whether only molecules seen from both strands vote; off, a single strand does too. Source: simplex"
+        " and duplex reads are both used in panel practice (MSK-ACCESS, Brannon 2021, Nat Commun)",
+    )
+    longest_fragment: int = Field(
+        default=1000,
+        ge=1,
+        le=4095,
+        description="bases; pairs further apart aren't cell-free DNA fragments. Source: DNA above 1 kb is genomic",
+    )
+
     # Calling.
     alpha_de_novo: float = Field(
         default=0.01,

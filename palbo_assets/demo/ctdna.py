@@ -80,17 +80,22 @@ def write(
     rng: np.random.Generator,
     *,
     unique_depth: float = UNIQUE_DEPTH,
+    raw_family: float | None = None,
 ) -> list[WrittenFile]:
     """The plasma's consensus BAM with its index; one manifest row.
 
     ``unique_depth`` is the mean number of molecules per panel base that survive the usual filters; a small one makes
-    a plasma in which absence can't be claimed.
+    a plasma in which absence can't be claimed. With ``raw_family``, the mean number of read pairs per molecule, the
+    reads are delivered before consensus, with their UMIs.
     """
     import pysam
 
+    from palbo_assets.demo.raw_umi import raw_records
+
     folder.mkdir(parents=True, exist_ok=True)
     sample = f"{truth.patient_id}-{truth.timepoint}-P"
-    path = folder / f"{sample}.consensus.bam"
+    kind = "consensus" if raw_family is None else "raw_umi"
+    path = folder / f"{sample}.{kind}.bam"
     targets, version = _read_panel(panel)
     parts = [_header(sample, genome)]
     alleles = _alleles(truth, patient, genome)
@@ -98,14 +103,19 @@ def write(
     for contig_id, chrom in enumerate(genome.contigs):
         starts, lengths = _fragments(targets.get(chrom, []), genome.contigs[chrom], unique_depth, rng)
         if starts.size:
-            drawn = _Plasma(genome.sequence(chrom), starts, lengths, alleles.get(chrom, []), rng)
-            parts.append(_records(contig_id, sample, serial, drawn, rng))
-            serial += starts.size
+            drawn = Drawn(genome.sequence(chrom), starts, lengths, alleles.get(chrom, []), rng)
+            if raw_family is None:
+                parts.append(_records(contig_id, sample, serial, drawn, rng))
+                serial += starts.size
+            else:
+                records, sizes = raw_records(contig_id, sample, serial, drawn, rng, family_mean=raw_family)
+                parts += records
+                serial += int(sizes.sum())
     path.write_bytes(bgzf(b"".join(parts)))
     pysam.index(str(path))  # type: ignore[attr-defined]
     return [
         WrittenFile(
-            path.name, "ctdna", "consensus_bam", patient_id=truth.patient_id, timepoint=truth.timepoint,
+            path.name, "ctdna", f"{kind}_bam", patient_id=truth.patient_id, timepoint=truth.timepoint,
             specimen_id=specimen_id(truth), sample_name=sample, genome_build=genome.build, panel_version=version,
         )
     ]  # fmt: skip
@@ -241,7 +251,7 @@ def _fragments(
     return starts, lengths
 
 
-class _Plasma:
+class Drawn:
     """The two reads of every molecule of a contig: bases, and for molecules with an indel their alignment."""
 
     def __init__(
@@ -303,7 +313,7 @@ class _Plasma:
                 self.special[side, int(molecule)] = (start, bases, [(before, 0), gap, (after, 0)])
 
 
-def _records(contig_id: int, sample: str, serial: int, drawn: _Plasma, rng: np.random.Generator) -> bytes:
+def _records(contig_id: int, sample: str, serial: int, drawn: Drawn, rng: np.random.Generator) -> bytes:
     """The contig's alignment records in coordinate order."""
     count = drawn.lengths.size
     positions = np.stack(drawn.starts)
@@ -328,18 +338,17 @@ def _records(contig_id: int, sample: str, serial: int, drawn: _Plasma, rng: np.r
         at = rng.integers(0, READ, size=where.size)
         bases[where, at] = ord("N")
         qualities[where, at] = 2
-        nibbles = _NIBBLE[bases]
         rows["block_size"] = layout.itemsize - 4
         rows["ref_id"] = rows["next_ref_id"] = contig_id
         rows["pos"], rows["next_pos"] = positions[side], positions[1 - side]
         rows["l_read_name"], rows["mapq"], rows["n_cigar"], rows["l_seq"] = len(prefix) + 8, 60, 1, READ
-        rows["bin"] = _bins(positions[side], positions[side] + READ)
+        rows["bin"] = bins(positions[side], positions[side] + READ)
         rows["flag"] = np.where(first_is_left, 99, 163) if side == 0 else np.where(first_is_left, 147, 83)
         rows["tlen"] = drawn.lengths if side == 0 else -drawn.lengths
         rows["prefix"] = np.frombuffer(prefix, dtype=np.uint8)
         rows["digits"] = rows["molecule"] = digits.reshape(count, 7)
         rows["cigar"] = READ << 4
-        rows["seq"] = nibbles[:, 0::2] << 4 | nibbles[:, 1::2]
+        rows["seq"] = nibbles_of(bases)
         rows["qual"] = qualities
         for name, value in _TAG_TEXT.items():
             rows[name] = np.frombuffer(value, dtype=np.uint8)
@@ -348,7 +357,7 @@ def _records(contig_id: int, sample: str, serial: int, drawn: _Plasma, rng: np.r
         records += [packed[at : at + layout.itemsize] for at in range(0, len(packed), layout.itemsize)]
     for (side, molecule), (start, gapped, cigar) in drawn.special.items():
         index = side * count + molecule
-        records[index] = _with_indel(records[index], layout, start, gapped, cigar)
+        records[index] = with_indel(records[index], layout, start, gapped, cigar)
     order = np.lexsort((np.arange(2 * count), positions.ravel()))
     return b"".join([records[index] for index in order])
 
@@ -373,14 +382,14 @@ def _layout(name_length: int) -> np.dtype:
     )  # fmt: skip
 
 
-def _with_indel(record: bytes, layout: np.dtype, start: int, bases: bytes, cigar: list[tuple[int, int]]) -> bytes:
+def with_indel(record: bytes, layout: np.dtype, start: int, bases: bytes, cigar: list[tuple[int, int]]) -> bytes:
     """The record with other bases and a gapped alignment; everything else stays."""
     fields = layout.fields
     assert fields is not None
     cigar_at, seq_at, tail_at = fields["cigar"][1], fields["seq"][1], fields["qual"][1]
     head = bytearray(record[:cigar_at])
     reference_length = sum(length for length, operation in cigar if operation in (0, 2))
-    (bin_,) = _bins(np.array([start]), np.array([start + reference_length]))
+    (bin_,) = bins(np.array([start]), np.array([start + reference_length]))
     struct.pack_into("<i", head, 0, len(record) - 4 + 4 * (len(cigar) - 1))
     struct.pack_into("<i", head, fields["pos"][1], start)
     struct.pack_into("<HH", head, fields["bin"][1], int(bin_), len(cigar))
@@ -391,7 +400,14 @@ def _with_indel(record: bytes, layout: np.dtype, start: int, bases: bytes, cigar
     return bytes(head) + packed + seq + record[tail_at:]
 
 
-def _bins(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def nibbles_of(bases: np.ndarray) -> np.ndarray:
+    """(reads, even length) letters as BAM packs them, two to a byte."""
+    nibbles = _NIBBLE[bases]
+    packed: np.ndarray = nibbles[:, 0::2] << 4 | nibbles[:, 1::2]
+    return packed
+
+
+def bins(starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """UCSC bins of 0-based half-open intervals, as the BAM format wants them."""
     last = ends - 1
     found = np.zeros(starts.size, dtype=np.int64)

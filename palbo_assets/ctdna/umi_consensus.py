@@ -1,0 +1,294 @@
+"""Molecules of a plasma from raw reads: group by ends and UMI, call each strand's consensus, and count.
+
+One pass over a coordinate-sorted BAM. A fragment is a read pair; its ends are the unclipped 5' ends of both reads
+(from the CIGAR, so soft clipping doesn't split families). Fragments with the same ends are grouped by UMI with the
+directional method (Smith, Heger and Sudbery 2017, Genome Research), so that a sequencing error in a barcode makes no
+molecule of its own. Where both ends carry a UMI, the strands of a duplex meet: the part of the forward read comes
+first. Each strand is called for itself: per reference base the raw bases' likelihoods multiply (mates are two readings
+of the same copy), and what is undecided, or disputed by more than the tolerated share, has no vote. Strands that
+contradict each other have no vote either (duplex consensus, Schmitt 2012, PNAS; the quality model is fgbio's).
+Memory is bounded by the fragments that span the place of reading: a group is done when no later record can have its
+ends.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from math import log
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from palbo_assets.ctdna.molecules import Indel, IndelPlacer, MoleculeCounts, ReferenceBases, empty_regions
+from palbo_assets.ctdna.panel import Panel
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.umi import UmiPlace, UmiQuality, UmiSource, collision
+from palbo_assets.platform.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SCALE = 1024.0  # fixed-point weights: sums don't depend on the order of reads
+_CHUNK = 32 * 1024 * 1024
+_PLACES = {UmiPlace.TAG: 0, UmiPlace.NAME: 1, UmiPlace.INLINE: 2}
+
+
+def consensus_molecules(
+    bam: Path, source: UmiSource, panel: Panel, reference: ReferenceBases, settings: Settings, chunk_bytes: int = _CHUNK
+) -> tuple[MoleculeCounts, UmiQuality]:
+    """Molecules per allele, strand and panel base, and what the barcodes say about the library.
+
+    A molecule of both strands counts on the strand that more raw pairs are from. ``reads`` of the counts are raw.
+
+    Raises
+    ------
+    InputError
+        ``E_UNSORTED``, ``E_SINGLE_END``, ``E_UMI_MISSING``, ``E_UMI_LENGTH``, ``E_TRUNCATED``.
+    """
+    import numpy as np
+
+    from palbo_assets.ctdna import umi_kernel as kernel
+
+    names = _contigs(bam)
+    regions = empty_regions(panel, reference)
+    layout = _Layout(regions, names)
+    counts = np.zeros((2, 6, max(layout.size, 1)), dtype=np.int64)
+    totals = _new_totals()
+    sizes = np.zeros(kernel.LARGEST_SIZE + 1, dtype=np.int64)
+    structure = np.array(source.structure, dtype=np.int64)
+    limits = np.array([settings.min_mapping_quality, settings.longest_fragment], dtype=np.int64)
+    weights, rules, least = evidence_rules(settings)
+    composition = np.zeros((0, 4), dtype=np.int64)
+    events: Counter[tuple[int, ...]] = Counter()
+    data = np.zeros(0, dtype=np.uint8)
+    for chunk, final in _with_last(_records(bam, chunk_bytes)):
+        known = data.size
+        data = np.concatenate([data, chunk])
+        fragments, carried = kernel.pair_mates(
+            data, known, _PLACES[source.place], structure, limits, layout.contigs, layout.starts, layout.ends, totals,
+            final,
+        )  # fmt: skip
+        _refuse(totals, bam, kernel)
+        bases = umi_bases(source, totals)
+        if composition.shape[0] == 0:
+            composition = np.zeros((bases, 4), dtype=np.int64)
+        fragments = fragments[np.lexsort((fragments[:, 1], fragments[:, 0]))]
+        found = kernel.consensus(
+            data, fragments, bases, weights, rules, least, layout.contigs, layout.starts, layout.ends, layout.offsets,
+            counts, totals, sizes, composition,
+        )  # fmt: skip
+        events.update(map(tuple, found.tolist()))
+        data = carried
+    for index, region in enumerate(regions):
+        first = layout.offset_of(index)
+        region.counts[:] = counts[:, :, first : first + region.end - region.start]
+    quality = _quality(totals, sizes, composition)
+    molecules = MoleculeCounts(
+        regions=tuple(regions),
+        indels=_indels(events, layout, IndelPlacer(regions, reference)),
+        reads=int(totals[kernel.READS]),
+        reads_on_target=int(totals[kernel.ON_TARGET]),
+        reads_used=int(totals[kernel.USED]),
+        family_size_mean=quality.size_mean,
+        family_size_least_mean=None,
+    )
+    return molecules, quality
+
+
+def survey(bam: Path, source: UmiSource) -> tuple[int, int, int]:
+    """(placed reads, UMI bases, reads whose UMI has an N) of a raw BAM; raises as `consensus_molecules` does."""
+    import numpy as np
+
+    from palbo_assets.ctdna import umi_kernel as kernel
+
+    totals = _new_totals()
+    lengths = np.array([umi for umi, _ in source.structure], dtype=np.int64)
+    for chunk in _records(bam, _CHUNK):
+        kernel.survey(chunk, _PLACES[source.place], lengths, totals)
+        _refuse(totals, bam, kernel)
+    reads, masked = int(totals[kernel.READS]), int(totals[kernel.WITH_N])
+    if reads == 0:
+        raise InputError("E_EMPTY", "no read is placed on the genome", file=bam.name, fix="align the reads")
+    if masked == reads:
+        raise InputError(
+            "E_UMI_MISSING", "every molecular barcode has an undecided base (N)", file=bam.name, fix=_FIX_UMI
+        )
+    return reads, umi_bases(source, totals), masked
+
+
+def umi_bases(source: UmiSource, totals: np.ndarray) -> int:
+    """Bases of a UMI, both ends together."""
+    if source.place is UmiPlace.INLINE:
+        return sum(umi for umi, _ in source.structure)
+    return max(int(totals[13] + totals[14]), 0)
+
+
+def evidence_rules(settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The kernel's (weights, rules, least) from the settings; see `umi_kernel.consensus`.
+
+    A raw base errs with 10^(-Q/10), and with ``error_rate_post_umi`` from amplification after tagging; a consensus
+    base can't be better than ``error_rate_pre_umi``. Two errors e, f of one base: e + f - 4/3 e f (fgbio's model).
+    """
+    import numpy as np
+
+    after, before = 10 ** (-settings.error_rate_post_umi / 10), 10 ** (-settings.error_rate_pre_umi / 10)
+    error = np.minimum(10 ** (-np.arange(256) / 10), 0.75)
+    error = np.minimum(error + after - 4 / 3 * error * after, 0.75)
+    weights = np.round(_SCALE * np.maximum(np.log((1 - error) / (error / 3)), 0.0)).astype(np.int64)
+    weights |= np.int64(1) << np.int64(40)
+    weights[: settings.min_raw_base_quality] = 0
+    weights[255] = 0  # no quality stated
+    wanted = 10 ** (-settings.min_base_quality / 10)
+    tolerated = (wanted - before) / (1 - 4 / 3 * before)
+    margin = log((1 - tolerated) / tolerated) if tolerated > 0 else float("inf")
+    alone = _SCALE * (margin + log(4)) if tolerated > 0 else 2.0**39
+    rules = np.array([_SCALE, settings.max_base_error_rate, alone, margin, settings.max_read_error_rate])
+    least = np.array(
+        [settings.min_family_size, settings.min_strand_size, settings.require_duplex, settings.trimmed_end_bases,
+         min(settings.longest_indel, 31)],
+        dtype=np.int64,
+    )  # fmt: skip
+    return weights, rules, least
+
+
+_FIX_UMI = "extract the UMIs again, with the read structure of this kit"
+
+
+def _refuse(totals: np.ndarray, bam: Path, kernel: object) -> None:
+    from palbo_assets.ctdna.umi_kernel import MIXED, NO_UMI, UNPAIRED, UNSORTED
+
+    if totals[UNSORTED]:
+        raise InputError(
+            "E_UNSORTED", "the reads aren't sorted by coordinate", file=bam.name, fix="sort the BAM (samtools sort)"
+        )
+    if totals[UNPAIRED]:
+        raise InputError(
+            "E_SINGLE_END",
+            "reads without a mate: a molecule is known by both of its ends",
+            file=bam.name,
+            fix="deliver paired-end reads, or a consensus BAM",
+        )
+    if totals[NO_UMI]:
+        raise InputError("E_UMI_MISSING", "some reads carry no molecular barcode", file=bam.name, fix=_FIX_UMI)
+    if totals[MIXED]:
+        raise InputError("E_UMI_LENGTH", "molecular barcodes differ in length", file=bam.name, fix=_FIX_UMI)
+
+
+class _Layout:
+    """The panel's regions as the kernel wants them: by contig number, ascending, end to end in one array."""
+
+    def __init__(self, regions: list, names: list[str]) -> None:
+        import numpy as np
+
+        number = {name: index for index, name in enumerate(names)}
+        self.order = sorted(
+            (index for index, region in enumerate(regions) if region.chrom in number),
+            key=lambda index: (number[regions[index].chrom], regions[index].start),
+        )
+        ordered = [regions[index] for index in self.order]
+        lengths = np.array([region.end - region.start for region in ordered], dtype=np.int64)
+        self.starts = np.array([region.start for region in ordered], dtype=np.int64)
+        self.ends = self.starts + lengths
+        self.offsets = np.cumsum(lengths) - lengths
+        self.size = int(lengths.sum())
+        contig = np.array([number[region.chrom] for region in ordered], dtype=np.int64)
+        numbers = np.arange(max(len(names), 1))
+        self.contigs = np.stack([np.searchsorted(contig, numbers), np.searchsorted(contig, numbers, side="right")], 1)
+        self._places = dict(zip(self.order, self.offsets.tolist(), strict=True))
+        self._lengths = dict(zip(self.order, lengths.tolist(), strict=True))
+
+    def offset_of(self, index: int) -> int:
+        """Where the region's counts begin; a region on a contig that the file lacks has none."""
+        return int(self._places.get(index, self.size))
+
+
+def _indels(events: Counter[tuple[int, ...]], layout: _Layout, placer: IndelPlacer) -> dict[Indel, tuple[int, int]]:
+    found: dict[Indel, list[int]] = {}
+    for (region, anchor, deleted, inserted, code, strand), molecules in events.items():
+        bases = "".join("ACGT"[code >> 2 * place & 3] for place in range(inserted - 1, -1, -1))
+        event = placer.left_aligned(layout.order[region], anchor, deleted, bases)
+        if event is not None:
+            found.setdefault(event, [0, 0])[strand] += molecules
+    return {event: (found[event][0], found[event][1]) for event in sorted(found)}
+
+
+def _quality(totals: np.ndarray, sizes: np.ndarray, composition: np.ndarray) -> UmiQuality:
+    from palbo_assets.ctdna import umi_kernel as kernel
+
+    def share(part: int, whole: int) -> float | None:
+        return float(totals[part] / totals[whole]) if totals[whole] else None
+
+    molecules = int(totals[kernel.MOLECULES])
+    return UmiQuality(
+        pairs=int(totals[kernel.PAIRS]),
+        molecules=molecules,
+        enough=int(totals[kernel.ENOUGH]),
+        voting=int(totals[kernel.VOTING]),
+        sizes=tuple(sizes.tolist()),
+        duplex_share=share(kernel.DUPLEX, kernel.ENOUGH),
+        strand_balance=share(kernel.FORWARD_PAIRS, kernel.PAIRS),
+        umi_error=share(kernel.MERGED_PAIRS, kernel.PAIRS),
+        umi_collision=collision(int(totals[kernel.SAME_ENDS]), molecules, composition),
+        umi_with_n=int(totals[kernel.WITH_N]),
+        without_mate=int(totals[kernel.ORPHANS]),
+        improper=int(totals[[kernel.IMPROPER, kernel.TOO_LONG, kernel.LOW_MAPQ]].sum()),
+    )
+
+
+def _new_totals() -> np.ndarray:
+    import numpy as np
+
+    from palbo_assets.ctdna import umi_kernel as kernel
+
+    totals = np.zeros(kernel.TOTALS, dtype=np.int64)
+    totals[[kernel.LAST_REF, kernel.LAST_POS, kernel.FIRST_LENGTH, kernel.SECOND_LENGTH]] = -1
+    return totals
+
+
+def _contigs(bam: Path) -> list[str]:
+    import pysam
+
+    with pysam.AlignmentFile(str(bam), "rb", check_sq=False) as file:
+        return list(file.references)
+
+
+def _records(bam: Path, chunk_bytes: int) -> Iterator[np.ndarray]:
+    import gzip
+    import struct
+
+    import numpy as np
+
+    with gzip.open(bam, "rb") as file:
+        file.read(4)
+        (text,) = struct.unpack("<i", file.read(4))
+        file.read(text)
+        (n,) = struct.unpack("<i", file.read(4))
+        for _ in range(n):
+            (length,) = struct.unpack("<i", file.read(4))
+            file.read(length + 4)
+        rest = b""
+        while True:
+            block = file.read(chunk_bytes)
+            data = rest + block
+            at = 0
+            while at + 4 <= len(data):
+                (size,) = struct.unpack_from("<i", data, at)
+                if at + 4 + size > len(data):
+                    break
+                at += 4 + size
+            if at:
+                yield np.frombuffer(data, dtype=np.uint8, count=at)
+            rest = data[at:]
+            if not block:
+                return
+
+
+def _with_last(chunks: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
+    """Each chunk, and whether it is the last one; one empty chunk for a file without records."""
+    import numpy as np
+
+    held = next(chunks, np.zeros(0, dtype=np.uint8))
+    for chunk in chunks:
+        yield held, False
+        held = chunk
+    yield held, True
