@@ -23,13 +23,14 @@ from palbo_assets.ctdna.molecules import Indel, IndelPlacer, MoleculeCounts, Ref
 from palbo_assets.ctdna.panel import Panel
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.umi import UmiPlace, UmiQuality, UmiSource, collision
+from palbo_assets.genomics.bgzf import bam_header, record_chunks
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
 _SCALE = 1024.0  # fixed-point weights: sums don't depend on the order of reads
-_CHUNK = 32 * 1024 * 1024
+_CHUNK = 32 << 20
 _PLACES = {UmiPlace.TAG: 0, UmiPlace.NAME: 1, UmiPlace.INLINE: 2}
 
 
@@ -43,13 +44,13 @@ def consensus_molecules(
     Raises
     ------
     InputError
-        ``E_UNSORTED``, ``E_SINGLE_END``, ``E_UMI_MISSING``, ``E_UMI_LENGTH``, ``E_TRUNCATED``.
+        ``E_UNSORTED``, ``E_SINGLE_END``, ``E_UMI_MISSING``, ``E_UMI_LENGTH``, and what reading BGZF raises.
     """
     import numpy as np
 
     from palbo_assets.ctdna import umi_kernel as kernel
 
-    names = _contigs(bam)
+    names = list(bam_header(bam).contigs)
     regions = empty_regions(panel, reference)
     layout = _Layout(regions, names)
     counts = np.zeros((2, 6, max(layout.size, 1)), dtype=np.int64)
@@ -61,14 +62,14 @@ def consensus_molecules(
     composition = np.zeros((0, 4), dtype=np.int64)
     events: Counter[tuple[int, ...]] = Counter()
     data = np.zeros(0, dtype=np.uint8)
-    for chunk, final in _with_last(_records(bam, chunk_bytes)):
+    for chunk, final in _with_last(record_chunks(bam, chunk_bytes=chunk_bytes)):
         known = data.size
         data = np.concatenate([data, chunk])
         fragments, carried = kernel.pair_mates(
             data, known, _PLACES[source.place], structure, limits, layout.contigs, layout.starts, layout.ends, totals,
             final,
         )  # fmt: skip
-        _refuse(totals, bam, kernel)
+        _refuse(totals, bam)
         bases = umi_bases(source, totals)
         if composition.shape[0] == 0:
             composition = np.zeros((bases, 4), dtype=np.int64)
@@ -103,9 +104,9 @@ def survey(bam: Path, source: UmiSource) -> tuple[int, int, int]:
 
     totals = _new_totals()
     lengths = np.array([umi for umi, _ in source.structure], dtype=np.int64)
-    for chunk in _records(bam, _CHUNK):
+    for chunk in record_chunks(bam, chunk_bytes=_CHUNK):
         kernel.survey(chunk, _PLACES[source.place], lengths, totals)
-        _refuse(totals, bam, kernel)
+        _refuse(totals, bam)
     reads, masked = int(totals[kernel.READS]), int(totals[kernel.WITH_N])
     if reads == 0:
         raise InputError("E_EMPTY", "no read is placed on the genome", file=bam.name, fix="align the reads")
@@ -120,7 +121,9 @@ def umi_bases(source: UmiSource, totals: np.ndarray) -> int:
     """Bases of a UMI, both ends together."""
     if source.place is UmiPlace.INLINE:
         return sum(umi for umi, _ in source.structure)
-    return max(int(totals[13] + totals[14]), 0)
+    from palbo_assets.ctdna.umi_kernel import FIRST_LENGTH, SECOND_LENGTH
+
+    return max(int(totals[FIRST_LENGTH] + totals[SECOND_LENGTH]), 0)
 
 
 def evidence_rules(settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -154,7 +157,7 @@ def evidence_rules(settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarr
 _FIX_UMI = "extract the UMIs again, with the read structure of this kit"
 
 
-def _refuse(totals: np.ndarray, bam: Path, kernel: object) -> None:
+def _refuse(totals: np.ndarray, bam: Path) -> None:
     from palbo_assets.ctdna.umi_kernel import MIXED, NO_UMI, UNPAIRED, UNSORTED
 
     if totals[UNSORTED]:
@@ -243,44 +246,6 @@ def _new_totals() -> np.ndarray:
     totals = np.zeros(kernel.TOTALS, dtype=np.int64)
     totals[[kernel.LAST_REF, kernel.LAST_POS, kernel.FIRST_LENGTH, kernel.SECOND_LENGTH]] = -1
     return totals
-
-
-def _contigs(bam: Path) -> list[str]:
-    import pysam
-
-    with pysam.AlignmentFile(str(bam), "rb", check_sq=False) as file:
-        return list(file.references)
-
-
-def _records(bam: Path, chunk_bytes: int) -> Iterator[np.ndarray]:
-    import gzip
-    import struct
-
-    import numpy as np
-
-    with gzip.open(bam, "rb") as file:
-        file.read(4)
-        (text,) = struct.unpack("<i", file.read(4))
-        file.read(text)
-        (n,) = struct.unpack("<i", file.read(4))
-        for _ in range(n):
-            (length,) = struct.unpack("<i", file.read(4))
-            file.read(length + 4)
-        rest = b""
-        while True:
-            block = file.read(chunk_bytes)
-            data = rest + block
-            at = 0
-            while at + 4 <= len(data):
-                (size,) = struct.unpack_from("<i", data, at)
-                if at + 4 + size > len(data):
-                    break
-                at += 4 + size
-            if at:
-                yield np.frombuffer(data, dtype=np.uint8, count=at)
-            rest = data[at:]
-            if not block:
-                return
 
 
 def _with_last(chunks: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from palbo_assets.genomics.bam import int32
+
 UNUSED = 0x4 | 0x100 | 0x200 | 0x800  # unmapped, secondary, QC fail, supplementary; raw families are duplicates (0x400)
 TAG, NAME, INLINE = 0, 1, 2  # where the UMI is
 
@@ -41,14 +43,6 @@ CHANNEL = _nibble_channels()
 @njit(cache=True, nogil=True, inline="always")
 def _u16(data, at):
     return np.int64(data[at]) | np.int64(data[at + 1]) << 8
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _i32(data, at):
-    value = (
-        np.int64(data[at]) | np.int64(data[at + 1]) << 8 | np.int64(data[at + 2]) << 16 | np.int64(data[at + 3]) << 24
-    )
-    return value - (value >> 31 << 32)
 
 
 @njit(cache=True, nogil=True)
@@ -114,7 +108,7 @@ def _tag_text(data, at, end, first, second):
             at = value + 4
         elif kind == 66:  # B
             width = 1 if data[value] in (99, 67) else 2 if data[value] in (115, 83) else 4
-            at = value + 5 + width * _i32(data, value + 1)
+            at = value + 5 + width * int32(data, value + 1)
         else:
             return 0, 0
     return 0, 0
@@ -123,7 +117,7 @@ def _tag_text(data, at, end, first, second):
 @njit(cache=True, nogil=True)
 def _umi(data, record, source, umi_length):
     """The record's UMI as `_pack` gives it; ``umi_length`` bases of the read itself when inline."""
-    size = _i32(data, record)
+    size = int32(data, record)
     end = record + 4 + size
     name_length = np.int64(data[record + 12])
     if source == NAME:
@@ -132,7 +126,7 @@ def _umi(data, record, source, umi_length):
         while at > record + 36 and data[at - 1] != 95 and data[at - 1] != 58:  # '_' and ':'
             at -= 1
         return (np.int64(0), -1, 0, 0) if at == record + 36 else _pack(data, at, stop)
-    length = _i32(data, record + 20)
+    length = int32(data, record + 20)
     bases = record + 36 + name_length + 4 * _u16(data, record + 16)
     if source == TAG:
         at, stop = _tag_text(data, bases + (length + 1) // 2 + length, end, 82, 88)  # RX
@@ -154,14 +148,14 @@ def _umi(data, record, source, umi_length):
 @njit(cache=True, nogil=True)
 def _place(data, record):
     """(first aligned base, end of alignment, bases clipped before, bases clipped behind), 0-based half-open."""
-    start = _i32(data, record + 8)
+    start = int32(data, record + 8)
     end = start
     count = _u16(data, record + 16)
     at = record + 36 + np.int64(data[record + 12])
     before = behind = 0
     seen = False
     for index in range(count):
-        packed = _i32(data, at + 4 * index) & 0xFFFFFFFF
+        packed = int32(data, at + 4 * index) & 0xFFFFFFFF
         operation, length = packed & 15, packed >> 4
         if operation == 4 or operation == 5:
             if seen:
@@ -205,20 +199,20 @@ def survey(data, source, umi_lengths, totals):
     at = 0
     while at + 4 <= data.size:
         record = at
-        at += 4 + _i32(data, record)
+        at += 4 + int32(data, record)
         _account(data, record, source, umi_lengths, totals)
 
 
 @njit(cache=True, nogil=True)
 def _account(data, record, source, umi_lengths, totals):
     """Enter one record into the totals. Returns (usable, code of the UMI's first part, code of its second part)."""
-    reference, position = _i32(data, record + 4), _i32(data, record + 8)
+    reference, position = int32(data, record + 4), int32(data, record + 8)
     if reference >= 0:
         if reference < totals[LAST_REF] or (reference == totals[LAST_REF] and position < totals[LAST_POS]):
             totals[UNSORTED] += 1
         totals[LAST_REF], totals[LAST_POS] = reference, position
     flag = _u16(data, record + 18)
-    if flag & UNUSED or reference < 0 or _i32(data, record + 20) == 0:
+    if flag & UNUSED or reference < 0 or int32(data, record + 20) == 0:
         return False, np.int64(0), np.int64(0)
     totals[READS] += 1
     if not flag & 1:
@@ -269,7 +263,7 @@ def pair_mates(data, known, source, structure, limits, contigs, starts, ends, to
     count = 0
     at = 0
     while at < data.size:
-        at += 4 + _i32(data, at)
+        at += 4 + int32(data, at)
         count += 1
     size = 16
     while size < 2 * count:
@@ -286,9 +280,9 @@ def pair_mates(data, known, source, structure, limits, contigs, starts, ends, to
     at = 0
     while at < data.size:
         record = at
-        at += 4 + _i32(data, record)
+        at += 4 + int32(data, record)
         fresh = record >= known
-        reference, flag = _i32(data, record + 4), _u16(data, record + 18)
+        reference, flag = int32(data, record + 4), _u16(data, record + 18)
         start, end, before, behind = _place(data, record)
         if fresh:
             usable, code, code2 = _account(data, record, source, structure[:, 0], totals)
@@ -330,12 +324,12 @@ def pair_mates(data, known, source, structure, limits, contigs, starts, ends, to
         forward, backward = (mate, index) if reverse else (index, mate)
         first, last = five[forward], five[backward]
         if (
-            _i32(data, offset[mate] + 4) != reference
+            int32(data, offset[mate] + 4) != reference
             or (other_flag & 0x10 != 0) == reverse
             or (other_flag & 0x80) == (flag & 0x80)
             or last < first
-            or _i32(data, offset[forward] + 8) > last
-            or _i32(data, offset[backward] + 8) > last
+            or int32(data, offset[forward] + 8) > last
+            or int32(data, offset[backward] + 8) > last
         ):
             totals[IMPROPER] += fresh
             continue
@@ -385,18 +379,18 @@ def _split(data, fragments, offset, state, totals, final):
     for index in range(offset.size):
         record = offset[index]
         if state[index] == 0:
-            same = _i32(data, record + 24) == _i32(data, record + 4) == totals[LAST_REF]
-            if final or not same or _i32(data, record + 28) < totals[LAST_POS]:
+            same = int32(data, record + 24) == int32(data, record + 4) == totals[LAST_REF]
+            if final or not same or int32(data, record + 28) < totals[LAST_POS]:
                 totals[ORPHANS] += 1
                 state[index] = 1
         if state[index] != 1:
-            size += 4 + _i32(data, record)
+            size += 4 + int32(data, record)
     carried = np.empty(size, dtype=np.uint8)
     at = 0
     for index in range(offset.size):
         if state[index] != 1:
             record = offset[index]
-            length = 4 + _i32(data, record)
+            length = 4 + int32(data, record)
             carried[at : at + length] = data[record : record + length]
             at += length
     return fragments[:complete], carried
@@ -453,14 +447,14 @@ def directional(umis, counts, first_seen, bases):
 def _add(data, record, strand, first, width, weights, longest, evidence, indels, support, n_indels):
     """Add one raw read's bases to its strand's evidence; returns the number of distinct indels seen so far."""
     start, end, _, _ = _place(data, record)
-    length = _i32(data, record + 20)
+    length = int32(data, record + 20)
     cigar = record + 36 + np.int64(data[record + 12])
     count = _u16(data, record + 16)
     bases = cigar + 4 * count
     qualities = bases + (length + 1) // 2
     position, query = start, 0
     for index in range(count):
-        packed = _i32(data, cigar + 4 * index) & 0xFFFFFFFF
+        packed = int32(data, cigar + 4 * index) & 0xFFFFFFFF
         operation, size = packed & 15, packed >> 4
         if operation == 0 or operation == 7 or operation == 8:
             low, high = max(0, first - position), min(size, first + width - position)

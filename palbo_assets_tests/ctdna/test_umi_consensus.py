@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +20,8 @@ from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.umi import UmiPlace, UmiQuality, UmiSource, find_umi, read_structure
 from palbo_assets.ctdna.umi_consensus import consensus_molecules, survey
 from palbo_assets.ctdna.umi_kernel import directional
+from palbo_assets.genomics import bgzf
+from palbo_assets.genomics.bam import record_offsets
 from palbo_assets.platform.errors import InputError
 from palbo_assets_tests.ctdna import umi_twin as twin
 from palbo_assets_tests.ctdna.raw_reads import GENOME, Raw, pair, wild, write
@@ -29,8 +35,17 @@ def reference(chrom: str, start: int, end: int) -> str:
     return GENOME[start:end]
 
 
-def count(bam: Path, rules: Settings = PLAIN, chunk: int = 1 << 20) -> tuple[MoleculeCounts, UmiQuality]:
-    return consensus_molecules(bam, TAG, PANEL, reference, rules, chunk)
+def count(bam: Path, rules: Settings = PLAIN, records: int = 0) -> tuple[MoleculeCounts, UmiQuality]:
+    """``records``: cut the file into stretches of so many records, whatever its blocks are."""
+
+    def cut(path: Path, chunk_bytes: int = 0) -> Iterator[np.ndarray]:
+        for chunk in bgzf.record_chunks(path):
+            offsets = [*record_offsets(chunk)[:: records or len(chunk)], len(chunk)]
+            yield from (chunk[start:end] for start, end in pairwise(offsets))
+
+    reads = mock.patch("palbo_assets.ctdna.umi_consensus.record_chunks", cut) if records else nullcontext()
+    with reads:
+        return consensus_molecules(bam, TAG, PANEL, reference, rules)
 
 
 def depth_at(counts: MoleculeCounts, pos: int) -> int:
@@ -52,17 +67,17 @@ def family(size: int, first: int = 30, last: int = 100, **kind: str | int) -> li
     both=st.booleans(),
     trimmed=st.sampled_from([0, 5]),
     least=st.integers(1, 3),
-    chunk=st.sampled_from([300, 1500, 1 << 20]),
+    stretch=st.sampled_from([0, 1, 2, 7]),
 )
 def test_the_compiled_pass_equals_the_readable_one_however_the_file_is_cut(
-    tmp_path: Path, seed: int, molecules: int, duplex: bool, both: bool, trimmed: int, least: int, chunk: int
+    tmp_path: Path, seed: int, molecules: int, duplex: bool, both: bool, trimmed: int, least: int, stretch: int
 ) -> None:
     rules = Settings(
         trimmed_end_bases=trimmed, min_family_size=least, require_duplex=both and duplex, min_strand_size=1,
         max_base_error_rate=0.25,
     )  # fmt: skip
     bam = write(tmp_path / "wild.bam", wild(seed, molecules, duplex=duplex))
-    counts, quality = count(bam, rules, chunk)
+    counts, quality = count(bam, rules, stretch)
     expected = twin.consensus(bam, PANEL, rules)
     for region in counts.regions:
         np.testing.assert_array_equal(
@@ -102,7 +117,7 @@ def test_barcodes_cluster_as_the_directional_method_says(umis: dict[str, int], s
 def test_the_wild_reads_show_what_they_are_for(tmp_path: Path) -> None:
     """Otherwise the comparison of both passes would prove nothing."""
     seen: Counter[str] = Counter()
-    for seed in range(20):
+    for seed in range(40):
         bam = write(tmp_path / "wild.bam", wild(seed, 14, duplex=True))
         counts, quality = count(bam, Settings(trimmed_end_bases=0, min_strand_size=1))
         votes = np.concatenate([region.counts.sum(axis=(0, 2))[None] for region in counts.regions]).sum(axis=0)
