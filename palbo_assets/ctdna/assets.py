@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_MOLECULES, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from palbo_assets.ctdna.calling import Call
     from palbo_assets.ctdna.panel import Panel
+    from palbo_assets.landing.files import LandedFile
 
 GROUP = "ctdna"
 READS = (str(Modality.CTDNA),)
@@ -48,36 +49,82 @@ def ctdna_panels(step: Step) -> pd.DataFrame:
 
 
 @product(
-    CTDNA_QC,
+    CTDNA_MOLECULES,
     SAMPLE,
     reads=READS,
-    upstream=(CTDNA_WET_LAB,),
+    roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
+    references=("genome_fasta",),
     settings=Settings,
     code_version="1",
     group=GROUP,
-    kinds={"bam", "sql"},
+    kinds={"bam", "numba", "parquet"},
 )
-def ctdna_qc(step: Step, ctdna_wet_lab: pd.DataFrame) -> pd.DataFrame:
-    """Unique depth, evenness, on-target share and family sizes of each plasma, and the verdict with its reasons."""
-    from palbo_assets.ctdna.molecules import count_molecules
-    from palbo_assets.ctdna.quality import assess, conversion, panel_depth
+def ctdna_molecules(step: Step) -> pd.DataFrame:
+    """Molecules per allele and strand at every panel base: of a consensus BAM as it is, of raw UMI reads called here.
 
-    rows: list[dict[str, Any]] = []
-    for file in step.files("consensus_bam"):
-        row: dict[str, Any] = {**_keys(step, file), "status": OBSERVED}
+    Where the bundle lacks the genome the bases are N and no indel has a name; depth and quality are known all the same.
+    """
+    import pandas as pd
+
+    from palbo_assets.ctdna.molecule_table import frame_of
+    from palbo_assets.ctdna.molecules import count_molecules, fasta_reference
+    from palbo_assets.ctdna.umi import find_umi, stated_source
+    from palbo_assets.ctdna.umi_consensus import consensus_molecules
+    from palbo_assets.platform.tables import coerce, empty_frame
+
+    fasta = step.references.get("genome_fasta")
+    bases = fasta_reference(fasta) if fasta else lambda chrom, start, end: "N" * (end - start)
+    frames = []
+    for file in _plasmas(step):
         panel = _panel_of(step, file)
         if panel is None:
+            continue
+        barcodes = None
+        if file.role == "raw_umi_bam":
+            source = stated_source(file.facts) or find_umi(file.path)
+            counts, barcodes = consensus_molecules(file.path, source, panel, bases, step.settings)
+        else:
+            counts = count_molecules(file.path, panel, bases, step.settings)
+        if fasta is None:
+            counts = replace(counts, indels={})
+        frames.append(frame_of(panel.version, counts, barcodes).assign(**_keys(step, file.specimen_id)))
+    step.report(plasmas=len(frames), panel_bases=sum(map(len, frames)))
+    if not frames:
+        return empty_frame(CTDNA_MOLECULES)
+    return coerce(CTDNA_MOLECULES, pd.concat(frames, ignore_index=True))
+
+
+@product(
+    CTDNA_QC,
+    SAMPLE,
+    reads=READS,
+    upstream=(CTDNA_MOLECULES, CTDNA_WET_LAB),
+    settings=Settings,
+    code_version="2",
+    group=GROUP,
+    kinds={"numpy", "sql"},
+)
+def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFrame) -> pd.DataFrame:
+    """Unique depth, evenness, on-target share and family sizes of each plasma, and the verdict with its reasons."""
+    from palbo_assets.ctdna.molecule_table import plasma_of
+    from palbo_assets.ctdna.quality import assess, barcode_figures, conversion, panel_depth
+
+    rows: list[dict[str, Any]] = []
+    for file in _plasmas(step):
+        row: dict[str, Any] = {**_keys(step, file.specimen_id), "status": OBSERVED, "delivered": file.role}
+        plasma = plasma_of(ctdna_molecules[ctdna_molecules["specimen_id"] == file.specimen_id])
+        if plasma is None:
             row |= {"status": str(Absence.NOT_EVALUABLE), "reasons": "unknown_panel"}
             rows.append(row)
             continue
-        # Depth needs no reference bases, so quality is known even where the bundle lacks the genome.
-        counts = count_molecules(file.path, panel, lambda chrom, start, end: "N" * (end - start), step.settings)
-        lab = _wet_lab_row(ctdna_wet_lab, file)
+        counts = plasma.counts
+        lab = _wet_lab_row(ctdna_wet_lab, file.specimen_id)
         measured = panel_depth(counts, step.settings)
         measured["conversion"] = conversion(measured["unique_depth_median"] or 0.0, (lab or {}).get("input_ng"))
         verdict, reasons = assess(measured, lab, step.settings)
         row |= measured
-        row |= {"panel_version": panel.version, "panel_bp": panel.size, "consensus_reads": counts.reads}
+        row |= {"panel_version": plasma.panel_version, "panel_bp": sum(len(one.reference) for one in counts.regions)}
+        row |= barcode_figures(plasma.barcodes) or {"consensus_reads": counts.reads}
         row |= {"verdict": str(verdict), "reasons": reasons}
         rows.append(row)
     frame = frame_from_rows(CTDNA_QC, rows)
@@ -89,14 +136,16 @@ def ctdna_qc(step: Step, ctdna_wet_lab: pd.DataFrame) -> pd.DataFrame:
     CTDNA_CALLS,
     SAMPLE,
     reads=READS,
-    upstream=(CTDNA_QC, CTDNA_WET_LAB),
+    upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB),
     references=("genome_fasta", "ctdna_background", "hotspot_sites"),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
-    kinds={"bam", "scipy", "sql"},
+    kinds={"scipy", "sql"},
 )
-def ctdna_calls(step: Step, ctdna_qc: pd.DataFrame, ctdna_wet_lab: pd.DataFrame) -> pd.DataFrame:
+def ctdna_calls(
+    step: Step, ctdna_molecules: pd.DataFrame, ctdna_qc: pd.DataFrame, ctdna_wet_lab: pd.DataFrame
+) -> pd.DataFrame:
     """State of every tracked site, and new variants, per plasma: exact tail p-values against the background, and LoD.
 
     ABSENT is said only with measured power; sites off the panel version are NOT_ASSAYED; a plasma that failed quality,
@@ -106,14 +155,16 @@ def ctdna_calls(step: Step, ctdna_qc: pd.DataFrame, ctdna_wet_lab: pd.DataFrame)
 
     settings: Settings = step.settings
     rows: list[dict[str, Any]] = []
-    for file in step.files("consensus_bam"):
-        calls, panel_version, background = _calls(step, file, ctdna_qc)
-        concentration = (_wet_lab_row(ctdna_wet_lab, file) or {}).get("cfdna_ng_per_ml")
+    for qc in ctdna_qc.to_dict("records"):
+        specimen = str(qc["specimen_id"])
+        molecules = ctdna_molecules[ctdna_molecules["specimen_id"] == specimen]
+        calls, panel_version, background = _calls(step, molecules, failed=qc["verdict"] == Qc.FAIL)
+        concentration = (_wet_lab_row(ctdna_wet_lab, specimen) or {}).get("cfdna_ng_per_ml")
         for call in calls:
             present = call.state is CallState.PRESENT
             rows.append(
                 {
-                    **_keys(step, file),
+                    **_keys(step, specimen),
                     **asdict(call),
                     "state": str(call.state),
                     "gene": call.gene or None,
@@ -154,7 +205,7 @@ def ctdna_burden(step: Step, ctdna_qc: pd.DataFrame, ctdna_calls: pd.DataFrame) 
     return frame_from_rows(CTDNA_BURDEN, rows)
 
 
-def _calls(step: Step, file: Any, ctdna_qc: pd.DataFrame) -> tuple[list[Call], str | None, str | None]:
+def _calls(step: Step, molecules: pd.DataFrame, *, failed: bool) -> tuple[list[Call], str | None, str | None]:
     """The plasma's calls, its panel version, and where its background is from (None when nothing was computed)."""
     import pandas as pd
 
@@ -167,47 +218,56 @@ def _calls(step: Step, file: Any, ctdna_qc: pd.DataFrame) -> tuple[list[Call], s
         call_variants,
         read_tracked_sites,
     )
-    from palbo_assets.ctdna.molecules import count_molecules, fasta_reference
+    from palbo_assets.ctdna.molecule_table import plasma_of
 
     listed = step.references.get("hotspot_sites")
     tracked = pd.DataFrame(columns=list(TRACKED_COLUMNS)) if listed is None else read_tracked_sites(listed)
-    panel = _panel_of(step, file)
-    fasta = step.references.get("genome_fasta")
-    if panel is None or fasta is None:
-        reason = UNKNOWN_PANEL if panel is None else NO_GENOME
-        return blank_calls(tracked, CallState.NOT_EVALUABLE, reason), panel.version if panel else None, None
-    counts = count_molecules(file.path, panel, fasta_reference(fasta), step.settings)
+    plasma = plasma_of(molecules)
+    panel = _panel_of_version(step, plasma.panel_version) if plasma else None
+    if plasma is None or panel is None or step.references.get("genome_fasta") is None:
+        reason = NO_GENOME if plasma else UNKNOWN_PANEL
+        return blank_calls(tracked, CallState.NOT_EVALUABLE, reason), plasma.panel_version if plasma else None, None
+    counts = plasma.counts
     table = step.references.get("ctdna_background")
     if table is not None:
         background = read_background(table, step.settings)
     else:
         sites = frozenset(zip(tracked["chrom"], tracked["pos"], strict=True))
         background = estimate_background(counts, step.settings, sites)
-    verdicts = ctdna_qc.loc[ctdna_qc["specimen_id"] == file.specimen_id, "verdict"]
-    failed = bool((verdicts == Qc.FAIL).fillna(False).any())
     calls = call_variants(counts, panel, background, tracked, step.settings, evaluable=not failed)
     return calls, panel.version, background.source
 
 
-def _panel_of(step: Step, file: Any) -> Panel | None:
+def _plasmas(step: Step) -> list[LandedFile]:
+    """One file per plasma: its consensus BAM, else its raw reads."""
+    consensus = step.files("consensus_bam")
+    called = {file.specimen_id for file in consensus}
+    return [*consensus, *(file for file in step.files("raw_umi_bam") if file.specimen_id not in called)]
+
+
+def _panel_of(step: Step, file: LandedFile) -> Panel | None:
     """The panel that the library was captured with: the version its manifest row names, else the only one there is."""
+    panels = step.files("panel_bed")
+    if not file.panel_version:
+        return _panel_of_version(step, panels[0].panel_version) if len(panels) == 1 else None
+    return _panel_of_version(step, file.panel_version)
+
+
+def _panel_of_version(step: Step, version: str) -> Panel | None:
     from palbo_assets.ctdna.panel import read_panel
 
-    panels = step.files("panel_bed")
-    named = [panel for panel in panels if panel.panel_version == file.panel_version]
-    if not file.panel_version:
-        named = panels if len(panels) == 1 else []
+    named = [panel for panel in step.files("panel_bed") if panel.panel_version == version]
     return read_panel(named[-1].path, named[-1].panel_version) if named else None
 
 
-def _wet_lab_row(wet_lab: pd.DataFrame, file: Any) -> dict[str, Any] | None:
+def _wet_lab_row(wet_lab: pd.DataFrame, specimen_id: str) -> dict[str, Any] | None:
     """The wet lab's row of the specimen, nulls left out; None where the lab sent none."""
-    rows = wet_lab[wet_lab["specimen_id"] == file.specimen_id]
+    rows = wet_lab[wet_lab["specimen_id"] == specimen_id]
     return None if rows.empty else {str(name): value for name, value in rows.iloc[0].dropna().items()}
 
 
-def _keys(step: Step, file: Any) -> dict[str, str]:
-    return {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": file.specimen_id}
+def _keys(step: Step, specimen_id: str) -> dict[str, str]:
+    return {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}
 
 
-ASSETS = (ctdna_wet_lab, ctdna_panels, ctdna_qc, ctdna_calls, ctdna_burden)
+ASSETS = (ctdna_wet_lab, ctdna_panels, ctdna_molecules, ctdna_qc, ctdna_calls, ctdna_burden)

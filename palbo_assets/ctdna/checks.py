@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_MOLECULES, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
 from palbo_assets.platform.checks import row_check, schema_check
 from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, CallState
@@ -38,6 +38,23 @@ def regions_are_intervals(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(CTDNA_PANELS, COHORT, description="A panel version is one BED: of two, nobody can tell what was assayed")
 def a_version_is_one_bed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.groupby("panel_version")["bed_sha256"].transform("nunique") > 1]
+
+
+@row_check(CTDNA_MOLECULES, SAMPLE, description="Some molecule votes at every base of the panel")
+def every_base_is_reached(rows: pd.DataFrame) -> pd.DataFrame:
+    votes = [f"{what}_{strand}" for strand in ("forward", "reverse") for what in ("a", "c", "g", "t", "deleted")]
+    return rows[rows[votes].sum(axis=1) == 0]
+
+
+@row_check(CTDNA_QC, SAMPLE, description="Both strands of the molecules were read about equally often")
+def strands_are_balanced(rows: pd.DataFrame) -> pd.DataFrame:
+    """Raw reads only: a library whose pairs come from one strand can't be duplex, and its artefacts go unseen."""
+    return rows[(~rows["strand_balance"].between(*_DEFAULTS.strand_balance)).fillna(False)]
+
+
+@row_check(CTDNA_QC, SAMPLE, description="Barcodes are diverse enough to tell molecules with the same ends apart")
+def barcodes_tell_molecules_apart(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["umi_collision"] > _DEFAULTS.umi_collision_warn).fillna(False)]
 
 
 @row_check(CTDNA_QC, SAMPLE, description="The plasma passed quality")
@@ -95,8 +112,12 @@ CHECKS = (
     schema_check(CTDNA_PANELS, COHORT),
     regions_are_intervals,
     a_version_is_one_bed,
+    schema_check(CTDNA_MOLECULES, SAMPLE),
+    every_base_is_reached,
     schema_check(CTDNA_QC, SAMPLE),
     quality_did_not_fail,
+    strands_are_balanced,
+    barcodes_tell_molecules_apart,
     molecules_do_not_exceed_input,
     schema_check(CTDNA_CALLS, SAMPLE),
     absence_has_power,

@@ -1,7 +1,7 @@
-"""The files of the modality ``ctdna``: consensus BAM, panel BED, and the wet lab's table.
+"""The files of the modality ``ctdna``: consensus BAM, raw UMI BAM, panel BED, and the wet lab's table.
 
-Raw and grouped UMI reads aren't a format here: consensus is called upstream (fgbio, UMIErrorCorrect), and a BAM that
-still carries raw families is refused, because counting its reads would count every molecule many times.
+A consensus BAM (fgbio, UMIErrorCorrect) is taken as it is. One that still carries raw families is refused in that role,
+because counting its reads would count every molecule many times: as ``raw_umi_bam`` its consensus is called here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
                 "E_SCHEMA",
                 "the reads carry molecular barcodes (RX, MI) but no consensus depth (cD): raw or grouped reads",
                 file=path.name,
-                fix="call consensus reads first (fgbio CallMolecularConsensusReads) and deliver that BAM",
+                fix="deliver it in the role raw_umi_bam, or call consensus reads first and deliver that BAM",
             )
     if mapped == 0:
         raise InputError("E_EMPTY", "no read is placed on the genome", file=path.name, fix="align the consensus reads")
@@ -54,6 +54,27 @@ def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
         "family_sizes": "tag cD" if tagged else "read name" if sized else "none",
         "family_size_mean": round(sizes / sized, 3) if sized else 0,
     }
+
+
+def verify_raw_umi_bam(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read every record: paired, in order, on this build, each with a UMI of one length.
+
+    The UMI is where the manifest's note states a read structure, else in the tag RX, else in the read name.
+
+    Raises
+    ------
+    InputError
+        ``E_EMPTY``, ``E_NOT_BGZF``, ``E_TRUNCATED``, ``E_BUILD_MISMATCH``, ``E_SAMPLE_MISMATCH``, ``E_UNSORTED``,
+        ``E_SINGLE_END``, ``E_UMI_MISSING``, ``E_UMI_LENGTH``, ``E_SCHEMA`` for consensus reads or a bad structure.
+    """
+    from palbo_assets.ctdna.umi import facts_of, find_umi
+    from palbo_assets.ctdna.umi_consensus import survey
+
+    _check_container(path)
+    _check_header(path, claim, context)
+    source = find_umi(path, claim.note)
+    reads, bases, masked = survey(path, source)
+    return {"reads": reads, "umi_bases": bases, "reads_with_n_in_umi": masked, **facts_of(source)}
 
 
 def _check_container(path: Path) -> None:
@@ -169,6 +190,15 @@ FORMATS = (
         scope=Scope.SAMPLE,
         verify=verify_consensus_bam,
         description="Consensus reads of one plasma, coordinate-sorted (fgbio tags, or UMIErrorCorrect names)",
+        needs=(frozenset({"panel_bed"}),),
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="raw_umi_bam",
+        suffixes=(".raw_umi.bam",),
+        scope=Scope.SAMPLE,
+        verify=verify_raw_umi_bam,
+        description="Raw paired reads of one plasma with their UMIs (tag RX, read name, or inline), coordinate-sorted",
         needs=(frozenset({"panel_bed"}),),
     ),
     FileFormat(

@@ -29,6 +29,27 @@ def panel_depth(counts: MoleculeCounts, settings: Settings) -> dict[str, float |
     }
 
 
+def barcode_figures(barcodes: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of ``ctdna_qc`` from `umi.UmiQuality`; empty for a consensus BAM, of which nothing is known."""
+    if not barcodes:
+        return {}
+    same = (
+        "molecules",
+        "singleton_share",
+        "duplex_share",
+        "strand_balance",
+        "umi_error",
+        "umi_collision",
+        "umi_with_n",
+    )
+    return {
+        **{name: barcodes[name] for name in same},
+        "raw_pairs": barcodes["pairs"],
+        "family_sizes": barcodes["distribution"],
+        "consensus_reads": 2 * barcodes["molecules"],
+    }
+
+
 def conversion(unique_depth_median: float, input_ng: float | None) -> float | None:
     """Unique molecules per haploid genome equivalent that went into the library; None without a stated input."""
     if input_ng is None or input_ng <= 0:

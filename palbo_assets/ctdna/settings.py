@@ -194,6 +194,18 @@ class Settings(BaseModel):
     family_size_high: float = Field(
         default=10, ge=1, description="raw reads; above warns (over-sequenced). Source: mean 3-10"
     )
+    strand_balance: tuple[float, float] = Field(
+        default=(0.4, 0.6),
+        description="1; share of raw pairs from forward strands, outside is flagged. Source: product default around the"
+        " 0.5 of an unbiased duplex library",
+    )
+    umi_collision_warn: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="1; expected share of molecules behind another one's barcode, above is flagged. Source: product"
+        " default, the share at which depth is off by a hundredth",
+    )
     plasma_ml_warn: float = Field(default=3, ge=0, description="mL; less plasma warns. Source: plasma >= 3 mL")
     input_ng_pass: float = Field(default=10, ge=0, description="ng; cfDNA input to pass. Source: input >= 10 ng")
     input_ng_fail: float = Field(default=5, ge=0, description="ng; below isn't evaluable. Source: input < 5 ng")

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Table, boolean, integer, real, text
+from palbo_assets.platform.tables import (
+    PATIENT_ID,
+    SPECIMEN_ID,
+    TIMEPOINT,
+    Storage,
+    Table,
+    boolean,
+    integer,
+    real,
+    text,
+)
 from palbo_assets.study.vocabulary import OBSERVED, Absence, CallState, Qc
 
 CTDNA_WET_LAB = Table(
@@ -24,6 +34,33 @@ CTDNA_WET_LAB = Table(
     ),
 )
 
+CTDNA_MOLECULES = Table(
+    name="ctdna_molecules",
+    description="What each plasma's molecules say at every base of its panel version; calls, quality and forced"
+    " genotypes follow from it. No rows where the panel version isn't known",
+    grain="panel base x plasma",
+    storage=Storage.PARQUET,
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("pos", "Position, 1-based", unit="bp", minimum=1, nullable=False, key=True),
+        text("ref", "Base of the study's genome; N where the bundle lacks it", nullable=False),
+        *(
+            integer(f"{what}_{strand}", f"Molecules {said}, read 1 on the {strand} strand (duplex: the larger one)",
+                    unit="molecules", minimum=0, nullable=False)
+            for strand in ("forward", "reverse")
+            for what, said in (("a", "with A"), ("c", "with C"), ("g", "with G"), ("t", "with T"),
+                               ("masked", "without a vote"), ("deleted", "without this base"))
+        ),
+        text("indels", "Insertions and deletions anchored here, ref>alt:forward:reverse molecules, ';'-joined"),
+        text("panel_version", "Panel version that the library was captured with", nullable=False),
+        text("library", "Totals of the whole file (reads, family sizes, barcodes) as JSON; the same in every row",
+             nullable=False),
+    ),
+)  # fmt: skip
+
 CTDNA_QC = Table(
     name="ctdna_qc",
     description="Quality of each plasma's sequencing: unique depth, evenness, family sizes, and the verdict",
@@ -42,12 +79,26 @@ CTDNA_QC = Table(
         real("uniformity", "Share of panel bases at 0.2 x the mean depth", unit="1", minimum=0, maximum=1),
         real("family_size_mean", "Raw reads per consensus read; null where untagged", unit="reads", minimum=0),
         real("family_size_least_mean", "The same at each read's thinnest base (cM)", unit="reads", minimum=0),
+        text("delivered", "What was delivered: consensus reads of another tool, or raw reads that are called here",
+             allowed=("consensus_bam", "raw_umi_bam")),
+        integer("raw_pairs", "Raw read pairs on the panel; null for a consensus BAM, as are all barcode figures",
+                unit="pairs", minimum=0),
+        integer("molecules", "Groups of pairs with the same ends and barcode", unit="molecules", minimum=0),
+        text("family_sizes", "Molecules by family size in pairs, size:molecules, ';'-joined"),
+        real("singleton_share", "Share of molecules read once", unit="1", minimum=0, maximum=1),
+        real("duplex_share", "Share of molecules seen from both strands, of those large enough to vote", unit="1",
+             minimum=0, maximum=1),
+        real("strand_balance", "Share of pairs from forward strands", unit="1", minimum=0, maximum=1),
+        real("umi_error", "Share of pairs whose barcode was merged into a neighbour's", unit="1", minimum=0, maximum=1),
+        real("umi_collision", "Expected share of molecules behind another one's ends and barcode", unit="1",
+             minimum=0, maximum=1),
+        integer("umi_with_n", "Reads left out because their barcode has an undecided base", unit="reads", minimum=0),
         real("conversion", "Unique molecules per genome equivalent put in", unit="1", minimum=0),
         text("verdict", "Quality verdict; null where status isn't OBSERVED", allowed=tuple(Qc)),
         text("reasons", "What the verdict rests on, ';'-joined; empty when nothing was found"),
         text("status", "Whether the plasma could be judged", nullable=False, allowed=(OBSERVED, Absence.NOT_EVALUABLE)),
     ),
-)
+)  # fmt: skip
 
 CTDNA_CALLS = Table(
     name="ctdna_calls",
@@ -132,4 +183,4 @@ CTDNA_PANELS = Table(
     ),
 )
 
-TABLES = (CTDNA_WET_LAB, CTDNA_PANELS, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN)
+TABLES = (CTDNA_WET_LAB, CTDNA_PANELS, CTDNA_MOLECULES, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN)

@@ -9,6 +9,7 @@ so the parts swap between strands.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -116,6 +117,24 @@ def stated_structure(note: str) -> UmiSource | None:
     return read_structure(match[1]) if match else None
 
 
+def stated_source(facts: Mapping[str, str | int | float]) -> UmiSource | None:
+    """What the landing found when it verified the file (`facts_of`); None where it recorded nothing."""
+    if "umi_place" not in facts:
+        return None
+    place = UmiPlace(str(facts["umi_place"]))
+    return read_structure(str(facts["read_structure"])) if place is UmiPlace.INLINE else UmiSource(place)
+
+
+def facts_of(source: UmiSource) -> dict[str, str | int | float]:
+    """The source as facts of a verified file."""
+    facts: dict[str, str | int | float] = {"umi_place": str(source.place)}
+    if source.place is UmiPlace.INLINE:
+        facts["read_structure"] = ",".join(
+            f"{umi}M{spacer}S+T" if umi else f"{spacer}S+T" for umi, spacer in source.structure
+        )
+    return facts
+
+
 def find_umi(bam: Path, note: str = "") -> UmiSource:
     """Where a raw BAM's UMIs are: as the note states, else tag RX, else the read name, of its first placed read.
 
@@ -127,14 +146,21 @@ def find_umi(bam: Path, note: str = "") -> UmiSource:
     import pysam
 
     stated = stated_structure(note)
-    if stated is not None:
-        return stated
     verbosity = pysam.set_verbosity(0)
     try:
         with pysam.AlignmentFile(str(bam), "rb", check_sq=False) as file:
             for read in file.fetch(until_eof=True):
                 if read.is_unmapped:
                     continue
+                if read.has_tag("cD"):
+                    raise InputError(
+                        "E_SCHEMA",
+                        "the reads are consensus reads (tag cD), not raw ones",
+                        file=bam.name,
+                        fix="deliver the BAM in the role consensus_bam",
+                    )
+                if stated is not None:
+                    return stated
                 if read.has_tag("RX"):
                     return UmiSource(UmiPlace.TAG)
                 last = re.split("[_:]", read.query_name or "")

@@ -4,7 +4,12 @@ All of them work on whole BAM records as bytes (SAM specification, section 4.2) 
 compute is said in `umi_consensus`; the readable twin that they must equal is kept with their tests.
 """
 
+# mypy: disable-error-code="assignment"
+# Compiled code has one kind of integer; numpy's stubs have many.
+
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -37,58 +42,55 @@ def _nibble_channels() -> np.ndarray:
     return table
 
 
+def _letters() -> np.ndarray:
+    """0..3 for ACGT in either case, 4 for N, 5 for a separator, 6 for anything else."""
+    table = np.full(256, 6, dtype=np.int64)
+    for code, letters in enumerate(("Aa", "Cc", "Gg", "Tt", "Nn", "-+")):
+        for letter in letters:
+            table[ord(letter)] = code
+    return table
+
+
 CHANNEL = _nibble_channels()
+_LETTER = _letters()
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _u16(data, at):
+def _u16(data: np.ndarray, at: Any) -> Any:
     return np.int64(data[at]) | np.int64(data[at + 1]) << 8
 
 
 @njit(cache=True, nogil=True)
-def _letter(byte):
-    """0..3 for ACGT in either case, 4 for N, 5 for a separator, -1 for anything else."""
-    if byte == 65 or byte == 97:
-        return 0
-    if byte == 67 or byte == 99:
-        return 1
-    if byte == 71 or byte == 103:
-        return 2
-    if byte == 84 or byte == 116:
-        return 3
-    if byte == 78 or byte == 110:
-        return 4
-    if byte == 45 or byte == 43:
-        return 5
-    return -1
-
-
-@njit(cache=True, nogil=True)
-def _pack(data, at, end):
+def _pack(data: np.ndarray, at: Any, end: Any) -> Any:
     """(code of the first part, its length, code of the second part, its length); length -1: no UMI; -2: with an N."""
-    codes = np.zeros(2, dtype=np.int64)
-    lengths = np.zeros(2, dtype=np.int64)
-    part = 0
+    first = code = np.int64(0)
+    first_length = length = 0
+    parts = 1
     masked = False
     for index in range(at, end):
-        letter = _letter(data[index])
-        if letter == 5 and part == 0 and index > at:
-            part = 1
-        elif letter < 0 or letter == 5:
-            return 0, -1, 0, 0
+        letter = _LETTER[data[index]]
+        if letter < 4:
+            code = code << 2 | letter
+            length += 1
+        elif letter == 4:
+            masked = True
+            length += 1
+        elif letter == 5 and parts == 1 and length:
+            first, first_length = code, length
+            code, length, parts = np.int64(0), 0, 2
         else:
-            masked |= letter == 4
-            codes[part] = codes[part] << 2 | (letter & 3)
-            lengths[part] += 1
-    if lengths[0] == 0 or lengths[0] + lengths[1] > LONGEST_UMI or (part == 1 and lengths[1] == 0):
-        return 0, -1, 0, 0
+            return np.int64(0), -1, np.int64(0), 0
+    if length == 0 or first_length + length > LONGEST_UMI:
+        return np.int64(0), -1, np.int64(0), 0
     if masked:
-        return 0, -2, 0, 0
-    return codes[0], lengths[0], codes[1], lengths[1]
+        return np.int64(0), -2, np.int64(0), 0
+    if parts == 1:
+        return code, length, np.int64(0), 0
+    return first, first_length, code, length
 
 
 @njit(cache=True, nogil=True)
-def _tag_text(data, at, end, first, second):
+def _tag_text(data: np.ndarray, at: Any, end: Any, first: Any, second: Any) -> Any:
     """(start, end) of the text of a tag of type Z; (0, 0) without it."""
     while at + 3 <= end:
         kind = data[at + 2]
@@ -115,7 +117,7 @@ def _tag_text(data, at, end, first, second):
 
 
 @njit(cache=True, nogil=True)
-def _umi(data, record, source, umi_length):
+def _umi(data: np.ndarray, record: Any, source: Any, umi_length: Any) -> Any:
     """The record's UMI as `_pack` gives it; ``umi_length`` bases of the read itself when inline."""
     size = int32(data, record)
     end = record + 4 + size
@@ -146,7 +148,7 @@ def _umi(data, record, source, umi_length):
 
 
 @njit(cache=True, nogil=True)
-def _place(data, record):
+def _place(data: np.ndarray, record: Any) -> Any:
     """(first aligned base, end of alignment, bases clipped before, bases clipped behind), 0-based half-open."""
     start = int32(data, record + 8)
     end = start
@@ -170,7 +172,7 @@ def _place(data, record):
 
 
 @njit(cache=True, nogil=True)
-def _region(starts, ends, first, last, start, end):
+def _region(starts: np.ndarray, ends: np.ndarray, first: Any, last: Any, start: Any, end: Any) -> Any:
     """Index of the first of the contig's regions [first, last) that reaches into [start, end); -1 if none does."""
     low, high = first, last
     while low < high:
@@ -183,7 +185,7 @@ def _region(starts, ends, first, last, start, end):
 
 
 @njit(cache=True, nogil=True)
-def _same_name(data, one, other):
+def _same_name(data: np.ndarray, one: Any, other: Any) -> Any:
     length = data[one + 12]
     if data[other + 12] != length:
         return False
@@ -194,7 +196,7 @@ def _same_name(data, one, other):
 
 
 @njit(cache=True, nogil=True)
-def survey(data, source, umi_lengths, totals):
+def survey(data: np.ndarray, source: Any, umi_lengths: np.ndarray, totals: np.ndarray) -> None:
     """Count what a file's records lack, without grouping: order, mates, UMIs, their lengths."""
     at = 0
     while at + 4 <= data.size:
@@ -204,7 +206,7 @@ def survey(data, source, umi_lengths, totals):
 
 
 @njit(cache=True, nogil=True)
-def _account(data, record, source, umi_lengths, totals):
+def _account(data: np.ndarray, record: Any, source: Any, umi_lengths: np.ndarray, totals: np.ndarray) -> Any:
     """Enter one record into the totals. Returns (usable, code of the UMI's first part, code of its second part)."""
     reference, position = int32(data, record + 4), int32(data, record + 8)
     if reference >= 0:
@@ -236,7 +238,18 @@ def _account(data, record, source, umi_lengths, totals):
 
 
 @njit(cache=True, nogil=True)
-def pair_mates(data, known, source, structure, limits, contigs, starts, ends, totals, final):
+def pair_mates(
+    data: np.ndarray,
+    known: Any,
+    source: Any,
+    structure: np.ndarray,
+    limits: np.ndarray,
+    contigs: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    totals: np.ndarray,
+    final: bool,
+) -> Any:
     """Pair the records of a stretch and place their fragments.
 
     Parameters
@@ -363,7 +376,9 @@ def pair_mates(data, known, source, structure, limits, contigs, starts, ends, to
 
 
 @njit(cache=True, nogil=True)
-def _split(data, fragments, offset, state, totals, final):
+def _split(
+    data: np.ndarray, fragments: np.ndarray, offset: np.ndarray, state: np.ndarray, totals: np.ndarray, final: Any
+) -> Any:
     """Fragments whose ends no later record can have, and a copy of the records that must wait."""
     complete = 0
     for index in range(fragments.shape[0]):
@@ -397,7 +412,7 @@ def _split(data, fragments, offset, state, totals, final):
 
 
 @njit(cache=True, nogil=True)
-def directional(umis, counts, first_seen, bases):
+def directional(umis: np.ndarray, counts: np.ndarray, first_seen: np.ndarray, bases: Any) -> Any:
     """Which UMI each UMI at one place is a copy of: directional adjacency (Smith, Heger and Sudbery 2017).
 
     An edge leads from a to b where they differ in one base and ``count_a >= 2 count_b - 1``; from the most frequent
@@ -444,7 +459,19 @@ def directional(umis, counts, first_seen, bases):
 
 
 @njit(cache=True, nogil=True)
-def _add(data, record, strand, first, width, weights, longest, evidence, indels, support, n_indels):
+def _add(
+    data: np.ndarray,
+    record: Any,
+    strand: Any,
+    first: Any,
+    width: Any,
+    weights: np.ndarray,
+    longest: Any,
+    evidence: np.ndarray,
+    indels: np.ndarray,
+    support: np.ndarray,
+    n_indels: Any,
+) -> Any:
     """Add one raw read's bases to its strand's evidence; returns the number of distinct indels seen so far."""
     start, end, _, _ = _place(data, record)
     length = int32(data, record + 20)
@@ -506,7 +533,7 @@ def _add(data, record, strand, first, width, weights, longest, evidence, indels,
 
 
 @njit(cache=True, nogil=True)
-def _call_strand(evidence, width, rules, codes):
+def _call_strand(evidence: np.ndarray, width: Any, rules: np.ndarray, codes: np.ndarray) -> Any:
     """Consensus codes of one strand; returns the share of raw bases that disagree with it."""
     scale, share, alone, margin = rules[0], rules[1], rules[2], rules[3]
     disagreeing = total = 0
@@ -541,7 +568,9 @@ def _call_strand(evidence, width, rules, codes):
 
 
 @njit(cache=True, nogil=True)
-def _spanning(data, fragments, head, following, anchor, deleted):
+def _spanning(
+    data: np.ndarray, fragments: np.ndarray, head: Any, following: np.ndarray, anchor: Any, deleted: Any
+) -> Any:
     """Raw reads of a strand that lie across an indel's place."""
     found = 0
     fragment = head
@@ -555,8 +584,21 @@ def _spanning(data, fragments, head, following, anchor, deleted):
 
 @njit(cache=True, nogil=True)
 def consensus(
-    data, fragments, bases, weights, rules, least, contigs, starts, ends, offsets, counts, totals, sizes, composition
-):
+    data: np.ndarray,
+    fragments: np.ndarray,
+    bases: Any,
+    weights: np.ndarray,
+    rules: np.ndarray,
+    least: np.ndarray,
+    contigs: np.ndarray,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    offsets: np.ndarray,
+    counts: np.ndarray,
+    totals: np.ndarray,
+    sizes: np.ndarray,
+    composition: np.ndarray,
+) -> Any:
     """Group fragments with the same ends by UMI, call each molecule and count its votes.
 
     Parameters
@@ -724,7 +766,7 @@ def consensus(
 
 
 @njit(cache=True, nogil=True)
-def _agree(one, other, width, both):
+def _agree(one: np.ndarray, other: np.ndarray, width: Any, both: Any) -> None:
     """Codes on which two strands agree, into ``one``; ``both``: a strand that says nothing leaves no vote."""
     for place in range(width):
         mine, theirs = one[place], other[place]

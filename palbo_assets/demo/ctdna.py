@@ -97,7 +97,7 @@ def write(
     kind = "consensus" if raw_family is None else "raw_umi"
     path = folder / f"{sample}.{kind}.bam"
     targets, version = _read_panel(panel)
-    parts = [_header(sample, genome)]
+    parts = [_header(sample, genome, ("fgbio", "2.4.0") if raw_family is None else ("bwa", "0.7.17"))]
     alleles = _alleles(truth, patient, genome)
     serial = 0
     for contig_id, chrom in enumerate(genome.contigs):
@@ -121,11 +121,13 @@ def write(
     ]  # fmt: skip
 
 
-def _header(sample: str, genome: MiniGenome) -> bytes:
+def _header(sample: str, genome: MiniGenome, program: tuple[str, str]) -> bytes:
     """The BAM's header: text, then contigs in binary."""
     text = "@HD\tVN:1.6\tSO:coordinate\n"
     text += "".join(f"@SQ\tSN:{name}\tLN:{length}\n" for name, length in genome.contigs.items())
-    text += f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\n@PG\tID:fgbio\tPN:fgbio\tVN:2.4.0\n"
+    text += (
+        f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\n@PG\tID:{program[0]}\tPN:{program[0]}\tVN:{program[1]}\n"
+    )
     packed = b"BAM\1" + struct.pack("<i", len(text)) + text.encode() + struct.pack("<i", len(genome.contigs))
     for name, length in genome.contigs.items():
         packed += struct.pack("<i", len(name) + 1) + name.encode() + b"\0" + struct.pack("<i", length)

@@ -76,8 +76,8 @@ def raw_records(
         for molecule, copies in members.items():
             start, true, cigar = drawn.special[side, molecule]
             letters = np.tile(np.frombuffer(true, dtype=np.uint8), (len(copies), 1))
-            for copy, one in zip(copies, _with_errors(letters, qualities[copies], rng), strict=True):
-                index = side * count + copy
+            for member, one in zip(copies, _with_errors(letters, qualities[copies], rng), strict=True):
+                index = side * count + member
                 records[index] = with_indel(records[index], layout, start, one.tobytes(), cigar)
     order = np.argsort(positions.ravel(), kind="stable")
     return [records[index] for index in order], sizes

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from palbo_assets.demo import course
 from palbo_assets.demo.truth import PatientTruth, SampleTruth, WrittenFile
@@ -308,10 +308,13 @@ def _write_plasma(
     )
     bed = deliveries.landing / "plasma" / "panel-v1" / panel[0].file
     for patient, sample in planned.samples("ctdna"):
+        # One plasma comes before consensus; its molecules are called here.
+        early = (sample.patient_id, sample.timepoint) == (course.patient_id(2), "PD")
+        raw: dict[str, Any] = {"unique_depth": 1700, "raw_family": 5} if early else {}
         deliveries.add(
             "plasma",
             f"plasma-{sample.patient_id}-{sample.timepoint}",
-            partial(ctdna.write, sample, patient, genome, bed, rng=rng),
+            partial(ctdna.write, sample, patient, genome, bed, rng=rng, **raw),
         )
     deliveries.add(
         "plasma", "wet-lab-01", partial(_single, partial(ctdna.write_wet_lab, planned.truths("ctdna"), rng=rng))

@@ -23,10 +23,11 @@ from palbo_assets.ctdna.checks import (
     evidence_is_consistent,
     regions_are_intervals,
 )
+from palbo_assets.ctdna.formats import verify_raw_umi_bam
 from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB, TABLES
 from palbo_assets.demo import ctdna as twin
 from palbo_assets.demo.truth import WrittenFile
-from palbo_assets.platform.formats import Scope
+from palbo_assets.platform.formats import Claim, Context, Scope
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
@@ -36,7 +37,7 @@ from palbo_assets_tests.ctdna.conftest import Plasma
 
 KEY = "PALBO-001|PD"
 BATCH_KEY = "ctdna-wet-lab-1"
-SCOPES = {"panel_bed": Scope.COHORT, "wet_lab": Scope.BATCH, "consensus_bam": Scope.SAMPLE}
+SCOPES = {"panel_bed": Scope.COHORT, "wet_lab": Scope.BATCH, "consensus_bam": Scope.SAMPLE, "raw_umi_bam": Scope.SAMPLE}
 
 
 @dataclass
@@ -59,7 +60,7 @@ def landed(folder: Path, file: WrittenFile) -> Any:
         scope=SCOPES[file.role], patient_id=file.patient_id, timepoint=file.timepoint,
         batch_key=file.sample_name if file.role == "wet_lab" else "", specimen_id=file.specimen_id,
         sample_name=file.sample_name, genome_build=file.genome_build, panel_version=file.panel_version, library="",
-        site="",
+        site="", facts={},
     )  # fmt: skip
 
 
@@ -221,6 +222,32 @@ def test_without_references_the_run_stays_green_and_says_why(plasma: Plasma, tmp
     qc = house.rows(CTDNA_QC).iloc[0]
     assert (qc["verdict"], qc["reasons"]) == ("pass", "no_wet_lab_data")
     assert house.rows(CTDNA_BURDEN).iloc[0]["status"] == "NOT_EVALUABLE"
+
+
+def test_a_plasma_delivered_as_raw_reads_gives_the_planted_calls_and_says_how_its_barcodes_did(
+    plasma: Plasma, tmp_path: Path
+) -> None:
+    """The same tumour, drawn again, and read before consensus: 1,200 molecules deep, five pairs each."""
+    (raw,) = twin.write(
+        plasma.truth, plasma.patient, plasma.genome, plasma.bed, plasma.folder, np.random.default_rng(6),
+        unique_depth=1200, raw_family=5,
+    )  # fmt: skip
+    facts = verify_raw_umi_bam(
+        plasma.folder / raw.file, Claim(raw.file, "ctdna", sample_name=raw.sample_name, panel_version="v1"), Context()
+    )
+    assert (facts["umi_place"], facts["umi_bases"], facts["reads_with_n_in_umi"]) == ("tag RX", 12, 0)
+    house = House(tmp_path, replace(plasma, file=raw), references=ALL)
+    assert all(result.success for result in house.run())
+    calls = house.rows(CTDNA_CALLS).set_index(["gene", "hgvsp_short"])
+    for site in (("PIK3CA", "p.H1047R"), ("ESR1", "p.V422del"), ("RB1", "p.E137fs"), ("RB1", "p.R320*")):
+        assert calls.loc[site, "state"] == "PRESENT", site
+    assert calls.loc[("KRAS", "p.G12D"), "alt_molecules"] == 0
+    qc = house.rows(CTDNA_QC).iloc[0]
+    assert (qc["delivered"], qc["raw_pairs"] > 5 * 30_000, qc["verdict"]) == ("raw_umi_bam", True, "warn")
+    assert qc["family_size_mean"] == pytest.approx(5, abs=0.1)
+    assert qc["umi_error"] == pytest.approx(0.012 * 3 / 4, rel=0.1)  # a fourth of the drawn errors are the same base
+    assert qc["strand_balance"] == pytest.approx(0.5, abs=0.01) and 0.5 < qc["duplex_share"] < 0.65
+    assert 900 < qc["unique_depth_median"] < 1500
 
 
 def test_a_plasma_of_an_unknown_panel_version_is_not_evaluable(plasma: Plasma, tmp_path: Path) -> None:

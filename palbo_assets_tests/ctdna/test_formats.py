@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pysam
@@ -12,11 +13,13 @@ from palbo_assets.ctdna.formats import (
     FORMATS,
     verify_consensus_bam,
     verify_panel_bed,
+    verify_raw_umi_bam,
     verify_wet_lab,
     wet_lab_key,
 )
 from palbo_assets.platform.errors import InputError
-from palbo_assets.platform.formats import Claim, Context
+from palbo_assets.platform.formats import Claim, Context, Verifier
+from palbo_assets_tests.ctdna import raw_reads
 from palbo_assets_tests.ctdna.conftest import REAL, Plasma, RealRun
 
 HG38 = {"chr17": 83257441, "chr3": 198295559, "chr4": 190214555}
@@ -134,5 +137,29 @@ def test_a_wet_lab_batch_is_named_so_that_it_can_be_a_partition(tmp_path: Path) 
 
 
 def test_every_role_is_declared_once() -> None:
-    assert [one.role for one in FORMATS] == ["consensus_bam", "panel_bed", "wet_lab"]
+    assert [one.role for one in FORMATS] == ["consensus_bam", "raw_umi_bam", "panel_bed", "wet_lab"]
     assert {one.modality for one in FORMATS} == {"ctdna"}
+
+
+def test_raw_reads_are_accepted_with_the_place_of_their_barcode_and_refused_without_one(tmp_path: Path) -> None:
+    reads = [read for copy in range(3) for read in raw_reads.pair(f"a{copy}", 30, 100)]
+    facts = verify_raw_umi_bam(raw_reads.write(tmp_path / "x.raw_umi.bam", reads), claim(), Context())
+    assert (facts["reads"], facts["umi_place"], facts["umi_bases"]) == (6, "tag RX", 8)
+    for read in reads:
+        read.umi = None
+    bare = raw_reads.write(tmp_path / "bare.raw_umi.bam", reads)
+    refused("E_UMI_MISSING", verify_raw_umi_bam, bare)
+    facts = verify_raw_umi_bam(bare, replace(claim(), note="read structure 8M1S+T"), Context())
+    assert (facts["umi_place"], facts["read_structure"], facts["umi_bases"]) == ("inline", "8M1S+T,8M1S+T", 16)
+
+
+def test_consensus_reads_are_no_raw_reads_and_raw_ones_no_consensus(plasma: Plasma, tmp_path: Path) -> None:
+    refused("E_SCHEMA", verify_raw_umi_bam, plasma.bam)
+    raw = raw_reads.write(tmp_path / "x.bam", raw_reads.pair("a", 30, 100))
+    refused("E_SCHEMA", verify_consensus_bam, raw)
+
+
+def refused(code: str, verify: Verifier, path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        verify(path, claim(), Context())
+    assert caught.value.code == code and caught.value.fix
