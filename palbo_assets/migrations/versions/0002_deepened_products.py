@@ -180,6 +180,18 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('projected_low', sa.BigInteger(), nullable=True, comment='Earliest day of its 95 % interval (Poisson rate, exact) [d]'))
         batch_op.add_column(sa.Column('projected_high', sa.BigInteger(), nullable=True, comment='Latest day of its 95 % interval [d]'))
 
+    with op.batch_alter_table('ctdna_qc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('delivered', sa.Text(), nullable=True, comment='What was delivered: consensus reads of another tool, or raw reads that are called here'))
+        batch_op.add_column(sa.Column('raw_pairs', sa.BigInteger(), nullable=True, comment='Raw read pairs on the panel; null for a consensus BAM, as are all barcode figures [pairs]'))
+        batch_op.add_column(sa.Column('molecules', sa.BigInteger(), nullable=True, comment='Groups of pairs with the same ends and barcode [molecules]'))
+        batch_op.add_column(sa.Column('family_sizes', sa.Text(), nullable=True, comment="Molecules by family size in pairs, size:molecules, ';'-joined"))
+        batch_op.add_column(sa.Column('singleton_share', sa.Double(), nullable=True, comment='Share of molecules read once [1]'))
+        batch_op.add_column(sa.Column('duplex_share', sa.Double(), nullable=True, comment='Share of molecules seen from both strands, of those large enough to vote [1]'))
+        batch_op.add_column(sa.Column('strand_balance', sa.Double(), nullable=True, comment='Share of pairs from forward strands [1]'))
+        batch_op.add_column(sa.Column('umi_error', sa.Double(), nullable=True, comment="Share of pairs whose barcode was merged into a neighbour's [1]"))
+        batch_op.add_column(sa.Column('umi_collision', sa.Double(), nullable=True, comment="Expected share of molecules behind another one's ends and barcode [1]"))
+        batch_op.add_column(sa.Column('umi_with_n', sa.BigInteger(), nullable=True, comment='Reads left out because their barcode has an undecided base [reads]'))
+
     with op.batch_alter_table('integrated_resistance_pairs', schema=None) as batch_op:
         batch_op.add_column(sa.Column('rna__myc_targets_v1__bl', sa.Double(), nullable=True, comment='Hallmark MYC targets V1 (single-sample enrichment) (baseline) [rank sum]'))
         batch_op.add_column(sa.Column('rna__myc_targets_v1__pd', sa.Double(), nullable=True, comment='Hallmark MYC targets V1 (single-sample enrichment) (progression) [rank sum]'))
@@ -348,6 +360,18 @@ def downgrade() -> None:
         batch_op.drop_column('rna__myc_targets_v1__delta')
         batch_op.drop_column('rna__myc_targets_v1__pd')
         batch_op.drop_column('rna__myc_targets_v1__bl')
+
+    with op.batch_alter_table('ctdna_qc', schema=None) as batch_op:
+        batch_op.drop_column('umi_with_n')
+        batch_op.drop_column('umi_collision')
+        batch_op.drop_column('umi_error')
+        batch_op.drop_column('strand_balance')
+        batch_op.drop_column('duplex_share')
+        batch_op.drop_column('singleton_share')
+        batch_op.drop_column('family_sizes')
+        batch_op.drop_column('molecules')
+        batch_op.drop_column('raw_pairs')
+        batch_op.drop_column('delivered')
 
     with op.batch_alter_table('accrual', schema=None) as batch_op:
         batch_op.drop_column('projected_high')
