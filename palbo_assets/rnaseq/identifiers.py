@@ -63,7 +63,7 @@ def without_version(names: pd.Series) -> pd.Series:
 
     GENCODE's compound names (``ENST...|ENSG...|...``) are cut at the first bar.
     """
-    return _replaced(names, (r"\|.*$", ""), (_VERSION, r"\1\2"))
+    return _replaced(names, (("|",), r"\|.*$", ""), ((".",), _VERSION, r"\1\2"))
 
 
 def without_par_y(names: pd.Series) -> pd.Series:
@@ -71,17 +71,22 @@ def without_par_y(names: pd.Series) -> pd.Series:
 
     Their sequences are equal, so a quantifier splits the reads between them arbitrarily and only their sum means much.
     """
-    return _replaced(names, (r"_PAR_Y$", ""), (_OLD_PAR_Y, r"ENS\10\2"))
+    return _replaced(names, (("_PAR_Y",), r"_PAR_Y$", ""), (("ENSGR", "ENSTR"), _OLD_PAR_Y, r"ENS\10\2"))
 
 
-def _replaced(names: pd.Series, *rules: tuple[str, str]) -> pd.Series:
-    """``names`` after each (pattern, replacement) in turn. Arrow does 200,000 names ten times faster than pandas."""
+def _replaced(names: pd.Series, *rules: tuple[tuple[str, ...], str, str]) -> pd.Series:
+    """``names`` after each (literals, pattern, replacement) in turn; a rule is left out where no literal occurs.
+
+    Arrow does 200,000 names ten times faster than pandas, and looks for a literal ten times faster than for a pattern.
+    """
     import pandas as pd
     import pyarrow as pa
     import pyarrow.compute as pc
 
     values = pa.array(names, type=pa.string(), from_pandas=True)
-    for pattern, replacement in rules:
+    for literals, pattern, replacement in rules:
+        if not any(pc.any(pc.match_substring(values, literal)).as_py() for literal in literals):
+            continue
         values = pc.replace_substring_regex(values, pattern=pattern, replacement=replacement)
     return pd.Series(values.to_numpy(zero_copy_only=False), index=names.index, dtype=object)
 

@@ -1,0 +1,125 @@
+"""Reports on a library, merged matrices and the files of an nf-core/rnaseq tree are recognised by what they hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from palbo_assets.landing.recognise import by_suffix
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.formats import Claim, Context
+from palbo_assets.rnaseq.formats import FORMATS, verify_gene_counts, verify_gene_tpm, verify_metrics
+from palbo_assets.rnaseq.library_metrics import LibraryMetrics, combine, read_metrics
+from palbo_assets.rnaseq.quality import assess
+from palbo_assets.rnaseq.quantifiers import read_quantification
+from palbo_assets.rnaseq.samples import read_sample
+from palbo_assets.rnaseq.settings import Settings
+from palbo_assets.rnaseq.transcript_map import read_tx2gene
+
+PICARD = (
+    "## htsjdk.samtools.metrics.StringHeader\n# CollectRnaSeqMetrics\n"
+    "## METRICS CLASS\tpicard.analysis.RnaSeqMetrics\n"
+    "PF_BASES\tPCT_RIBOSOMAL_BASES\tMEDIAN_5PRIME_BIAS\tMEDIAN_3PRIME_BIAS\tMEDIAN_5PRIME_TO_3PRIME_BIAS\n"
+    "1000\t0.02\t0.4\t0.8\t0.25\n\n"
+)
+COUNTS = "gene_id\tgene_name\tA\tB\nENSG00000000001.1\tAAA\t10\t1.5\nENSG00000000002.3\tBBB\t30\t0\n"
+TPM = "gene_id\tgene_name\tA\tB\nENSG00000000001.1\tAAA\t250000\t1000000\nENSG00000000002.3\tBBB\t750000\t0\n"
+
+
+def written(folder: Path, name: str, content: str) -> Path:
+    (folder / name).write_text(content)
+    return folder / name
+
+
+def test_stars_real_log_gives_the_mapped_share(shared_data: Path) -> None:
+    found = read_metrics(shared_data / "rna/qc_multiqc/Log.final.out")
+    assert found.tools == ("star_log",)
+    assert found.mapped_share == pytest.approx((75_077_194 + 4_189_751) / 94_446_403)  # 79.49 % and 4.44 % in the log
+
+
+def test_picard_and_qualimap_give_the_bias_as_three_over_five_prime(tmp_path: Path) -> None:
+    picard = read_metrics(written(tmp_path, "a", PICARD))
+    assert picard == LibraryMetrics(("picard_rna_metrics",), None, 4.0, 0.02)
+    qualimap = read_metrics(written(tmp_path, "b", "RNA-Seq QC report\n    5'-3' bias = 2.0\n"))
+    assert qualimap.three_prime_ratio == 0.5
+    assert combine([qualimap, picard]).three_prime_ratio == 0.5 and combine([qualimap, picard]).ribosomal_share == 0.02
+
+
+def test_damaged_and_foreign_reports_are_refused(tmp_path: Path) -> None:
+    for content in ("hello\n", PICARD.replace("0.25", "x"), PICARD.split("1000\t")[0], "Number of input reads |\t5\n"):
+        with pytest.raises(InputError):
+            read_metrics(written(tmp_path, "r", content))
+
+
+def test_a_biased_library_warns_and_says_why(tmp_path: Path) -> None:
+    genes = read_sample([(written(tmp_path, "c", COUNTS), "A"), (written(tmp_path, "t", TPM), "A")], []).summary
+    assert genes is not None
+    row = assess(genes.genes, Settings(), metrics=LibraryMetrics((), 0.4, 4.0, 0.2))
+    assert {"THREE_PRIME_BIAS", "HIGH_RIBOSOMAL_SHARE", "LOW_MAPPED_SHARE"} <= set(row["reasons"].split("; "))
+    assert "THREE_PRIME_BIAS" in assess(genes.genes, Settings())["not_judged"]
+
+
+def test_a_merged_matrix_gives_the_named_samples_column_with_symbols_and_tpm(tmp_path: Path) -> None:
+    paths = [(written(tmp_path, "c", COUNTS), "A"), (written(tmp_path, "t", TPM), "A")]
+    found = read_sample(paths, [])
+    assert found.summary is not None and found.tool == "matrix"
+    rows = found.summary.genes.set_index("gene_symbol")
+    assert rows.loc["BBB", ["gene_id", "count", "tpm"]].tolist() == ["ENSG00000000002", 30.0, 750_000.0]
+    alone = read_sample(paths[1:], [])
+    assert alone.summary is None and alone.reason.startswith("NO_COUNTS")
+
+
+def test_a_matrix_without_the_named_column_is_refused_before_it_is_taken(tmp_path: Path) -> None:
+    path = written(tmp_path, "gene_counts.tsv", COUNTS)
+    claim = Claim("gene_counts.tsv", "rnaseq", "P-1", "BL", "S1", sample_name="A")
+    assert verify_gene_counts(path, claim, Context())["assigned_reads"] == 40
+    for name in ("C", "", "gene_id"):
+        with pytest.raises(InputError, match="E_SAMPLE_MISMATCH"):
+            verify_gene_counts(path, Claim("gene_counts.tsv", "rnaseq", sample_name=name), Context())
+    with pytest.raises(InputError, match="role"):
+        verify_gene_tpm(path, claim, Context())
+    with pytest.raises(InputError, match="E_SCHEMA"):
+        read_quantification(written(tmp_path, "n", COUNTS.replace("\t10\t", "\t-1\t")), "A")
+
+
+def test_every_file_of_an_nf_core_tree_that_the_room_uses_suits_one_role() -> None:
+    tree = {
+        "star_salmon/A/quant.sf": ["quant"],
+        "star_salmon/A/quant.genes.sf": ["quant"],
+        "star_salmon/salmon.merged.gene_counts.tsv": ["gene_counts"],
+        "star_salmon/salmon.merged.gene_tpm.tsv": ["gene_tpm"],
+        "star_salmon/tx2gene.tsv": ["tx2gene"],
+        "star_salmon/log/A.Log.final.out": ["rna_metrics"],
+        "star_salmon/qualimap/A/rnaseq_qc_results.txt": ["rna_metrics"],
+        "star_salmon/picard_metrics/A.rna_metrics": ["rna_metrics"],
+        "star_rsem/A.genes.results": ["quant"],
+        "star_rsem/rsem.merged.gene_counts.tsv": ["gene_counts"],
+        "star_rsem/rsem.merged.gene_tpm.tsv": ["gene_tpm"],
+        "kallisto/A/abundance.tsv": ["quant"],
+        "star_salmon/salmon.merged.gene_counts.SummarizedExperiment.rds": [],
+        "star_salmon/A/A.markdup.sorted.bam": [],
+        "multiqc/star_salmon/multiqc_report.html": [],
+    }
+    assert {name: [item.role for item in by_suffix(name, FORMATS)] for name in tree} == tree
+
+
+def test_counts_of_biotypes_are_not_counts_of_genes(tmp_path: Path) -> None:
+    header = "# Program:featureCounts\nGeneid\tChr\tStart\tEnd\tStrand\tLength\tA.bam\n"
+    path = written(
+        tmp_path, "A.featureCounts.txt", header + "protein_coding\t1\t1\t9\t+\t9\t5\nMt_rRNA\t1\t1\t9\t+\t9\t5\n"
+    )
+    with pytest.raises(InputError, match="biotype"):
+        read_quantification(path)
+
+
+def test_a_map_without_header_is_read_in_the_pipelines_order(tmp_path: Path) -> None:
+    path = written(tmp_path, "salmon_tx2gene.tsv", "ENST00000000001.1\tENSG00000000001.2\tAAA\n")
+    found = read_tx2gene(path)
+    assert found.gene_of.to_dict() == {"ENST00000000001": "ENSG00000000001"}
+    assert found.symbol_of.to_dict() == {"ENSG00000000001": "AAA"}
+
+
+def test_a_report_is_verified_with_what_it_says(shared_data: Path) -> None:
+    found = verify_metrics(shared_data / "rna/qc_multiqc/Log.final.out", Claim("x", "rnaseq"), Context())
+    assert found == {"tool": "star_log", "mapped_share": 0.839280}
