@@ -22,6 +22,7 @@ from palbo_assets.resistance.tables import (
     RESISTANCE_STATES,
     RESISTANCE_TRANSITIONS,
 )
+from palbo_assets.rnaseq.tables import PAIRED_CONTRASTS, PAIRED_EXPRESSION, PAIRED_SETS
 from palbo_assets.study.partitions import COHORT
 
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ PAGE = "cohort"
         RESISTANCE_STATES,
         RESISTANCE_TRANSITIONS,
         INTEGRATED_RESISTANCE_PAIRS,
+        PAIRED_CONTRASTS,
+        PAIRED_EXPRESSION,
+        PAIRED_SETS,
     ),
     kinds={"html", "altair"},
 )
@@ -55,6 +59,9 @@ def cohort_report(
     resistance_states: pd.DataFrame,
     resistance_transitions: pd.DataFrame,
     integrated_resistance_pairs: pd.DataFrame,
+    paired_contrasts: pd.DataFrame,
+    paired_expression: pd.DataFrame,
+    paired_sets: pd.DataFrame,
 ) -> pd.DataFrame:
     """The cohort page: ledger heat map, oncoprint, transitions, swimmer plot, paired slopes. One file, no network."""
     from palbo_assets.platform.tables import frame_from_rows
@@ -70,6 +77,9 @@ def cohort_report(
         resistance_states=resistance_states,
         resistance_transitions=resistance_transitions,
         pairs=integrated_resistance_pairs,
+        paired_contrasts=paired_contrasts,
+        paired_expression=paired_expression,
+        paired_sets=paired_sets,
         units={
             column.name.removesuffix("__bl"): column.unit
             for column in INTEGRATED_RESISTANCE_PAIRS.columns

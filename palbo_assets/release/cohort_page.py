@@ -56,6 +56,9 @@ class CohortTables:
     resistance_states: pd.DataFrame
     resistance_transitions: pd.DataFrame
     pairs: pd.DataFrame
+    paired_contrasts: pd.DataFrame | None = None
+    paired_expression: pd.DataFrame | None = None
+    paired_sets: pd.DataFrame | None = None
     units: dict[str, str] = field(default_factory=dict)
 
 
@@ -158,6 +161,7 @@ def sections(tables: CohortTables) -> list[Section]:
             "the limit of quantification or without quality are left out; each figure counts what it shows.",
             figures.paired_slopes(tables.pairs, slopes) if len(tables.pairs) and slopes else None,
         ),
+        *_expression_sections(tables),
         Section(
             "accrual",
             "Accrual against plan",
@@ -171,6 +175,35 @@ def sections(tables: CohortTables) -> list[Section]:
                     of_stage=lambda rows: rows["of_stage"].str.replace("_", " "),
                 )
             ),
+        ),
+    ]
+
+
+def _expression_sections(tables: CohortTables) -> list[Section]:
+    """Genes and sets that change; where no contrast has enough pairs, a table says how many there are."""
+    contrasts, genes, sets = tables.paired_contrasts, tables.paired_expression, tables.paired_sets
+    if contrasts is None or genes is None or sets is None:
+        return []
+    tested = sets["mean_wald_difference"].notna().any()
+    return [
+        Section(
+            "expression-pairs",
+            "Expression against baseline: pairs",
+            "A contrast is tested from a least number of pairs that both passed quality; the reason says what lacks.",
+            columns=("contrast", "pairs", "left out", "why left out", "reason"),
+            rows=_cells(contrasts[["contrast", "n_pairs", "n_left_out", "left_out", "reason"]]),
+        ),
+        Section(
+            "volcano",
+            "Genes that change",
+            "DESeq2 with each patient as her own control. Only the genes of smallest p are drawn.",
+            figures.volcano(genes) if genes["p_value"].notna().any() else None,
+        ),
+        Section(
+            "set-changes",
+            "Gene sets that change",
+            "Orange rises, blue falls. Hover for q by genes and q by patients: they fail differently.",
+            figures.set_heat_map(sets) if tested else None,
         ),
     ]
 

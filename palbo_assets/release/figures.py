@@ -224,6 +224,66 @@ def transitions_bar(transitions: pd.DataFrame) -> alt.Chart:
     )
 
 
+def volcano(genes: pd.DataFrame, shown: int = 2000) -> alt.Chart:
+    """Change of each gene against its p value, one panel a contrast; the ``shown`` genes of smallest p and no other.
+
+    ``genes`` has contrast, gene_id, gene_symbol, n_pairs, log2_fold_change, p_value, q_value, significant.
+    """
+    import altair as alt
+    import numpy as np
+
+    columns = ["contrast", "gene_symbol", "n_pairs", "log2_fold_change", "p_value", "q_value", "significant"]
+    tested = genes.dropna(subset=["p_value"]).sort_values(["contrast", "p_value", "gene_id"])
+    rows = _plain(tested.groupby("contrast").head(shown)[columns])
+    rows["minus_log10_p"] = -np.log10(rows["p_value"].clip(lower=1e-300))
+    rows["change"] = rows["significant"].map({True: "significant", False: "not significant"})
+    return (
+        alt.Chart(rows.drop(columns="significant"))
+        .mark_circle(size=22, opacity=0.8)
+        .encode(
+            x=alt.X("log2_fold_change:Q", title="log2 fold change from baseline"),
+            y=alt.Y("minus_log10_p:Q", title="-log10 p"),
+            color=alt.Color(
+                "change:N",
+                scale=_scale({"significant": palette.STATE["PRESENT"], "not significant": palette.LINE}),
+                legend=alt.Legend(orient="top", title=None),
+            ),
+            column=alt.Column("contrast:N", title=None),
+            tooltip=["gene_symbol:N", "log2_fold_change:Q", "p_value:Q", "q_value:Q", "n_pairs:Q"],
+        )
+        .properties(width=280, height=240)
+    )
+
+
+def set_heat_map(sets: pd.DataFrame) -> alt.Chart:
+    """Gene sets x contrasts, coloured by the mean Wald statistic of the set against all other genes.
+
+    ``sets`` has contrast, signature, mean_wald_difference, q_value, paired_q_value, status; sets that couldn't be
+    tested are left out, not drawn as zero.
+    """
+    import altair as alt
+
+    columns = ["contrast", "signature", "mean_wald_difference", "q_value", "paired_q_value"]
+    rows = _plain(sets.loc[sets["status"] == "OBSERVED", columns])
+    limit = float(rows["mean_wald_difference"].abs().max())
+    return (
+        alt.Chart(rows)
+        .mark_rect(stroke="#ffffff", strokeWidth=1)
+        .encode(
+            x=alt.X("contrast:N", title=None, axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("signature:N", title=None, axis=alt.Axis(labelLimit=320)),
+            color=alt.Color(
+                "mean_wald_difference:Q",
+                title="mean Wald difference",
+                scale=alt.Scale(scheme="blueorange", domain=[-limit, limit]),
+                legend=alt.Legend(orient="top"),
+            ),
+            tooltip=["signature:N", "contrast:N", "mean_wald_difference:Q", "q_value:Q", "paired_q_value:Q"],
+        )
+        .properties(width=alt.Step(80), height=alt.Step(_ROW))
+    )
+
+
 def themed(chart: Any) -> dict[str, Any]:
     """The chart's Vega-Lite specification in the page's typography."""
     specification: dict[str, Any] = (

@@ -20,7 +20,6 @@ from palbo_assets.rnaseq.gene_summary import summarise
 from palbo_assets.rnaseq.quantifiers import Quantification, read_quantification
 
 if TYPE_CHECKING:
-
     from palbo_assets.rnaseq.transcript_map import TranscriptMap
 
 TPM_TOLERANCE = 0.01  # as the general reader: the TPM of a whole table sum to a million within 1 %

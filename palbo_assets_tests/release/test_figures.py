@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import altair as alt
@@ -174,3 +175,44 @@ def test_the_same_frames_in_another_order_give_the_same_figures() -> None:
     charts = [figures.swimmer(rows, tables.sample_manifest) for rows in (tables.treatment_response, shuffled)]
     orders = [chart.to_dict()["layer"][0]["encoding"]["y"]["sort"] for chart in charts]
     assert orders == [["P1", "P2", "P3"]] * 2
+
+
+def paired_tables() -> dict[str, pd.DataFrame]:
+    genes = pd.DataFrame(
+        {
+            "contrast": "BL_PD", "gene_id": ["g1", "g2", "g3"], "gene_symbol": ["CCNE1", "ESR1", "X"], "n_pairs": 9,
+            "log2_fold_change": [2.0, -1.5, None], "p_value": [1e-9, 0.2, None], "q_value": [1e-8, 0.3, None],
+            "significant": [True, False, False],
+        }
+    )  # fmt: skip
+    sets = pd.DataFrame(
+        {
+            "contrast": "BL_PD", "signature": ["E2F", "TINY"], "mean_wald_difference": [1.2, None],
+            "q_value": [0.01, None], "paired_q_value": [0.02, None], "status": ["OBSERVED", "NOT_EVALUABLE"],
+        }
+    )  # fmt: skip
+    contrasts = pd.DataFrame(
+        {
+            "contrast": ["BL_PD", "BL_W06"], "n_pairs": [9, 2], "n_left_out": 0, "left_out": "",
+            "reason": ["", "TOO_FEW_PAIRS: 2 of 6"],
+        }
+    )  # fmt: skip
+    return {"paired_contrasts": contrasts, "paired_expression": genes, "paired_sets": sets}
+
+
+def test_expression_figures_draw_what_was_tested_and_nothing_else() -> None:
+    parts = {part.anchor: part for part in sections(replace(cohort(), **paired_tables()))}
+    for anchor, named, left_out in (("volcano", "CCNE1", "X"), ("set-changes", "E2F", "TINY")):
+        spec = figures.themed(parts[anchor].chart)
+        alt.Chart.from_dict(spec, validate=True)
+        drawn = {row.get("gene_symbol", row.get("signature")) for row in values(spec)}
+        assert named in drawn and left_out not in drawn
+    assert ("BL_W06", 2, 0, "", "TOO_FEW_PAIRS: 2 of 6") in parts["expression-pairs"].rows
+
+
+def test_without_a_tested_contrast_the_page_says_how_many_pairs_there_are() -> None:
+    tables = paired_tables()
+    empty = {name: tables[name].iloc[:0] for name in ("paired_expression", "paired_sets")}
+    parts = {part.anchor: part for part in sections(replace(cohort(), **{**tables, **empty}))}
+    assert parts["volcano"].chart is None and parts["set-changes"].chart is None
+    assert len(parts["expression-pairs"].rows) == 2
