@@ -235,7 +235,7 @@ def volcano(genes: pd.DataFrame, shown: int = 2000) -> alt.Chart:
     columns = ["contrast", "gene_symbol", "n_pairs", "log2_fold_change", "p_value", "q_value", "significant"]
     tested = genes.dropna(subset=["p_value"]).sort_values(["contrast", "p_value", "gene_id"])
     rows = _plain(tested.groupby("contrast").head(shown)[columns])
-    rows["minus_log10_p"] = -np.log10(rows["p_value"].clip(lower=1e-300))
+    rows["minus_log10_p"] = -np.log10(rows["p_value"].astype(float).clip(lower=1e-300))
     rows["change"] = rows["significant"].map({True: "significant", False: "not significant"})
     return (
         alt.Chart(rows.drop(columns="significant"))
@@ -265,7 +265,7 @@ def set_heat_map(sets: pd.DataFrame) -> alt.Chart:
 
     columns = ["contrast", "signature", "mean_wald_difference", "q_value", "paired_q_value"]
     rows = _plain(sets.loc[sets["status"] == "OBSERVED", columns])
-    limit = float(rows["mean_wald_difference"].abs().max())
+    limit = float(rows["mean_wald_difference"].astype(float).abs().max())
     return (
         alt.Chart(rows)
         .mark_rect(stroke="#ffffff", strokeWidth=1)
