@@ -32,20 +32,25 @@ _TABLES = frozenset({"csv", "pandas", "sql"})
 )
 def til_model(step: Step) -> pd.DataFrame:
     """The classifier of nuclei: trained on labelled nuclei where the reference bundle gives them (`til_training`),
-    else on rendered nuclei, and then not validated. The model itself is in the row, so every score names the one it
-    came from."""
-    from palbo_assets.histology import classifier
+    else on rendered nuclei, and then not validated; where the bundle gives fields that experts scored, its score is
+    calibrated on them, with the accuracy on left-out patients beside it. The model itself is in the row, so every
+    score names the one it came from."""
+    from palbo_assets.histology import calibration, classifier
 
     settings = step.settings.training
     path = step.references.get("til_training")
-    labelled = classifier.read_training(path, settings) if path is not None else None
-    row = classifier.model_row(classifier.train(settings, labelled))
+    if path is not None and calibration.is_scored_fields(path):
+        training = classifier.calibrated(classifier.train(settings), calibration.read(path), step.settings.calibration)
+    else:
+        training = classifier.train(settings, classifier.read_training(path, settings) if path is not None else None)
+    row = classifier.model_row(training)
     row["training_sha256"] = step.references.entry("til_training").sha256 if path is not None else None
     step.report(
         model_version=row["model_version"],
         training_source=row["training_source"],
         cv_balanced_accuracy=row["cv_balanced_accuracy"],
         validated=row["validated"],
+        model_card=_card(row),
     )
     return frame_from_rows(TIL_MODEL, [row])
 
@@ -54,7 +59,7 @@ def til_model(step: Step) -> pd.DataFrame:
     TIL_SCORES,
     SAMPLE,
     reads=("he_slide",),
-    roles=("slide",),
+    roles=("slide", "annotations"),
     upstream=(TIL_MODEL,),
     settings=TilScoresSettings,
     group="histology",
@@ -69,7 +74,8 @@ def til_scores(step: Step, til_model: pd.DataFrame) -> pd.DataFrame:
     model, validated = _model_of(til_model)
     rows: list[dict[str, Any]] = []
     for number, slide in enumerate(step.files("slide"), start=1):
-        result, mpp = _scored(slide, model, step.settings.slides)
+        drawn = _annotations_of(slide, step.files("slide"), step.files("annotations"))
+        result, mpp = _scored(slide, drawn, model, step.settings.slides)
         rows.append(
             {
                 "patient_id": step.patient_id,
@@ -79,6 +85,7 @@ def til_scores(step: Step, til_model: pd.DataFrame) -> pd.DataFrame:
                 "mpp": mpp,
                 "model_version": model.version,
                 "validated": validated,
+                "annotated": drawn is not None,
                 **score.as_row(result, slide.site),
             }
         )
@@ -99,12 +106,68 @@ def _model_of(til_model: pd.DataFrame) -> tuple[Any, bool]:
     return Model.from_json(str(row["model_json"])), bool(row["validated"])
 
 
-def _scored(slide: Any, model: Any, settings: Any) -> tuple[Any, float]:
+def _annotations_of(slide: Any, slides: list[Any], annotations: list[Any]) -> Any:
+    """The annotation file of a slide: the one named after it, else the only one of the only slide; None without."""
+    from palbo_assets.platform.errors import InputError
+
+    named = [each for each in annotations if each.path.name.startswith(slide.path.stem + ".")]
+    if len(slides) == 1 and not named:
+        named = annotations
+    if len(named) > 1 or (annotations and not named and len(slides) > 1 and len(annotations) >= len(slides)):
+        raise InputError(
+            "E_SAMPLE_MISMATCH",
+            "it is not clear which annotations are the slide's",
+            file=slide.path.name,
+            fix="deliver one annotation file a slide, named as the slide with .geojson or .xml",
+        )
+    return named[0] if named else None
+
+
+def _scored(slide: Any, drawn: Any, model: Any, settings: Any) -> tuple[Any, float]:
+    from palbo_assets.histology import regions
     from palbo_assets.histology.score import score
     from palbo_assets.histology.slide import Slide
 
     with Slide(slide.path, settings) as opened:
-        return score(opened, model, settings, site=slide.site), opened.mpp
+        chosen = None
+        if drawn is not None:
+            chosen = regions.Regions(regions.read(drawn.path), opened.mpp)
+            chosen.check_within(opened.level_sizes[0], drawn.path.name)
+        return score(opened, model, settings, site=slide.site, regions=chosen), opened.mpp
+
+
+def _card(row: dict[str, Any]) -> Any:
+    """The model's card as Markdown that the UI shows: what it is, what it learnt from, how accurate, and for what."""
+    from dagster import MetadataValue
+
+    lines = [
+        f"**Nucleus classifier {row['model_version']}** (sha256 `{row['sha256']}`)",
+        f"- trained on: {row['training_source']}",
+        f"- balanced accuracy over left-out groups: {_rounded(row['cv_balanced_accuracy'])}",
+        f"- validated: {'yes' if row['validated'] else 'no'}",
+        "- for: differences of stromal TILs within a patient and stain batch; not for treatment decisions, "
+        "not for lymph nodes",
+    ]
+    if row.get("n_fields"):
+        lines += [
+            f"- scored fields: {row['n_fields']} of {row['n_field_patients']} patients; best: {row['calibration_index']}",
+            *(
+                f"- {label}, left-out patients: {_rounded(row[name])} "
+                f"({_rounded(row[name + '_low'])} to {_rounded(row[name + '_high'])})"
+                for label, name in (
+                    ("Spearman with the experts' mean", "field_spearman"),
+                    ("ICC(2,1)", "field_icc"),
+                    ("mean error [points]", "field_mae_points"),
+                )
+            ),
+            f"- median expert against the others: Spearman {_rounded(row['reader_spearman'])}, "
+            f"error {_rounded(row['reader_mae_points'])} points",
+        ]
+    return MetadataValue.md("\n".join(lines))
+
+
+def _rounded(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.2f}"
 
 
 def _picture(png: bytes) -> Any:

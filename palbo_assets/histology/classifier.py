@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from palbo_assets.histology.settings import ModelSettings
+from palbo_assets.histology.calibration import INDICES, Calibration, ScoredField, Study
+from palbo_assets.histology.settings import CalibrationSettings, ModelSettings
 from palbo_assets.histology.synthetic import CLASSES
 from palbo_assets.platform.errors import InputError, PalboError
 
@@ -27,6 +29,7 @@ PREDICTORS = ("log_area", "eccentricity", "compactness", "mean_od", "texture")
 MEASURED = ("area_um2", "eccentricity", "compactness", "mean_od", "texture")
 RENDERED = "rendered nuclei"
 LABELLED = "labelled nuclei"
+SCORED = "rendered nuclei, calibrated on scored fields"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class Model:
     scale: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     intercept: NDArray[np.float64]
+    calibration: Calibration | None = None
 
     def to_json(self) -> str:
         """The model as text, the same for the same model."""
@@ -50,6 +54,7 @@ class Model:
                 "scale": self.scale.tolist(),
                 "coefficients": self.coefficients.tolist(),
                 "intercept": self.intercept.tolist(),
+                "calibration": None if self.calibration is None else asdict(self.calibration),
             },
             sort_keys=True,
         )
@@ -65,18 +70,23 @@ class Model:
         """
         try:
             content = json.loads(text)
+            scale = content["calibration"]
             model = cls(
                 classes=tuple(content["classes"]),
                 mean=np.asarray(content["mean"], dtype=float),
                 scale=np.asarray(content["scale"], dtype=float),
                 coefficients=np.asarray(content["coefficients"], dtype=float),
                 intercept=np.asarray(content["intercept"], dtype=float),
+                calibration=None
+                if scale is None
+                else Calibration(str(scale["index"]), float(scale["intercept"]), float(scale["slope"])),
             )
             fits = (
                 tuple(content["predictors"]) == PREDICTORS
                 and model.classes == CLASSES
                 and model.coefficients.shape == (len(CLASSES), len(PREDICTORS))
                 and model.intercept.shape == (len(CLASSES),)
+                and (model.calibration is None or model.calibration.index in INDICES)
                 and model.mean.shape == model.scale.shape == (len(PREDICTORS),)
             )
         except (ValueError, KeyError, TypeError):
@@ -116,6 +126,24 @@ class Training:
     n_per_class: dict[str, int]
     accuracy: float  # balanced, over left-out groups
     validated: bool
+    study: Study | None = None  # of scored fields, where the reference holds these
+
+
+def calibrated(training: Training, fields: Sequence[ScoredField], settings: CalibrationSettings) -> Training:
+    """The model with a score calibrated on fields that experts scored: what is validated then is that score.
+
+    A calibration that doesn't hold on left-out patients is stated, but moves nobody's score.
+    """
+    from palbo_assets.histology import calibration
+
+    study = calibration.study(fields, calibration.indices(fields, training.model), settings)
+    return replace(
+        training,
+        model=replace(training.model, calibration=study.calibration if study.validated else None),
+        source=SCORED,
+        validated=study.validated,
+        study=study,
+    )
 
 
 def model_row(training: Training) -> dict[str, Any]:
@@ -128,7 +156,34 @@ def model_row(training: Training) -> dict[str, Any]:
         **{f"n_{name}": number for name, number in training.n_per_class.items()},
         "cv_balanced_accuracy": None if np.isnan(training.accuracy) else training.accuracy,
         "validated": training.validated,
+        **_study_columns(training.study),
     }
+
+
+def _study_columns(study: Study | None) -> dict[str, Any]:
+    if study is None:
+        return {}
+    found = study.accuracy
+    return {
+        "calibration_index": study.calibration.index,
+        "calibration_intercept": study.calibration.intercept,
+        "calibration_slope": study.calibration.slope,
+        "n_fields": study.n_fields,
+        "n_field_patients": study.n_patients,
+        **_with_interval("field_spearman", found.spearman, found.spearman_interval),
+        **_with_interval("field_icc", found.icc, found.icc_interval),
+        **_with_interval("field_mae_points", found.mae_points, found.mae_interval),
+        "reader_spearman": _finite(study.reader_spearman),
+        "reader_mae_points": _finite(study.reader_mae_points),
+    }
+
+
+def _with_interval(name: str, value: float, interval: tuple[float, float]) -> dict[str, float | None]:
+    return {name: _finite(value), f"{name}_low": _finite(interval[0]), f"{name}_high": _finite(interval[1])}
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def predictors(features: pd.DataFrame) -> NDArray[np.float64]:

@@ -1,13 +1,21 @@
-"""What is measured on a slide before anything is judged: tissue, focus, stain and nuclei, tile by tile."""
+"""What is measured on a slide before anything is judged: tissue, focus, stain and nuclei, tile by tile.
+
+Tiles are worked on by threads (decoding, OpenCV and the kernels run without the interpreter's lock), a few at a time
+and in order: memory is bounded by tiles, and results don't depend on the number of threads.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from palbo_assets.histology import nuclei, stain, tissue
+from palbo_assets.histology import infiltrate, nuclei, stain, tissue
+from palbo_assets.histology.regions import Regions
 from palbo_assets.histology.settings import SlideSettings
 
 if TYPE_CHECKING:
@@ -43,12 +51,16 @@ class Evidence:
     ----------
     nuclei
         One row a nucleus: `nuclei.measure`'s columns in slide coordinates, and ``local_density``.
+    spots
+        (n, 4) dark spots: `infiltrate.spots`, in slide coordinates [um].
     tissue
-        (rows, columns) map of `CELL_UM` cells that are tissue.
+        (rows, columns) map of `CELL_UM` cells that are tissue and were asked for.
     n_tiles, n_tiles_tissue
         Tiles scored, and tiles with tissue (more where the slide was sampled).
     blurred_share
         Share of tiles, at least half tissue, that are out of focus; NaN without such tiles.
+    folded_share
+        Share of tissue in folds, which is left out; NaN without tissue.
     he_hue_share
         `stain.he_hue_share` of tissue.
     threshold
@@ -56,10 +68,12 @@ class Evidence:
     """
 
     nuclei: pd.DataFrame
+    spots: NDArray[np.float32]
     tissue: NDArray[np.bool_]
     n_tiles: int
     n_tiles_tissue: int
     blurred_share: float
+    folded_share: float
     he_hue_share: float
     threshold: float
 
@@ -68,8 +82,21 @@ class Evidence:
         return float(self.tissue.sum()) * CELL_UM**2 * 1e-6
 
 
-def measure(source: Source, settings: SlideSettings) -> Evidence:
+@dataclass(frozen=True)
+class _Tile:
+    nuclei: NDArray[np.float64]
+    spots: NDArray[np.float32]
+    cells: NDArray[np.bool_]
+    in_focus: bool | None
+
+
+def measure(source: Source, settings: SlideSettings, regions: Regions | None = None) -> Evidence:
     """Read a slide's tissue at the target resolution and find its nuclei.
+
+    Parameters
+    ----------
+    regions
+        Annotated regions that restrict what is scored; the whole tissue without them.
 
     Raises
     ------
@@ -81,58 +108,117 @@ def measure(source: Source, settings: SlideSettings) -> Evidence:
     mpp, side = settings.target_mpp, settings.tile_px
     per_cell = max(1, round(CELL_UM / mpp))
     side -= side % per_cell
-    side_um, halo = side * mpp, int(HALO_UM / mpp)
-    tiles, n_tissue = _tiles(source, settings, side_um)
-    columns, rows = (int(np.ceil(s / side_um)) * (side // per_cell) for s in source.size_um)
+    side_um = side * mpp
+    tiles, n_tissue, folds, folded = _tiles(source, settings, side_um, regions)
+    edge = side // per_cell
+    columns, rows = (int(np.ceil(s / side_um)) * edge for s in source.size_um)
     tissue_map = np.zeros((rows, columns), dtype=bool)
-
     threshold, hue = _stain(source, tiles[:: max(1, -(-len(tiles) // STAIN_TILES))], side, mpp)
-    ruler = np.float32(max(threshold, stain.PALEST_THRESHOLD))
-    found: list[pd.DataFrame] = []
+    ruler = max(threshold, stain.PALEST_THRESHOLD)
+
+    found: list[NDArray[np.float64]] = [np.zeros((0, len(nuclei.MEASURED)))]
+    spots: list[NDArray[np.float32]] = [np.zeros((0, 4), np.float32)]
     in_focus: list[bool] = []
-    for x_um, y_um in tiles:
-        wide = source.read(x_um - halo * mpp, y_um - halo * mpp, side + 2 * halo, side + 2 * halo, mpp)
-        core = wide[halo : halo + side, halo : halo + side]
-        is_tissue = tissue.pixels_of_tissue(core) & ~tissue.pen_mask(core)
-        cells = is_tissue.reshape(side // per_cell, per_cell, side // per_cell, per_cell).mean(axis=(1, 3)) >= 0.5
-        row, column = round(y_um / side_um) * cells.shape[0], round(x_um / side_um) * cells.shape[1]
-        tissue_map[row : row + cells.shape[0], column : column + cells.shape[1]] = cells
-        if is_tissue.mean() >= 0.5:
-            in_focus.append(tissue.focus(core) >= settings.focus_min)
-        od = stain.separate(wide) / ruler
-        frame = nuclei.measure(nuclei.segment(od, mpp), od, mpp)
-        frame["x_um"] -= halo * mpp
-        frame["y_um"] -= halo * mpp
-        # A nucleus belongs to the tile that holds its centroid; halos overlap.
-        frame = frame[frame["x_um"].between(0, side_um, "left") & frame["y_um"].between(0, side_um, "left")]
-        frame = frame[
-            cells[
-                (frame["y_um"] / side_um * cells.shape[0]).astype(int),
-                (frame["x_um"] / side_um * cells.shape[1]).astype(int),
-            ]
-        ]
-        found.append(frame.assign(x_um=frame["x_um"] + x_um, y_um=frame["y_um"] + y_um))
-    table = (
-        pd.concat(found, ignore_index=True)
-        if found
-        else nuclei.measure(np.zeros((1, 1), np.int32), np.zeros((1, 1), np.float32), mpp)
-    )
+
+    def work(corner: tuple[float, float]) -> _Tile:
+        return _tile(source, corner, side, per_cell, ruler, settings, regions, folds)
+
+    for (x_um, y_um), tile in zip(tiles, _in_order(work, tiles, settings.workers), strict=True):
+        row, column = round(y_um / side_um) * edge, round(x_um / side_um) * edge
+        tissue_map[row : row + edge, column : column + edge] = tile.cells
+        found.append(tile.nuclei)
+        spots.append(tile.spots)
+        if tile.in_focus is not None:
+            in_focus.append(tile.in_focus)
+    table = pd.DataFrame(np.concatenate(found), columns=list(nuclei.MEASURED))
     table["local_density"] = nuclei.local_density(table["x_um"].to_numpy(), table["y_um"].to_numpy())
     return Evidence(
         nuclei=table,
+        spots=np.concatenate(spots),
         tissue=tissue_map,
         n_tiles=len(tiles),
         n_tiles_tissue=n_tissue,
         blurred_share=1 - float(np.mean(in_focus)) if in_focus else float("nan"),
+        folded_share=folded,
         he_hue_share=hue,
         threshold=threshold,
     )
 
 
-def _tiles(source: Source, settings: SlideSettings, side_um: float) -> tuple[list[tuple[float, float]], int]:
-    """Corners [um] of the tiles to score, in reading order, and how many tiles have tissue."""
-    mask = tissue.tissue_mask(source.overview(settings.overview_mpp), settings.overview_mpp)
-    step = side_um / settings.overview_mpp
+def _tile(
+    source: Source,
+    corner: tuple[float, float],
+    side: int,
+    per_cell: int,
+    ruler: float,
+    settings: SlideSettings,
+    regions: Regions | None,
+    folds: NDArray[np.bool_],
+) -> _Tile:
+    """Nuclei, spots and tissue of one tile; positions are the slide's."""
+    mpp, halo = settings.target_mpp, int(HALO_UM / settings.target_mpp)
+    (x_um, y_um), side_um, edge = corner, side * mpp, side // per_cell
+    wide = source.read(x_um - halo * mpp, y_um - halo * mpp, side + 2 * halo, side + 2 * halo, mpp)
+    core = wide[halo : halo + side, halo : halo + side]
+    is_tissue = tissue.pixels_of_tissue(core) & ~tissue.pen_mask(core)
+    cells = is_tissue.reshape(edge, per_cell, edge, per_cell).mean(axis=(1, 3)) >= 0.5
+    if regions is not None:
+        cells &= regions.mask(x_um, y_um, edge, edge, CELL_UM)
+    middle = (np.arange(edge) + 0.5) * CELL_UM
+    at_y, at_x = (
+        np.minimum(((start + middle) / settings.overview_mpp).astype(int), size - 1)
+        for start, size in zip((y_um, x_um), folds.shape, strict=True)
+    )
+    cells &= ~folds[np.ix_(at_y, at_x)]
+    sharp = None if is_tissue.mean() < 0.5 else tissue.focus(core) >= settings.focus_min
+
+    def within(position: NDArray[Any]) -> NDArray[np.bool_]:
+        """Whether (x, y) [um from the halo's corner] lie in scored cells of the core: halos overlap."""
+        at = np.floor((position - halo * mpp) / side_um * edge).astype(int)
+        inside = ((at >= 0) & (at < edge)).all(axis=1)
+        at = np.clip(at, 0, edge - 1)
+        return np.asarray(inside & cells[at[:, 1], at[:, 0]])
+
+    od = stain.separate(wide, scale=1 / ruler)
+    measured = nuclei.as_array(nuclei.segment(od, mpp), od, mpp)
+    spots = infiltrate.spots(od, tissue.pixels_of_tissue(wide), mpp)
+    measured, spots = measured[within(measured[:, :2])], spots[within(spots[:, :2])]
+    shift = np.array([x_um - halo * mpp, y_um - halo * mpp])
+    measured[:, :2] += shift
+    spots[:, :2] += shift.astype(np.float32)
+    return _Tile(measured, spots, cells, sharp)
+
+
+def _in_order(
+    work: Callable[[tuple[float, float]], _Tile], tiles: list[tuple[float, float]], workers: int
+) -> Iterator[_Tile]:
+    """``work`` of each tile, in order, at most twice as many under way as there are workers."""
+    if workers == 1:
+        yield from map(work, tiles)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[_Tile]] = deque()
+        for corner in tiles:
+            waiting.append(pool.submit(work, corner))
+            if len(waiting) >= 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _tiles(
+    source: Source, settings: SlideSettings, side_um: float, regions: Regions | None
+) -> tuple[list[tuple[float, float]], int, NDArray[np.bool_], float]:
+    """Corners [um] of the tiles to score, in reading order; how many tiles have tissue; folds and their share."""
+    mpp = settings.overview_mpp
+    overview = source.overview(mpp)
+    mask = tissue.tissue_mask(overview, mpp)
+    folds = tissue.fold_mask(overview, mask, mpp)
+    if regions is not None:
+        mask &= regions.mask(0, 0, *mask.shape, mpp)
+    folded = float((folds & mask).sum() / mask.sum()) if mask.any() else float("nan")
+    mask &= ~folds
+    step = side_um / mpp
     corners = []
     for j in range(int(np.ceil(source.size_um[1] / side_um))):
         for i in range(int(np.ceil(source.size_um[0] / side_um))):
@@ -140,9 +226,9 @@ def _tiles(source: Source, settings: SlideSettings, side_um: float) -> tuple[lis
             if window.size and window.mean() >= settings.min_tile_tissue:
                 corners.append((i * side_um, j * side_um))
     if len(corners) <= settings.max_tiles:
-        return corners, len(corners)
+        return corners, len(corners), folds, folded
     spread = np.linspace(0, len(corners) - 1, settings.max_tiles).round().astype(int)
-    return [corners[k] for k in spread], len(corners)
+    return [corners[k] for k in spread], len(corners), folds, folded
 
 
 def _stain(source: Source, tiles: list[tuple[float, float]], side: int, mpp: float) -> tuple[float, float]:

@@ -7,8 +7,6 @@ from pathlib import Path
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
 
-LARGEST_ANNOTATION_BYTES = 100 * 1024 * 1024
-
 
 def verify_slide(path: Path, claim: Claim, context: Context) -> Finding:
     """The slide opens, states its resolution, stays within the pixel budget, and its last tiles decode.
@@ -35,30 +33,24 @@ def verify_slide(path: Path, claim: Claim, context: Context) -> Finding:
 
 
 def verify_annotations(path: Path, claim: Claim, context: Context) -> Finding:
-    """Annotations are GeoJSON, as QuPath writes it: a feature, a list of features, or a FeatureCollection.
+    """Annotations are QuPath's GeoJSON or ASAP's XML, and enclose something.
 
     Raises
     ------
     InputError
         ``E_EMPTY, E_ENCODING, E_TOO_BIG, E_SCHEMA``.
     """
-    import json
+    from palbo_assets.histology import regions
 
-    from palbo_assets.platform.text import decode
-
-    if path.stat().st_size > LARGEST_ANNOTATION_BYTES:
-        raise InputError("E_TOO_BIG", "annotations of more than 100 MB are not expected", file=path.name)
-    fix = "export annotations from QuPath as GeoJSON"
-    try:
-        content = json.loads(decode(path))
-    except (ValueError, RecursionError):
-        raise InputError("E_SCHEMA", "the file is not valid JSON", file=path.name, fix=fix) from None
-    features = content.get("features", [content]) if isinstance(content, dict) else content
-    if not isinstance(features, list) or not all(
-        isinstance(each, dict) and isinstance(each.get("geometry"), dict) for each in features
-    ):
-        raise InputError("E_SCHEMA", "the file holds no GeoJSON features", file=path.name, fix=fix)
-    return {"features": len(features)}
+    polygons = regions.read(path)
+    if not polygons:
+        raise InputError(
+            "E_SCHEMA",
+            "no annotation encloses an area",
+            file=path.name,
+            fix="draw what may be scored as a closed region; points and lines restrict nothing",
+        )
+    return {"regions": len(polygons), "excluded_regions": sum(polygon.excluded for polygon in polygons)}
 
 
 def verify_scores(path: Path, claim: Claim, context: Context) -> Finding:
@@ -105,10 +97,10 @@ FORMATS = [
     FileFormat(
         modality="he_slide",
         role="annotations",
-        suffixes=(".geojson", ".json"),
+        suffixes=(".geojson", ".json", ".xml"),
         scope=Scope.SAMPLE,
         verify=verify_annotations,
-        description="QuPath annotations of the slide (GeoJSON); kept, not used for scoring yet",
+        description="Annotated regions of the slide that restrict what is scored: QuPath GeoJSON or ASAP XML",
     ),
     FileFormat(
         modality="ihc",

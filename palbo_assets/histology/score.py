@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from palbo_assets.histology import infiltrate
+from palbo_assets.histology.calibration import AREA_RULE, ISOLATED
 from palbo_assets.histology.classifier import CLASSES, Model
 from palbo_assets.histology.evidence import CELL_UM, Evidence, Source, measure
+from palbo_assets.histology.regions import Regions
 from palbo_assets.histology.settings import SlideSettings
 from palbo_assets.histology.stain import PALEST_THRESHOLD
 from palbo_assets.study.vocabulary import OBSERVED, Absence, Qc
@@ -43,6 +46,7 @@ NOT_EVALUABLE_REASONS = {
 }
 WARN_REASONS = {
     "SITE_NOT_VALIDATED": "no validated scoring rule exists for this metastatic site",
+    "FOLDED": "much of the tissue lies in folds, which aren't scored",
     "SAMPLED": "tiles are an even sample of the section",
     "NO_PYRAMID": "the slide has no reduced levels",
 }
@@ -53,6 +57,8 @@ class SlideScore:
     """A slide's scores; percentages and densities are None where the status isn't OBSERVED."""
 
     stil_area_pct: float | None
+    area_rule_pct: float | None
+    isolated_density_mm2: float | None
     stil_density_mm2: float | None
     itil_density_mm2: float | None
     etil_pct: float | None
@@ -64,6 +70,7 @@ class SlideScore:
     nest_mm2: float
     n_tiles: int
     blurred_pct: float | None
+    folded_pct: float | None
     he_hue_pct: float | None
     nuclear_threshold: float
     qc: str
@@ -72,7 +79,9 @@ class SlideScore:
     heatmap_png: bytes = field(repr=False, default=b"")
 
 
-def score(source: Source, model: Model, settings: SlideSettings, *, site: str = "") -> SlideScore:
+def score(
+    source: Source, model: Model, settings: SlideSettings, *, site: str = "", regions: Regions | None = None
+) -> SlideScore:
     """Score a slide or an image.
 
     Parameters
@@ -83,13 +92,15 @@ def score(source: Source, model: Model, settings: SlideSettings, *, site: str = 
         The nucleus classifier.
     site
         Anatomical site of the specimen as the lab states it; empty where it doesn't.
+    regions
+        Annotated regions that restrict what is scored.
 
     Raises
     ------
     InputError
         ``E_TRUNCATED`` where pixels can't be decoded.
     """
-    return judge(source, measure(source, settings), model, settings, site=site)
+    return judge(source, measure(source, settings, regions), model, settings, site=site)
 
 
 def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSettings, *, site: str = "") -> SlideScore:
@@ -108,8 +119,12 @@ def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSetti
     status = Absence.QC_FAIL if fails else Absence.NOT_EVALUABLE if gaps else OBSERVED
     observed = status == OBSERVED
     immune_or_tumour = n_lymphocytes + n_tumour
+    area_rule = min(100.0, 100 * occupied_mm2 / stroma_mm2) if observed else None
+    isolated = infiltrate.density_mm2(evidence.spots, evidence.tissue_mm2) if observed else None
     return SlideScore(
-        stil_area_pct=min(100.0, 100 * occupied_mm2 / stroma_mm2) if observed else None,
+        stil_area_pct=_calibrated(model, {AREA_RULE: area_rule, ISOLATED: isolated}),
+        area_rule_pct=area_rule,
+        isolated_density_mm2=isolated,
         stil_density_mm2=int((lymphocyte & ~in_nest).sum()) / stroma_mm2 if observed else None,
         itil_density_mm2=int((lymphocyte & in_nest).sum()) / nest_mm2 if observed and nest_mm2 > 0 else None,
         etil_pct=100 * n_lymphocytes / immune_or_tumour if observed and immune_or_tumour else None,
@@ -121,6 +136,7 @@ def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSetti
         nest_mm2=nest_mm2,
         n_tiles=evidence.n_tiles,
         blurred_pct=_percent(evidence.blurred_share),
+        folded_pct=_percent(evidence.folded_share),
         he_hue_pct=_percent(evidence.he_hue_share),
         nuclear_threshold=evidence.threshold,
         qc=str(Qc.FAIL if fails or gaps else Qc.WARN if warnings else Qc.PASS),
@@ -128,6 +144,14 @@ def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSetti
         reasons=(*fails, *gaps, *warnings),
         heatmap_png=heatmap(nuclei, lymphocyte & ~in_nest, stroma, settings),
     )
+
+
+def _calibrated(model: Model, values: dict[str, float | None]) -> float | None:
+    """What experts would say where the model was calibrated on their scores, else the area rule as it is."""
+    if model.calibration is None:
+        return values[AREA_RULE]
+    value = values[model.calibration.index]
+    return None if value is None else float(model.calibration.percent(value))
 
 
 def _verdict(
@@ -149,6 +173,7 @@ def _verdict(
     gaps = {"LYMPH_NODE": place in NODAL_SITES, "NO_STROMA": stroma_mm2 < settings.min_stroma_mm2}
     warnings = {
         "SITE_NOT_VALIDATED": place not in NODAL_SITES | BREAST_SITES,
+        "FOLDED": evidence.folded_share > settings.max_folded,
         "SAMPLED": evidence.n_tiles < evidence.n_tiles_tissue,
         "NO_PYRAMID": len(source.level_sizes) == 1 and width * height > LARGE_WITHOUT_PYRAMID_PX,
     }
@@ -231,8 +256,9 @@ def as_row(result: SlideScore, site: str) -> dict[str, object]:
     """The score's columns of ``til_scores``."""
     place = _place(site)
     names = (
-        "stil_area_pct, stil_density_mm2, itil_density_mm2, etil_pct, n_nuclei, n_lymphocytes, n_tumour, tissue_mm2, "
-        "stroma_mm2, nest_mm2, n_tiles, blurred_pct, he_hue_pct, nuclear_threshold, qc, status"
+        "stil_area_pct, area_rule_pct, isolated_density_mm2, stil_density_mm2, itil_density_mm2, etil_pct, n_nuclei, "
+        "n_lymphocytes, n_tumour, tissue_mm2, stroma_mm2, nest_mm2, n_tiles, blurred_pct, folded_pct, he_hue_pct, "
+        "nuclear_threshold, qc, status"
     )
     return {name: getattr(result, name) for name in names.split(", ")} | {
         "site_validated": place in BREAST_SITES if place else None,

@@ -37,6 +37,26 @@ class ModelSettings(_Frozen):
     )
 
 
+class CalibrationSettings(_Frozen):
+    """When a score calibrated on expert-scored fields counts as validated."""
+
+    seed: int = Field(default=20, description="Seed of the resampling of patients")
+    min_patients: int = Field(default=10, ge=3, description="Patients below which nothing is validated; design default")
+    validated_icc: float = Field(
+        default=0.70,
+        ge=0,
+        le=1,
+        description="ICC(2,1) with the mean of the experts on left-out patients from which the score is validated [1]: "
+        "the agreement that trained readers reached in the working group's ring studies (Denkert 2016: 0.70)",
+    )
+    validated_mae_points: float = Field(
+        default=10.0,
+        ge=0,
+        description="Mean error on left-out patients up to which the score is validated [points]: the steps in which "
+        "TIL-WG reports; design default",
+    )
+
+
 class SlideSettings(_Frozen):
     """How a slide is read, segmented, scored and judged."""
 
@@ -60,6 +80,9 @@ class SlideSettings(_Frozen):
     )
     max_tiles: int = Field(
         default=4000, ge=1, description="Tiles scored; evenly spread where a slide has more; design default"
+    )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="Threads that work on a slide's tiles; results don't depend on it"
     )
     min_tile_tissue: float = Field(
         default=0.1, ge=0, le=1, description="Tissue share of a tile to be scored [1]; design default"
@@ -94,6 +117,13 @@ class SlideSettings(_Frozen):
     )
     max_blurred: float = Field(
         default=0.30, ge=0, le=1, description="Share of tiles out of focus from which QC fails; design default"
+    )
+    max_folded: float = Field(
+        default=0.10,
+        ge=0,
+        le=1,
+        description="Share of tissue in folds from which the slide carries a warning [1]; folds are never scored; "
+        "design default",
     )
     focus_min: float = Field(
         default=40.0,
@@ -140,7 +170,7 @@ class MarkerSettings(_Frozen):
     )
 
 
-SECTIONS = ("training", "slides", "cyclin", "markers")
+SECTIONS = ("training", "calibration", "slides", "cyclin", "markers")
 
 
 class _Room(BaseModel):
@@ -160,6 +190,9 @@ class _Room(BaseModel):
 
 class TilModelSettings(_Room):
     training: ModelSettings = Field(default=ModelSettings(), description="How the nucleus classifier is trained")
+    calibration: CalibrationSettings = Field(
+        default=CalibrationSettings(), description="When a score calibrated on scored fields counts as validated"
+    )
 
 
 class TilScoresSettings(_Room):

@@ -31,8 +31,8 @@ def _tables() -> NDArray[np.float32]:
     return (density[None, None, :] * hed_from_rgb.T[:, :, None]).astype(np.float32)
 
 
-def separate(rgb: NDArray[np.uint8], stain: str = "haematoxylin") -> NDArray[np.float32]:
-    """One stain's density of an 8-bit RGB image, as ``skimage.color.rgb2hed`` scales it.
+def separate(rgb: NDArray[np.uint8], stain: str = "haematoxylin", scale: float = 1.0) -> NDArray[np.float32]:
+    """One stain's density of an 8-bit RGB image, as ``skimage.color.rgb2hed`` scales it, times ``scale``.
 
     Parameters
     ----------
@@ -43,11 +43,10 @@ def separate(rgb: NDArray[np.uint8], stain: str = "haematoxylin") -> NDArray[np.
     -------
     array (height, width), float32, not negative.
     """
-    table = _tables()[STAINS.index(stain)]
-    density = table[0][rgb[..., 0]]
-    density += table[1][rgb[..., 1]]
-    density += table[2][rgb[..., 2]]
-    return np.maximum(density, 0.0, out=density)
+    from palbo_assets.histology import kernels
+
+    density: NDArray[np.float32] = kernels.separate(rgb, _tables()[STAINS.index(stain)], np.float32(scale))
+    return density
 
 
 def nuclear_threshold(haematoxylin: NDArray[np.float32]) -> float:

@@ -10,7 +10,7 @@ from palbo_assets.histology.ihc_vocabulary import (
     TIL_MARKERS,
     TUMOUR_CELL_COMPARTMENTS,
 )
-from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Table, boolean, integer, real, text
+from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Column, Table, boolean, integer, real, text
 from palbo_assets.study.vocabulary import OBSERVED, Absence, Qc
 
 _STATUS = text(
@@ -21,6 +21,15 @@ _STATUS = text(
 )
 _REASON = text("reason", "Why there is no value, or what to keep in mind about it; null when there is nothing to say")
 
+
+def _with_interval(name: str, description: str, unit: str) -> tuple[Column, ...]:
+    return (
+        real(name, description, unit=unit),
+        real(f"{name}_low", f"{description}: lower end of the 95 % interval over patients", unit=unit),
+        real(f"{name}_high", f"{description}: upper end of the 95 % interval over patients", unit=unit),
+    )
+
+
 TIL_MODEL = Table(
     name="til_model",
     description="The classifier of nuclei that scores slides, as text, and what is known of its accuracy",
@@ -29,7 +38,11 @@ TIL_MODEL = Table(
         text("model_version", "First 12 characters of the model's sha256", nullable=False, key=True),
         text("sha256", "Hash of the model's text", nullable=False),
         text("model_json", "The model: standardisation and coefficients as JSON", nullable=False),
-        text("training_source", "Rendered or human-labelled nuclei", nullable=False),
+        text(
+            "training_source",
+            "Rendered or human-labelled nuclei, and whether experts' scores calibrate",
+            nullable=False,
+        ),
         text("training_sha256", "Hash of the labelled nuclei's file; null for rendered nuclei"),
         integer("n_lymphocyte", "Training nuclei: lymphocytes", nullable=False, minimum=1),
         integer("n_tumour", "Training nuclei: tumour cells", nullable=False, minimum=1),
@@ -44,9 +57,22 @@ TIL_MODEL = Table(
         ),
         boolean(
             "validated",
-            "Trained on human-labelled nuclei and accurate on left-out patients; never true of rendered nuclei",
+            "Accurate on left-out patients: labelled nuclei, or scored fields; never true of rendered nuclei alone",
             nullable=False,
         ),
+        text(
+            "calibration_index",
+            "What was calibrated on scored fields: area rule or isolated nuclei; moves scores only if validated",
+        ),
+        real("calibration_intercept", "Score where the index is 0", unit="%"),
+        real("calibration_slope", "Points of score a unit of the index (%, or cells/mm2)", unit="%/unit", minimum=0),
+        integer("n_fields", "Expert-scored fields", minimum=1),
+        integer("n_field_patients", "Patients of the scored fields", minimum=1),
+        *_with_interval("field_spearman", "Rank correlation with the mean of the experts, left-out patients", "1"),
+        *_with_interval("field_icc", "ICC(2,1) with the mean of the experts, left-out patients", "1"),
+        *_with_interval("field_mae_points", "Mean error against the mean of the experts, left-out patients", "points"),
+        real("reader_spearman", "Median expert against the mean of the others: rank correlation", unit="1"),
+        real("reader_mae_points", "Median expert against the mean of the others: mean error", unit="points", minimum=0),
     ),
 )
 
@@ -61,11 +87,13 @@ TIL_SCORES = Table(
         text("slide_sha256", "Hash of the slide's file", nullable=False, key=True),
         real(
             "stil_area_pct",
-            "Share of stromal area that mononuclear cells occupy (TIL working group)",
+            "Share of stromal area that mononuclear cells occupy (TIL working group); calibrated where the model is",
             unit="%",
             minimum=0,
             maximum=100,
         ),
+        real("area_rule_pct", "The same before calibration", unit="%", minimum=0, maximum=100),
+        real("isolated_density_mm2", "Isolated dark nuclei per area of tissue", unit="cells/mm2", minimum=0),
         real("stil_density_mm2", "Lymphocytes in stroma per area of stroma", unit="cells/mm2", minimum=0),
         real("itil_density_mm2", "Lymphocytes in tumour nests per area of nests", unit="cells/mm2", minimum=0),
         real("etil_pct", "Lymphocytes among lymphocytes and tumour nuclei", unit="%", minimum=0, maximum=100),
@@ -78,6 +106,8 @@ TIL_SCORES = Table(
         integer("n_tiles", "Tiles that were scored", nullable=False, minimum=0),
         real("mpp", "Resolution that the slide states", unit="um/px", nullable=False, minimum=0),
         real("blurred_pct", "Tiles out of focus", unit="%", minimum=0, maximum=100),
+        real("folded_pct", "Tissue in folds, left out", unit="%", minimum=0, maximum=100),
+        boolean("annotated", "Whether annotated regions restricted what was scored"),
         real("he_hue_pct", "Coloured tissue with an H&E hue", unit="%", minimum=0, maximum=100),
         real("nuclear_threshold", "Haematoxylin density that separates nuclei (rgb2hed scale)", unit="1", minimum=0),
         text("model_version", "Version of the classifier (til_model)", nullable=False),

@@ -11,7 +11,7 @@ import pytest
 import tiffslide
 
 from palbo_assets.demo import slides
-from palbo_assets.histology.formats import FORMATS, verify_annotations, verify_slide
+from palbo_assets.histology.formats import FORMATS, verify_slide
 from palbo_assets.histology.settings import SlideSettings
 from palbo_assets.histology.slide import Slide, resolution
 from palbo_assets.platform.errors import InputError
@@ -132,17 +132,6 @@ def test_a_loop_of_directories_ends(tmp_path: Path) -> None:
 def test_a_resolution_that_cannot_be_is_refused(properties: dict[str, str]) -> None:
     with pytest.raises(InputError, match="E_NO_MPP"):
         resolution(properties, Path("slide.svs"), SlideSettings())
-
-
-def test_qupath_annotations_are_accepted_and_other_json_is_not(shared_data: Path, tmp_path: Path) -> None:
-    files = sorted((shared_data / "he_til/qupath_geojson").glob("*.json"))
-    assert files
-    for path in files:
-        assert verify_annotations(path, Claim(path.name, "he_slide"), Context())["features"]
-    other = tmp_path / "other.json"
-    other.write_text('{"name": 1}')
-    with pytest.raises(InputError, match="E_SCHEMA"):
-        verify_annotations(other, Claim("other.json", "he_slide"), Context())
 
 
 def test_formats_cover_slide_annotations_and_scores() -> None:

@@ -1,0 +1,197 @@
+"""From what the slide shows to what pathologists would call it: fields that experts scored calibrate the score.
+
+The reference `til_training` may be a table of scored fields: a row a reading, ``image, sha256, mpp, patient, reader,
+stil_pct``, the images beside it. Two indices compete: the area rule (`score`) and the density of isolated dark nuclei
+(`infiltrate`). The one whose straight line to the experts' mean predicts left-out patients with the smaller squared
+error is taken; accuracy is that of the whole procedure, choice included, on patients it has not seen (nested).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from palbo_assets.histology import agreement
+from palbo_assets.histology.settings import CalibrationSettings, SlideSettings
+from palbo_assets.platform.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from palbo_assets.histology.classifier import Model
+
+AREA_RULE = "area rule"
+ISOLATED = "isolated nuclei"
+INDICES = (AREA_RULE, ISOLATED)
+COLUMNS = ("image", "sha256", "mpp", "patient", "reader", "stil_pct")
+Values = Mapping[str, "NDArray[np.float64]"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """stil_area_pct = intercept + slope x index, within 0-100; a slope is never negative."""
+
+    index: str
+    intercept: float
+    slope: float
+
+    def percent(self, value: float | NDArray[np.float64]) -> Any:
+        return np.clip(self.intercept + self.slope * np.asarray(value), 0.0, 100.0)
+
+
+@dataclass(frozen=True)
+class ScoredField:
+    """One field: its image, resolution [um/px], patient, and readings [%] by reader; none where it can't be judged."""
+
+    path: Path
+    mpp: float
+    patient: str
+    readings: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A calibration and its accuracy on left-out patients; ``guess`` are the left-out predictions, in field order."""
+
+    calibration: Calibration
+    guess: NDArray[np.float64]
+    accuracy: agreement.Agreement
+    reader_spearman: float
+    reader_mae_points: float
+    n_fields: int
+    n_patients: int
+    validated: bool
+
+
+def is_scored_fields(path: Path) -> bool:
+    """Whether a training table is one of scored fields (else it is one of nuclei)."""
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        return "stil_pct" in lines.readline()
+
+
+def read(path: Path) -> list[ScoredField]:
+    """Fields that at least one reader could judge, in the order of the table.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA, E_BAD_NAME, E_RANGE, E_CHECKSUM, E_EMPTY`` with the row.
+    """
+    import hashlib
+
+    from palbo_assets.platform.text import number, read_table
+
+    raw = read_table(path, required=COLUMNS)
+    found: dict[str, tuple[Path, float, str, dict[str, float]]] = {}
+    for row, line in zip(map(int, raw.index), raw.to_dict("records"), strict=True):
+
+        def wrong(code: str, message: str, column: str, row: int = row) -> InputError:
+            return InputError(code, message, file=path.name, row=row, column=column, fix="correct the training table")
+
+        name = line["image"]
+        if not name or Path(name).name != name:
+            raise wrong("E_BAD_NAME", "an image stands beside the table and is named without a folder", "image")
+        picture = path.parent / name
+        if name not in found:
+            if not picture.is_file():
+                raise wrong("E_SCHEMA", "the image isn't beside the table", "image")
+            if hashlib.sha256(picture.read_bytes()).hexdigest() != line["sha256"].lower():
+                raise wrong("E_CHECKSUM", "the image isn't the one that was scored", "sha256")
+        mpp = number(line["mpp"], path=path, row=row, column="mpp")
+        if mpp is None or not 0.1 <= mpp <= 2:
+            raise wrong("E_RANGE", "the resolution isn't one of a microscope", "mpp")
+        if not line["patient"] or not line["reader"]:
+            raise wrong("E_SCHEMA", "patient and reader must be stated", "patient")
+        value = number(line["stil_pct"], path=path, row=row, column="stil_pct")
+        if value is not None and not 0 <= value <= 100:
+            raise wrong("E_RANGE", "a share lies within 0-100 %", "stil_pct")
+        _, stated_mpp, patient, readings = found.setdefault(name, (picture, mpp, line["patient"], {}))
+        if (stated_mpp, patient) != (mpp, line["patient"]) or line["reader"] in readings:
+            raise wrong("E_SCHEMA", "an image has one resolution, one patient and one reading a reader", "image")
+        if value is not None:
+            readings[line["reader"]] = value
+    fields = [ScoredField(*entry) for entry in found.values() if entry[3]]
+    if len({field.patient for field in fields}) < 3:
+        raise InputError("E_EMPTY", "fewer than three patients have scored fields", file=path.name)
+    return fields
+
+
+def indices(fields: Sequence[ScoredField], model: Model) -> dict[str, NDArray[np.float64]]:
+    """Both indices of each field, without the limits of size that hold for slides."""
+    import cv2
+
+    from palbo_assets.histology.score import score
+    from palbo_assets.histology.slide import Field
+
+    lenient = SlideSettings(min_scored_mm2=0, min_nuclei=0, min_stroma_mm2=1e-4, focus_min=0, min_he_hue=0)
+    found: dict[str, list[float]] = {name: [] for name in INDICES}
+    for field in fields:
+        picture = cv2.imread(str(field.path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise InputError("E_SCHEMA", "a scored image can't be decoded", file=field.path.name)
+        rgb = np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8)
+        result = score(Field(rgb, field.mpp), model, lenient)
+        found[AREA_RULE].append(result.area_rule_pct or 0.0)
+        found[ISOLATED].append(result.isolated_density_mm2 or 0.0)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def fit(index: str, values: NDArray[np.float64], truth: NDArray[np.float64]) -> Calibration:
+    """Least squares line; flat at the mean where it would fall."""
+    spread = ((values - values.mean()) ** 2).sum()
+    slope = float(((values - values.mean()) * (truth - truth.mean())).sum() / spread) if spread > 0 else 0.0
+    slope = max(slope, 0.0)
+    return Calibration(index, float(truth.mean() - slope * values.mean()), slope)
+
+
+def left_out(
+    index: str, values: NDArray[np.float64], truth: NDArray[np.float64], patients: NDArray[np.str_]
+) -> NDArray[np.float64]:
+    """Prediction of each field by a line through the other patients' fields."""
+    guess = np.zeros(len(truth))
+    for patient in np.unique(patients):
+        own = patients == patient
+        guess[own] = fit(index, values[~own], truth[~own]).percent(values[own])
+    return guess
+
+
+def choose(values: Values, truth: NDArray[np.float64], patients: NDArray[np.str_]) -> Calibration:
+    """The index with the smaller squared error on left-out patients, and its line through all of them."""
+    errors = {name: ((left_out(name, values[name], truth, patients) - truth) ** 2).mean() for name in INDICES}
+    best = min(INDICES, key=lambda name: errors[name])
+    return fit(best, values[best], truth)
+
+
+def study(fields: Sequence[ScoredField], values: Values, settings: CalibrationSettings) -> Study:
+    """Calibrate on all fields; state the accuracy of choosing and calibrating without the patient in question."""
+    truth = np.array([np.mean(list(field.readings.values())) for field in fields])
+    patients = np.array([field.patient for field in fields])
+    guess = np.zeros(len(truth))
+    for patient in np.unique(patients):
+        own = patients == patient
+        chosen = choose({name: v[~own] for name, v in values.items()}, truth[~own], patients[~own])
+        guess[own] = chosen.percent(values[chosen.index][own])
+    readers = sorted({reader for field in fields for reader in field.readings})
+    ratings = np.array([[field.readings.get(reader, np.nan) for reader in readers] for field in fields])
+    reader_spearman, reader_mae = agreement.readers_against_the_rest(ratings)
+    accuracy = agreement.agree(guess, truth, patients, seed=settings.seed)
+    n_patients = len(np.unique(patients))
+    calibration = choose(values, truth, patients)
+    return Study(
+        calibration=Calibration(calibration.index, round(calibration.intercept, 6), round(calibration.slope, 9)),
+        guess=guess,
+        accuracy=accuracy,
+        reader_spearman=reader_spearman,
+        reader_mae_points=reader_mae,
+        n_fields=len(fields),
+        n_patients=n_patients,
+        validated=bool(
+            n_patients >= settings.min_patients
+            and accuracy.icc >= settings.validated_icc
+            and accuracy.mae_points <= settings.validated_mae_points
+        ),
+    )
