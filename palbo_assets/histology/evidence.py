@@ -215,7 +215,7 @@ def _tiles(
     mask = tissue.tissue_mask(overview, mpp)
     folds = tissue.fold_mask(overview, mask, mpp)
     if regions is not None:
-        mask &= regions.mask(0, 0, *mask.shape, mpp)
+        mask &= regions.mask(0, 0, mask.shape[0], mask.shape[1], mpp)
     folded = float((folds & mask).sum() / mask.sum()) if mask.any() else float("nan")
     mask &= ~folds
     step = side_um / mpp

@@ -45,7 +45,7 @@ def separate(rgb: NDArray[np.uint8], stain: str = "haematoxylin", scale: float =
     """
     from palbo_assets.histology import kernels
 
-    density: NDArray[np.float32] = kernels.separate(rgb, _tables()[STAINS.index(stain)], np.float32(scale))
+    density: NDArray[np.float32] = kernels.separate(rgb, _tables()[STAINS.index(stain)], scale)
     return density
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import cv2
@@ -121,7 +120,7 @@ def expert_fields(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
     case = pd.read_csv(source / "truth_stils_mean.derived.csv").set_index("image")["case_id"]
     readings = pd.read_csv(source / "truth_stils_per_expert.derived.csv")
     for name in case.index:
-        os.symlink(source / name, folder / name)
+        (folder / name).symlink_to(source / name)
     readings["sha256"] = [hashlib.sha256((source / name).read_bytes()).hexdigest() for name in readings["image"]]
     readings["patient"] = readings["image"].map(case.str.split(".").str[0])
     readings = readings.rename(columns={"expert": "reader", "stil_density": "stil_pct"}).assign(mpp=500 / 384)
