@@ -150,7 +150,7 @@ def _card(row: dict[str, Any]) -> Any:
     ]
     if row.get("n_fields"):
         lines += [
-            f"- scored fields: {row['n_fields']} of {row['n_field_patients']} patients; best: {row['calibration_index']}",
+            f"- scored fields: {row['n_fields']} of {row['n_field_patients']} patients; {row['calibration_index']}",
             *(
                 f"- {label}, left-out patients: {_rounded(row[name])} "
                 f"({_rounded(row[name + '_low'])} to {_rounded(row[name + '_high'])})"
