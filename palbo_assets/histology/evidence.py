@@ -156,12 +156,15 @@ def _tile(
     folds: NDArray[np.bool_],
 ) -> _Tile:
     """Nuclei, spots and tissue of one tile; positions are the slide's."""
+    import cv2
+
     mpp, halo = settings.target_mpp, int(HALO_UM / settings.target_mpp)
     (x_um, y_um), side_um, edge = corner, side * mpp, side // per_cell
     wide = source.read(x_um - halo * mpp, y_um - halo * mpp, side + 2 * halo, side + 2 * halo, mpp)
     core = wide[halo : halo + side, halo : halo + side]
-    is_tissue = tissue.pixels_of_tissue(core) & ~tissue.pen_mask(core)
-    cells = is_tissue.reshape(edge, per_cell, edge, per_cell).mean(axis=(1, 3)) >= 0.5
+    wide_tissue = tissue.pixels_of_tissue(wide)
+    is_tissue = wide_tissue[halo : halo + side, halo : halo + side] & ~tissue.pen_mask(core)
+    cells = cv2.resize(is_tissue.astype(np.float32), (edge, edge), interpolation=cv2.INTER_AREA) >= 0.5
     if regions is not None:
         cells &= regions.mask(x_um, y_um, edge, edge, CELL_UM)
     middle = (np.arange(edge) + 0.5) * CELL_UM
@@ -181,7 +184,7 @@ def _tile(
 
     od = stain.separate(wide, scale=1 / ruler)
     measured = nuclei.as_array(nuclei.segment(od, mpp), od, mpp)
-    spots = infiltrate.spots(od, tissue.pixels_of_tissue(wide), mpp)
+    spots = infiltrate.spots(od, wide_tissue, mpp)
     measured, spots = measured[within(measured[:, :2])], spots[within(spots[:, :2])]
     shift = np.array([x_um - halo * mpp, y_um - halo * mpp])
     measured[:, :2] += shift

@@ -21,10 +21,12 @@ def separate(rgb: Any, table: Any, scale: float) -> Any:
     height, width = rgb.shape[:2]
     out = np.empty((height, width), np.float32)
     red, green, blue = table[0], table[1], table[2]
+    times, zero = np.float32(scale), np.float32(0)
     for y in range(height):
+        row, to = rgb[y], out[y]
         for x in range(width):
-            value = red[rgb[y, x, 0]] + green[rgb[y, x, 1]] + blue[rgb[y, x, 2]]
-            out[y, x] = value * scale if value > 0 else np.float32(0)
+            value = red[row[x, 0]] + green[row[x, 1]] + blue[row[x, 2]]
+            to[x] = max(value, zero) * times
     return out
 
 
@@ -39,13 +41,14 @@ def climb(depth: Any, component: Any, radius: int) -> tuple[Any, int]:
     labels (height, width) int32, 0 outside components; number of peaks
     """
     height, width = depth.shape
-    following = np.full(height * width, -1, np.int64)
+    following = np.empty(height * width, np.int32)
     labels = np.zeros(height * width, np.int32)
     n = 0
     for y in range(height):
         for x in range(width):
             own = component[y, x]
             if own == 0:
+                following[y * width + x] = -1
                 continue
             best, by, bx = depth[y, x], y, x
             for v in range(max(0, y - 1), min(height, y + 2)):
@@ -65,17 +68,17 @@ def climb(depth: Any, component: Any, radius: int) -> tuple[Any, int]:
             if by == y and bx == x:
                 n += 1
                 labels[y * width + x] = n
-    path = np.empty(height * width, np.int64)
     for start in range(height * width):
         if following[start] < 0 or labels[start]:
             continue
-        at, length = start, 0
+        at = start
         while labels[at] == 0:
-            path[length] = at
-            length += 1
             at = following[at]
-        for k in range(length):
-            labels[path[k]] = labels[at]
+        label = labels[at]
+        at = start
+        while labels[at] == 0:
+            labels[at] = label
+            at = following[at]
     return labels.reshape(height, width), n
 
 

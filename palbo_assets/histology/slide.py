@@ -1,7 +1,7 @@
 """Whole-slide images: resolution from metadata, regions by micrometre, and the checks that a file must pass.
 
-OpenSlide reads vendor formats (SVS, NDPI, SCN, MRXS, generic tiled TIFF); tiffslide stands in for TIFFs that OpenSlide
-doesn't know. Label and macro images are never read: a label carries the patient's name.
+OpenSlide reads vendor formats (SVS, NDPI, SCN, MRXS, generic tiled TIFF, DICOM); tiffslide stands in for TIFFs that
+OpenSlide doesn't know. They say what the levels are; levels of plain tiles are then decoded directly (`tiles`). Label and macro images are never read: a label carries the patient's name.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palbo_assets.histology.settings import SlideSettings
+from palbo_assets.histology.tiles import TiledLevels
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Slide:
             self.objective_power = _number(properties, "objective-power")
             self.vendor = str(properties.get("openslide.vendor") or properties.get("tiffslide.vendor") or "")
             self.size_um = (width * self.mpp, height * self.mpp)
+            self._tiles = _plain_tiles(path, self.level_sizes)
         except BaseException:
             self._reader.close()
             raise
@@ -72,6 +74,8 @@ class Slide:
 
     def __exit__(self, *_: object) -> None:
         self._reader.close()
+        if self._tiles is not None:
+            self._tiles.close()
 
     def read(self, x_um: float, y_um: float, width: int, height: int, mpp: float) -> NDArray[np.uint8]:
         """Region of ``width`` x ``height`` pixels of ``mpp`` um, its top left corner at (x_um, y_um).
@@ -127,6 +131,9 @@ class Slide:
 
     def _level_region(self, corner: tuple[int, int], level: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         try:
+            if self._tiles is not None and self._tiles.has(level):
+                x, y = (round(at / self.downsamples[level]) for at in corner)
+                return self._tiles.read(level, x, y, *size)
             rgba = np.asarray(self._reader.read_region(corner, level, size))
         except Exception as error:  # readers raise whatever their codec does
             raise _truncated(
@@ -233,6 +240,22 @@ def _open(path: Path) -> Any:
             file=path.name,
             fix="deliver SVS, NDPI, SCN, MRXS (with its folder) or a tiled pyramidal TIFF",
         ) from None
+
+
+def _plain_tiles(path: Path, level_sizes: tuple[tuple[int, int], ...]) -> TiledLevels | None:
+    """Direct access to the tiles of a TIFF; None for other files, for a TIFF of no plain level, or one with an origin
+    of its own (Leica's SCN and Ventana place their pages on a larger canvas)."""
+    with path.open("rb") as handle:
+        if handle.read(4) not in TIFF_MAGIC:
+            return None
+    try:
+        found = TiledLevels(path, level_sizes)
+    except Exception:  # what tifffile can't parse, the vendor library reads as before
+        return None
+    if found.has(0):
+        return found
+    found.close()
+    return None
 
 
 def _number(properties: Mapping[str, Any], name: str) -> float | None:

@@ -55,11 +55,10 @@ def pen_mask(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels in the colour of green, cyan and blue pens (hue 70-220 degrees, saturated) or black ink."""
     import cv2
 
-    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)
-    hue, saturation, value = hsv[..., 0].astype(int) * 2, hsv[..., 1] / 255.0, hsv[..., 2] / 255.0
-    coloured = (hue >= 70) & (hue <= 220) & (saturation > 0.3)
-    black = (value < 0.25) & (saturation < 0.3)
-    return np.asarray(coloured | black)
+    hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)  # OpenCV halves degrees; saturation and value are of 255
+    coloured = cv2.inRange(hsv, np.array([35, 77, 0]), np.array([110, 255, 255]))
+    black = cv2.inRange(hsv, np.array([0, 0, 0]), np.array([180, 76, 63]))
+    return np.asarray((coloured | black) > 0)
 
 
 def fold_mask(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], mpp: float) -> NDArray[np.bool_]:
@@ -98,8 +97,10 @@ def fold_mask(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], mpp: float) -> 
 
 def pixels_of_tissue(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Tissue pixel by pixel at high power: darker than glass in its darkest channel (fat and lumina drop out)."""
-    darkest = np.minimum(np.minimum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
-    return np.asarray(darkest < 215)
+    import cv2
+
+    glass = cv2.inRange(rgb, np.array([215, 215, 215]), np.array([255, 255, 255]))
+    return np.asarray(glass == 0)
 
 
 def focus(rgb: NDArray[np.uint8]) -> float:
