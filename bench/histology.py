@@ -1,4 +1,4 @@
-"""Speed and memory of H&E scoring: stain, nuclei, reading, whole slides, against scikit-image, OpenSlide and raw decoding.
+"""Speed and memory of H&E scoring (stain, nuclei, reading, whole slides) against scikit-image, OpenSlide, raw decoding.
 
 ``python bench/histology.py [--smoke]``. Slides are rendered from a seed. Equal results first: stains within 1e-5 of
 ``rgb2hed``, nuclei by F1 against the planted ones, pixels equal to OpenSlide's.

@@ -1,7 +1,8 @@
 """Whole-slide images: resolution from metadata, regions by micrometre, and the checks that a file must pass.
 
-OpenSlide reads vendor formats (SVS, NDPI, SCN, MRXS, generic tiled TIFF, DICOM); tiffslide stands in for TIFFs that
-OpenSlide doesn't know. They say what the levels are; levels of plain tiles are then decoded directly (`tiles`). Label and macro images are never read: a label carries the patient's name.
+OpenSlide reads vendor formats (SVS, NDPI, SCN, MRXS, generic tiled TIFF); tiffslide stands in for TIFFs that OpenSlide
+doesn't know. They say what the levels are; levels of plain tiles are then decoded directly (`tiles`). Label and macro
+images are never read: a label carries the patient's name.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pixels of tiled TIFF levels straight from their tiles: each is decoded once, and few are kept.
 
-Region reads through OpenSlide decode, convert to premultiplied RGBA and copy; here a tile is decoded by tifffile's codecs
-and kept while its neighbours are read. Used where a level is one tiled 8-bit RGB page whose size OpenSlide confirms;
-anything else stays with the vendor library.
+Region reads through OpenSlide decode, convert to premultiplied RGBA and copy; here a tile is decoded by tifffile's
+codecs and kept while its neighbours are read. Used where a level is one tiled 8-bit RGB page whose size OpenSlide
+confirms; anything else stays with the vendor library.
 """
 
 from __future__ import annotations
