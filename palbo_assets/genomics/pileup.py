@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +65,29 @@ class Targets:
     def total(self) -> int:
         """Bases in all targets."""
         return len(self.codes)
+
+    @cached_property
+    def _bounds(self) -> dict[str, tuple[int, int]]:
+        bounds: dict[str, tuple[int, int]] = {}
+        for which, region in enumerate(self.regions):
+            bounds[region.chrom] = (bounds.get(region.chrom, (which, 0))[0], which + 1)
+        return bounds
+
+    def _which(self, chrom: str, position: int) -> int | None:
+        first, end = self._bounds.get(chrom, (0, 0))
+        which = first + int(np.searchsorted(self.start[first:end], position, side="right")) - 1
+        return which if which >= first and position < self.end[which] else None
+
+    def holds(self, chrom: str, position: int) -> bool:
+        """Whether a 0-based position is in a target."""
+        return self._which(chrom, position) is not None
+
+    def index(self, chrom: str, position: int) -> int:
+        """Index of a 0-based position that is in a target."""
+        which = self._which(chrom, position)
+        if which is None:
+            raise KeyError("the position is in no target")
+        return int(self.offset[which] + position - self.start[which])
 
     def place(self, index: int) -> tuple[str, int]:
         """Contig and 0-based position of a target base."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MISSING = "E_REFERENCE_MISSING"
+LISTS = ("panel_of_normals", "population_af", "blacklist_bed", "mappability_bed")
+"""References that somatic calls are held against where the bundle has them."""
 
 
 def _normal(step: Step) -> Path | None:
@@ -37,22 +39,23 @@ def _specimen(step: Step, file: Any) -> dict[str, Any]:
     reads=("wes",),
     references=("genome_fasta", "target_bed"),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group="wes",
     kinds={"bam", "sql"},
 )
 def read_qc(step: Step) -> pd.DataFrame:
     """Depth, coverage, duplicates and on-target share of each tumour exome and of the normal, with a verdict."""
-    from palbo_assets.wes import evidence, read_quality
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.regions import read_bed
+    from palbo_assets.wes import read_quality
 
     settings: Settings = step.settings
     bed, fasta = step.references.get("target_bed"), step.references.get("genome_fasta")
-    targets = evidence.read_bed(bed) if bed else []
+    targets = read_bed(bed) if bed else []
     normal_path = _normal(step)
 
     def measured(path: Path) -> read_quality.ReadQuality:
-        with evidence.alignments(path, step.workdir, fasta) as opened:
-            return read_quality.measure(opened, targets, settings)
+        return read_quality.measure(as_bam(path, step.workdir, fasta), targets, settings)
 
     normal = measured(normal_path) if normal_path else None
     rows = []
@@ -84,13 +87,15 @@ def read_qc(step: Step) -> pd.DataFrame:
     reads=("wes",),
     references=("genome_fasta", "snp_bed"),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group="wes",
     kinds={"bam", "sql"},
 )
 def sample_identity(step: Step) -> pd.DataFrame:
     """Whether each tumour and the patient's blood come from one person; a mismatch blocks what is paired."""
-    from palbo_assets.wes import evidence, identity
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.regions import reference
+    from palbo_assets.wes import identity
 
     settings: Settings = step.settings
     bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")
@@ -102,11 +107,11 @@ def sample_identity(step: Step) -> pd.DataFrame:
             found = identity.Identity(identity.NOT_EVALUABLE, 0, 0, None, None, reason)
         else:
             snps = identity.read_snps(bed)
-            with evidence.reference(fasta) as fetch:
-                fractions = []
-                for path in (file.path, normal):
-                    with evidence.alignments(path, step.workdir, fasta) as opened:
-                        fractions.append(identity.allele_fractions(opened, snps, fetch, settings))
+            with reference(fasta) as fetch:
+                fractions = [
+                    identity.allele_fractions(as_bam(path, step.workdir, fasta), snps, fetch, settings)
+                    for path in (file.path, normal)
+                ]
             found = identity.compare(fractions[0], fractions[1], settings)
         rows.append(
             {
@@ -128,9 +133,9 @@ def sample_identity(step: Step) -> pd.DataFrame:
     SAMPLE,
     reads=("wes",),
     upstream=(SAMPLE_IDENTITY,),
-    references=("genome_fasta", "target_bed", "genes_gff3", "transcripts", "hotspots"),
+    references=("genome_fasta", "target_bed", "genes_gff3", "transcripts", "hotspots", *LISTS),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group="wes",
     kinds={"bam", "vcf", "sql"},
 )
@@ -145,6 +150,10 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame) -> pd.DataFrame:
         gff3=step.references.get("genes_gff3"),
         transcripts=step.references.get("transcripts"),
         hotspots=step.references.get("hotspots"),
+        panel_of_normals=step.references.get("panel_of_normals"),
+        population_af=step.references.get("population_af"),
+        blacklist=step.references.get("blacklist_bed"),
+        mappability=step.references.get("mappability_bed"),
     )
     swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
     normal = _normal(step)
@@ -178,6 +187,7 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame) -> pd.DataFrame:
         passing=sum(row["filter"] == "PASS" for row in rows),
         germline_left_out=germline,
         blocked_by_identity=blocked,
+        filters_not_applied=", ".join(name for name in LISTS if step.references.get(name) is None),
     )
     return frame_from_rows(SOMATIC_CALLS, rows)
 
@@ -189,13 +199,14 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame) -> pd.DataFrame:
     upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group="wes",
     kinds={"bam", "sql"},
 )
 def forced_genotypes(step: Step, somatic_calls: pd.DataFrame, sample_identity: pd.DataFrame) -> pd.DataFrame:
     """Every variant called in the patient, counted in each of the patient's tumours, with the power to have seen it."""
-    from palbo_assets.wes import evidence
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.regions import reference
     from palbo_assets.wes.force_genotype import force_genotypes, rows_of, union_of_calls
 
     fasta = step.references.get("genome_fasta")
@@ -205,15 +216,15 @@ def forced_genotypes(step: Step, somatic_calls: pd.DataFrame, sample_identity: p
         return frame_from_rows(FORCED_GENOTYPES, [])
     swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
     rows: list[dict[str, Any]] = []
-    with evidence.reference(fasta) as fetch:
+    with reference(fasta) as fetch:
         for file in step.files("tumour_bam"):
             called = frozenset(variant for variant, known in union.items() if file.specimen_id in known.called_in)
             if file.specimen_id in swapped:
                 genotypes = None
             else:
-                with evidence.alignments(file.path, step.workdir, fasta) as opened:
-                    expected = {variant: known.largest_vaf for variant, known in union.items()}
-                    genotypes = force_genotypes(opened, expected, called, fetch, step.settings)
+                expected = {variant: known.largest_vaf for variant, known in union.items()}
+                bam = as_bam(file.path, step.workdir, fasta)
+                genotypes = force_genotypes(bam, expected, called, fetch, step.settings)
             rows += [{**_specimen(step, file), **row} for row in rows_of(union, genotypes, called)]
     step.report(variants=len(union), specimens=len(step.files("tumour_bam")))
     return frame_from_rows(FORCED_GENOTYPES, rows)

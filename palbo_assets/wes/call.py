@@ -6,13 +6,16 @@ file is there, its counts do. A caller that looked at a variant and rejected it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from palbo_assets.genomics.allele_counts import Evidence
 from palbo_assets.genomics.alleles import ContigNames, Fetch, Variant, homopolymer_length
+from palbo_assets.genomics.bam import as_bam
+from palbo_assets.genomics.bgzf import bam_header
 from palbo_assets.genomics.consequence import (
     MAF_CLASSES,
     Consequence,
@@ -21,10 +24,11 @@ from palbo_assets.genomics.consequence import (
     read_hotspots,
     read_transcripts,
 )
-from palbo_assets.wes import evidence, somatic_filter
+from palbo_assets.genomics.regions import merged, read_bed, reference
+from palbo_assets.genomics.site_lists import Mask, listed_alleles, population_frequencies
+from palbo_assets.wes import candidates, somatic_filter
 from palbo_assets.wes.callers import SampleCounts, read_vcf
 from palbo_assets.wes.consensus import Electorate, agreed
-from palbo_assets.wes.evidence import Evidence
 from palbo_assets.wes.lab_annotation import LabAnnotation, agreement
 from palbo_assets.wes.maf import read_maf
 from palbo_assets.wes.segments import Segmentation
@@ -40,6 +44,10 @@ class References:
     gff3: Path | None = None
     transcripts: Path | None = None
     hotspots: Path | None = None
+    panel_of_normals: Path | None = None
+    population_af: Path | None = None
+    blacklist: Path | None = None
+    mappability: Path | None = None
 
     def contigs(self) -> dict[str, int]:
         """Contig -> length in bases from the FASTA's index; empty without a FASTA."""
@@ -75,6 +83,13 @@ class _Seen:
     consequence: Consequence | None = None
     of_lab: Consequence | None = None
 
+    def take_over(self, part: _Seen | None) -> None:
+        """Join what callers said of one base of this variant."""
+        if part is not None:
+            self.sources |= part.sources
+            self.caller_filters += part.caller_filters
+            self.passing |= part.passing
+
 
 @dataclass(frozen=True)
 class Calls:
@@ -99,13 +114,19 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
     electorate = Electorate()
     homopolymers: dict[Variant, int] = {}
     with ExitStack() as stack:
-        fetch = stack.enter_context(evidence.reference(references.fasta)) if references.fasta else None
-        if fetch is not None and specimen.tumour is not None and references.targets is not None:
-            _from_alignments(specimen, references, fetch, settings, workdir, seen)
-            electorate.add_source("bam")
-        _from_callers(specimen, contigs, fetch, pinned, settings, seen, electorate)
+        fetch = stack.enter_context(reference(references.fasta)) if references.fasta else None
+        proposed: list[Variant] = []
+        tumour = normal = None
         if fetch is not None and specimen.tumour is not None:
-            _count_rest(specimen, references, fetch, settings, workdir, seen)
+            tumour = as_bam(specimen.tumour, workdir, references.fasta)
+            normal = as_bam(specimen.normal, workdir, references.fasta) if specimen.normal else None
+        if fetch is not None and tumour is not None and references.targets is not None:
+            regions = merged(read_bed(references.targets), bam_header(tumour).contigs, settings.target_padding)
+            proposed = candidates.propose(tumour, regions, fetch, settings)
+            electorate.add_source("bam")
+        _from_callers(specimen, contigs, fetch, pinned, settings, set(proposed), seen, electorate)
+        if fetch is not None and tumour is not None:
+            _count(tumour, normal, proposed, fetch, settings, seen)
         if fetch is not None:
             homopolymers = {one: homopolymer_length(one, fetch) for one in seen if one.kind in ("ins", "del")}
     if specimen.tumour is None or references.fasta is None:
@@ -121,49 +142,25 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
     else:
         for known in seen.values():
             known.consequence = known.of_lab
+    known_of = _known_reasons(seen, references, settings)
     order = {name: index for index, name in enumerate(contigs)}
     listed = sorted(seen, key=lambda one: (order.get(one.chrom, len(order)), *one))
     return Calls(
         [
-            _row(one, seen[one], hotspots, homopolymers.get(one, 0), specimen, settings, electorate.asked(one))
+            _row(
+                one,
+                seen[one],
+                hotspots,
+                homopolymers.get(one, 0),
+                known_of[one],
+                specimen,
+                settings,
+                electorate.asked(one),
+            )
             for one in listed
         ],
         len(germline),
     )
-
-
-def _from_alignments(
-    specimen: Specimen,
-    references: References,
-    fetch: Fetch,
-    settings: Settings,
-    workdir: Path,
-    seen: dict[Variant, _Seen],
-) -> None:
-    """Candidates in the padded targets, with both samples' evidence."""
-    assert specimen.tumour is not None and references.targets is not None
-    with ExitStack() as stack:
-        tumour = stack.enter_context(evidence.alignments(specimen.tumour, workdir, references.fasta))
-        normal = (
-            stack.enter_context(evidence.alignments(specimen.normal, workdir, references.fasta))
-            if specimen.normal
-            else None
-        )
-        contigs = dict(zip(tumour.references, tumour.lengths, strict=True))
-        regions = evidence.target_regions(
-            evidence.read_bed(references.targets), contigs, settings.target_padding, settings.region_length
-        )
-        for region in regions:
-            of_tumour = evidence.pileup(tumour, region, fetch, settings)
-            candidates = evidence.candidates(of_tumour, fetch, settings)
-            if not candidates:
-                continue
-            of_normal = evidence.pileup(normal, region, fetch, settings) if normal is not None else None
-            for variant in candidates:
-                known = seen.setdefault(variant, _Seen())
-                known.sources.add("bam")
-                known.tumour = of_tumour.evidence(variant)
-                known.normal = of_normal.evidence(variant) if of_normal is not None else None
 
 
 def _from_callers(
@@ -172,12 +169,13 @@ def _from_callers(
     fetch: Fetch | None,
     pinned: Mapping[str, str],
     settings: Settings,
+    proposed: set[Variant],
     seen: dict[Variant, _Seen],
     electorate: Electorate,
 ) -> None:
     def add(variant: Variant, source: str, filters: str, passed: bool, counts: Any, effect: Consequence | None) -> None:
         weak = counts[0].alt is not None and counts[0].alt < settings.candidate_alt_reads
-        if variant not in seen and not passed and weak:
+        if variant not in seen and variant not in proposed and not passed and weak:
             return  # a caller's own reject that no threshold of ours could ever take
         known = seen.setdefault(variant, _Seen())
         known.sources.add(source)
@@ -202,34 +200,52 @@ def _from_callers(
             add(row.variant, "maf", row.filter, passed, (row.tumour, row.normal), row.consequence)
 
 
-def _count_rest(
-    specimen: Specimen,
-    references: References,
+def _count(
+    tumour: Path,
+    normal: Path | None,
+    proposed: Iterable[Variant],
     fetch: Fetch,
     settings: Settings,
-    workdir: Path,
     seen: dict[Variant, _Seen],
 ) -> None:
-    """Count in the alignments what only callers saw."""
-    rest = [variant for variant, known in seen.items() if "bam" not in known.sources]
-    if not rest:
-        return
-    assert specimen.tumour is not None
+    """Count in both samples what the reads propose and what callers saw; proposals below the limits leave."""
+    in_tumour = candidates.count(tumour, [*proposed, *seen], fetch, settings)
+    found = candidates.settle({variant: in_tumour[variant] for variant in proposed}, settings)
+    for variant in found:
+        known = seen.setdefault(variant, _Seen())
+        known.sources.add("bam")
+        if variant.kind == "mnv":
+            # A caller that writes neighbours apart saw the same change.
+            for part in candidates.components(variant):
+                known.take_over(seen.pop(part, None))
+    in_normal = candidates.count(normal, seen, fetch, settings) if normal is not None else {}
+    for variant, known in seen.items():
+        known.tumour, known.normal = in_tumour[variant], in_normal.get(variant)
 
-    def count(path: Path, keep: Callable[[_Seen, Evidence | None], None], variants: Iterable[Variant]) -> None:
-        with evidence.alignments(path, workdir, references.fasta) as opened:
-            for variant, counted in evidence.count_variants(opened, variants, fetch, settings).items():
-                keep(seen[variant], counted)
 
-    def of_tumour(known: _Seen, counted: Evidence | None) -> None:
-        known.tumour = counted
-
-    def of_normal(known: _Seen, counted: Evidence | None) -> None:
-        known.normal = counted
-
-    count(specimen.tumour, of_tumour, rest)
-    if specimen.normal is not None:
-        count(specimen.normal, of_normal, rest)
+def _known_reasons(
+    variants: Collection[Variant], references: References, settings: Settings
+) -> dict[Variant, frozenset[str]]:
+    """What lists of places and alleles say against each variant; a list that isn't there says nothing."""
+    reasons: dict[Variant, set[str]] = {variant: set() for variant in variants}
+    if references.blacklist is not None:
+        mask = Mask(references.blacklist)
+        for variant in variants:
+            if mask.holds(variant.chrom, variant.pos):
+                reasons[variant].add("blacklist")
+    if references.mappability is not None:
+        mask = Mask(references.mappability)
+        for variant in variants:
+            if not mask.holds(variant.chrom, variant.pos):
+                reasons[variant].add("low_mappability")
+    if references.panel_of_normals is not None:
+        for variant in listed_alleles(references.panel_of_normals, variants):
+            reasons[variant].add("panel_of_normals")
+    if references.population_af is not None:
+        for variant, frequency in population_frequencies(references.population_af, variants).items():
+            if frequency > settings.max_population_af:
+                reasons[variant].add("population")
+    return {variant: frozenset(found) for variant, found in reasons.items()}
 
 
 def _take_caller_counts(known: _Seen) -> None:
@@ -249,6 +265,7 @@ def _row(
     known: _Seen,
     hotspots: frozenset[tuple[str, str]],
     homopolymer: int,
+    listed: frozenset[str],
     specimen: Specimen,
     settings: Settings,
     asked: frozenset[str],
@@ -258,7 +275,14 @@ def _row(
     hotspot = is_hotspot(effect, hotspots)
     indel = variant.kind in ("ins", "del", "complex")
     verdict = somatic_filter.somatic_filter(
-        known.tumour, known.normal, settings, hotspot=hotspot, indel=indel, homopolymer=homopolymer
+        known.tumour,
+        known.normal,
+        settings,
+        hotspot=hotspot,
+        indel=indel,
+        homopolymer=homopolymer,
+        variant=variant,
+        known=listed,
     )
     passing = frozenset(known.passing | ({"bam"} & asked if verdict == somatic_filter.PASS else set()))
     objection = ""
@@ -286,6 +310,9 @@ def _row(
         "t_alt_reverse": tumour.alt_reverse if tumour and from_bam else None,
         "n_depth": normal.depth if normal else None,
         "n_alt": normal.alt if normal else None,
+        "t_alt_f1r2": tumour.alt_f1r2 if tumour and from_bam else None,
+        "t_alt_f2r1": tumour.alt_f2r1 if tumour and from_bam else None,
+        "t_lod": somatic_filter.tumour_lod(tumour) if tumour else None,
         "p_value": somatic_filter.somatic_p(tumour, normal) if tumour and normal else None,
         "ccf": _ccf(variant, tumour, specimen.segmentation),
         "filter": verdict,

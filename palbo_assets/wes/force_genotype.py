@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.genomics.allele_counts import Evidence, count_alleles
 from palbo_assets.genomics.alleles import Fetch, Variant
 from palbo_assets.genomics.exact import binomial_at_least
+from palbo_assets.genomics.local_errors import local_errors
 from palbo_assets.study.vocabulary import State
-from palbo_assets.wes.evidence import Evidence, Pileup, background_error, count_variants
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.somatic_filter import power, smallest_visible_vaf
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pysam
 
 _EFFECT = ("gene", "transcript_id", "consequence", "hgvsp_short", "lof", "hotspot")
 
@@ -45,13 +46,13 @@ class ForcedGenotype:
 
 
 def force_genotypes(
-    bam: pysam.AlignmentFile,
+    path: Path,
     expected: Mapping[Variant, float | None],
     called: frozenset[Variant],
     fetch: Fetch,
     settings: Settings,
 ) -> dict[Variant, ForcedGenotype]:
-    """Count the variants in one tumour.
+    """Count the variants in one tumour's sorted BAM.
 
     Parameters
     ----------
@@ -60,12 +61,20 @@ def force_genotypes(
     called
         Variants that were called in this very tumour: present whatever a threshold here says.
     """
-    backgrounds: dict[Variant, float | None] = {}
-
-    def measure(variant: Variant, found: Pileup) -> None:
-        backgrounds[variant] = background_error(found, variant, fetch, settings)
-
-    counted = count_variants(bam, expected, fetch, settings, each=measure)
+    base_quality, mapping_quality = settings.min_base_quality, settings.min_mapping_quality
+    counted = count_alleles(path, expected, fetch, min_base_quality=base_quality, min_mapping_quality=mapping_quality)
+    measured = local_errors(
+        path,
+        expected,
+        fetch,
+        window=settings.background_window,
+        max_vaf=settings.background_max_vaf,
+        min_base_quality=base_quality,
+        min_mapping_quality=mapping_quality,
+    )
+    backgrounds = {
+        variant: None if error is None else max(settings.background_floor, error) for variant, error in measured.items()
+    }
     return {
         variant: judge(counted.get(variant), backgrounds.get(variant), vaf, variant in called, settings)
         for variant, vaf in expected.items()

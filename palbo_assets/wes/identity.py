@@ -10,17 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from palbo_assets.genomics.allele_counts import Evidence, count_alleles
 from palbo_assets.genomics.alleles import Fetch, Variant
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.evidence import Evidence, count_variants
 from palbo_assets.wes.settings import Settings
-
-if TYPE_CHECKING:
-    import pysam
 
 MATCHED, MISMATCH, NOT_EVALUABLE = "matched", "mismatch", "not_evaluable"
 
@@ -55,9 +51,15 @@ def read_snps(path: Path) -> list[Variant]:
     return found
 
 
-def allele_fractions(bam: pysam.AlignmentFile, snps: Sequence[Variant], fetch: Fetch, settings: Settings) -> np.ndarray:
-    """Alternative fraction (float64) at each SNP, NaN below the depth that a genotype needs."""
-    counted = count_variants(bam, snps, fetch, settings)
+def allele_fractions(path: Path, snps: Sequence[Variant], fetch: Fetch, settings: Settings) -> np.ndarray:
+    """Alternative fraction (float64) at each SNP of a sorted BAM, NaN below the depth that a genotype needs."""
+    counted = count_alleles(
+        path,
+        snps,
+        fetch,
+        min_base_quality=settings.min_base_quality,
+        min_mapping_quality=settings.min_mapping_quality,
+    )
     return fractions_of(counted, snps, settings)
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
+import numba
 import numpy as np
 
+from palbo_assets.genomics.bam import NAME, int32, uint8, uint16
+from palbo_assets.genomics.bgzf import bam_header, record_chunks
+from palbo_assets.genomics.regions import Region, merged
 from palbo_assets.study.vocabulary import Qc
-from palbo_assets.wes.evidence import Region, target_regions
 from palbo_assets.wes.settings import Settings
-
-if TYPE_CHECKING:
-    import pysam
 
 
 @dataclass(frozen=True)
@@ -29,45 +29,31 @@ class ReadQuality:
     covered_20x_pct: float | None
 
 
-def measure(bam: pysam.AlignmentFile, targets: Sequence[Region], settings: Settings) -> ReadQuality:
-    """One pass over the file.
+def measure(path: Path, targets: Sequence[Region], settings: Settings) -> ReadQuality:
+    """One pass over a BAM.
 
     Parameters
     ----------
     targets
         0-based half-open intervals; depth is taken over them as they are, on-target over them with padding.
+
+    Raises
+    ------
+    InputError
+        ``E_EMPTY``, ``E_NOT_BGZF``, ``E_TRUNCATED``.
     """
-    contigs = dict(zip(bam.references, bam.lengths, strict=True))
-    exact = target_regions(targets, contigs, 0, 1 << 60)
-    padded = target_regions(targets, contigs, settings.target_padding, 1 << 60)
-    near = {name: _edges(padded, name) for name in contigs}
-    depths = {region: np.zeros(region.end - region.start, dtype=np.int64) for region in exact}
-    reads = mapped = duplicates = on_target = 0
-    current, starts, ends = "", array("q"), array("q")
-    for read in bam.fetch(until_eof=True):
-        flag = read.flag
-        if flag & 0x900:  # secondary and supplementary lines aren't reads of their own
-            continue
-        reads += 1
-        chrom = read.reference_name
-        if flag & 0x4 or chrom is None:
-            continue
-        mapped += 1
-        if flag & 0x400:
-            duplicates += 1
-            continue
-        if chrom != current:  # a contig's reads at a time bound memory
-            _add_depth(depths, current, starts, ends)
-            current, starts, ends = chrom, array("q"), array("q")
-        begin, end = read.reference_start, read.reference_end or read.reference_start + 1
-        index = int(near[chrom][0].searchsorted(end)) - 1
-        if index >= 0 and near[chrom][1][index] > begin:
-            on_target += 1
-            if not flag & 0x200 and read.mapping_quality >= settings.min_mapping_quality:
-                starts.append(begin)
-                ends.append(end)
-    _add_depth(depths, current, starts, ends)
-    depth = np.concatenate(list(depths.values())) if depths else np.zeros(0, dtype=np.int64)
+    contigs = bam_header(path).contigs
+    order = {name: index for index, name in enumerate(contigs)}
+    exact = _columns(merged(targets, contigs), order)
+    padded = _columns(merged(targets, contigs, settings.target_padding), order)
+    offset = np.concatenate(([0], np.cumsum(exact[:, 2] - exact[:, 1]))).astype(np.int64)
+    # +1 where a read starts to cover the targets laid end to end, -1 where it stops.
+    steps = np.zeros(int(offset[-1]) + 1, dtype=np.int32)
+    counts = np.zeros(4, dtype=np.int64)
+    for chunk in record_chunks(path):
+        _measure(chunk, padded, exact, offset, settings.min_mapping_quality, counts, steps)
+    reads, mapped, duplicates, on_target = counts.tolist()
+    depth = np.cumsum(steps[:-1])
     unique = mapped - duplicates
     return ReadQuality(
         reads,
@@ -79,21 +65,62 @@ def measure(bam: pysam.AlignmentFile, targets: Sequence[Region], settings: Setti
     )
 
 
-def _edges(regions: Sequence[Region], chrom: str) -> tuple[np.ndarray, np.ndarray]:
-    mine = [(region.start, region.end) for region in regions if region.chrom == chrom]
-    edges = np.array(mine, dtype=np.int64).reshape(-1, 2)
-    return edges[:, 0], edges[:, 1]
+def _columns(regions: Sequence[Region], order: Mapping[str, int]) -> np.ndarray:
+    """(regions, 3) int64: number of the contig, start, end."""
+    return np.array([(order[chrom], start, end) for chrom, start, end in regions], dtype=np.int64).reshape(-1, 3)
 
 
-def _add_depth(depths: dict[Region, np.ndarray], chrom: str, starts: array[int], ends: array[int]) -> None:
-    """Add one contig's reads to the depth of its targets."""
-    if not starts:
-        return
-    begun, ended = np.sort(np.array(starts)), np.sort(np.array(ends))
-    for region, depth in depths.items():
-        if region.chrom == chrom:
-            place = np.arange(region.start, region.end)
-            depth += begun.searchsorted(place, side="right") - ended.searchsorted(place, side="right")
+@numba.njit(cache=True, nogil=True)
+def _first_ending_after(regions: np.ndarray, contig: int, position: int) -> Any:
+    low, high = 0, regions.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if regions[middle, 0] < contig or (regions[middle, 0] == contig and regions[middle, 2] <= position):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@numba.njit(cache=True, nogil=True)
+def _measure(
+    data: np.ndarray, padded: np.ndarray, exact: np.ndarray, offset: np.ndarray, min_mapping: int,
+    counts: np.ndarray, steps: np.ndarray,
+) -> None:  # fmt: skip
+    """Add a chunk's records to ``counts`` (reads, mapped, duplicates, on target) and ``steps``."""
+    at = 0
+    while at < data.size:
+        record = at
+        at += 4 + int32(data, record)
+        flag, contig, begin = uint16(data, record + 18), int32(data, record + 4), int32(data, record + 8)
+        if flag & 0x900:  # secondary and supplementary lines aren't reads of their own
+            continue
+        counts[0] += 1
+        if flag & 0x4 or contig < 0:
+            continue
+        counts[1] += 1
+        if flag & 0x400:
+            counts[2] += 1
+            continue
+        end = begin
+        cigar = record + NAME + uint8(data, record + 12)
+        for number in range(uint16(data, record + 16)):
+            word = int32(data, cigar + 4 * number)
+            kind = word & 15
+            if kind == 0 or kind == 2 or kind == 3 or kind == 7 or kind == 8:
+                end += (word >> 4) & 0xFFFFFFF
+        end = max(end, begin + 1)
+        near = _first_ending_after(padded, contig, begin)
+        if near == padded.shape[0] or padded[near, 0] != contig or padded[near, 1] >= end:
+            continue
+        counts[3] += 1
+        if flag & 0x200 or uint8(data, record + 13) < min_mapping:
+            continue
+        target = _first_ending_after(exact, contig, begin)
+        while target < exact.shape[0] and exact[target, 0] == contig and exact[target, 1] < end:
+            steps[offset[target] + max(begin, exact[target, 1]) - exact[target, 1]] += 1
+            steps[offset[target] + min(end, exact[target, 2]) - exact[target, 1]] -= 1
+            target += 1
 
 
 def verdict(tumour: ReadQuality, normal: ReadQuality | None, settings: Settings) -> tuple[Qc, list[str]]:

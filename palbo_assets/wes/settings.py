@@ -14,7 +14,6 @@ class Settings(BaseModel):
     min_base_quality: int = Field(default=20, ge=0, description="Phred; bases below don't count. As in VarScan2")
     min_mapping_quality: int = Field(default=30, ge=0, description="Phred; reads below don't count. Design")
     target_padding: int = Field(default=100, ge=0, description="bp around targets that still count as target. Design")
-    region_length: int = Field(default=600, gt=0, description="bp read at a time: bounds memory, not the result")
 
     # Candidates and their filters
     candidate_alt_reads: int = Field(
@@ -43,6 +42,28 @@ class Settings(BaseModel):
     )
     max_strand_phred: float = Field(
         default=60.0, description="Phred of two-sided Fisher p for strand bias. GATK's FS limit"
+    )
+    min_tumour_lod: float = Field(
+        default=6.3,
+        description="log10 odds of the variant over base errors, substitutions only. MuTect (Cibulskis 2013)",
+    )
+    min_end_distance: float = Field(
+        default=5.0, ge=0, description="bp, mean distance of alternative bases to the nearer end of their reads. Design"
+    )
+    artefact_vaf: float = Field(
+        default=0.1, description="fraction below which FFPE and oxoG changes need both orientations. Design"
+    )
+    max_orientation_p: float = Field(
+        default=0.05, description="two-sided binomial p of F1R2 against F2R1 for such changes, at most. Design"
+    )
+    mnv_share: float = Field(
+        default=0.8,
+        gt=0,
+        le=1,
+        description="share of the fragments of each of neighbouring substitutions that show all, to be one. Design",
+    )
+    max_population_af: float = Field(
+        default=0.001, description="fraction of any population's alleles, at most. As gnomAD is used in TCGA's MC3"
     )
     homopolymer_length: int = Field(default=7, description="bp; indels in runs this long need more evidence. Design")
     homopolymer_vaf: float = Field(default=0.1, description="fraction that indels in homopolymers need. Design")

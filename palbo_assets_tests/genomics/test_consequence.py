@@ -18,8 +18,8 @@ from palbo_assets.genomics.consequence import (
     hgvsp_short,
     maf_class,
 )
+from palbo_assets.genomics.regions import reference
 from palbo_assets.platform.errors import InputError, ReferenceBundleError
-from palbo_assets.wes.evidence import reference
 
 
 @pytest.mark.parametrize(

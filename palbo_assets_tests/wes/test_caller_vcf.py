@@ -9,9 +9,9 @@ import pytest
 
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.genomics.consequence import Consequence
+from palbo_assets.genomics.regions import reference
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.callers import read_vcf
-from palbo_assets.wes.evidence import reference
 from palbo_assets.wes.lab_annotation import LabAnnotation, agreement, short_change
 
 

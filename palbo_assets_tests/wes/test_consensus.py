@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.regions import reference
 from palbo_assets.wes.call import References, Specimen, call_specimen
 from palbo_assets.wes.callers import CallerVcf, read_vcf
 from palbo_assets.wes.consensus import Electorate, agreed, votes
-from palbo_assets.wes.evidence import reference
 from palbo_assets.wes.settings import Settings
 
 FILES = ("MuTect2", "VarDict", "Strelka.snv", "Strelka.indel", "MuSE", "LoFreq.snv", "LoFreq.indel", "SomaticSniper",

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.regions import reference
 from palbo_assets.wes.call import References, Specimen, call_specimen
 from palbo_assets.wes.callers import read_vcf
-from palbo_assets.wes.evidence import reference
 from palbo_assets.wes.settings import Settings
 
 SHALLOW = Settings(min_tumour_depth=8, min_normal_depth=5, min_alt_reads=3)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from palbo_assets.demo import wes as writer
+from palbo_assets.genomics.allele_counts import Evidence
 from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.regions import read_bed, reference
 from palbo_assets.study.vocabulary import Qc, State
-from palbo_assets.wes import evidence, identity, read_quality
+from palbo_assets.wes import identity, read_quality
 from palbo_assets.wes.call import Calls, References, Specimen, call_specimen
 from palbo_assets.wes.force_genotype import force_genotypes, judge
 from palbo_assets.wes.segments import read_segments
@@ -98,13 +100,12 @@ def test_a_tumour_without_normal_passes_nothing(twin: Twin, tmp_path: Path) -> N
     assert all("no_normal" in row["filter"] for row in rows)
 
 
-def test_swapped_tumours_are_told_from_their_normals(twin: Twin, tmp_path: Path) -> None:
+def test_swapped_tumours_are_told_from_their_normals(twin: Twin) -> None:
     snps = identity.read_snps(twin.genome.snp_bed)
     fractions = {}
-    with evidence.reference(twin.genome.fasta) as fetch:
+    with reference(twin.genome.fasta) as fetch:
         for name in ("PALBO-001-BL-T", "PALBO-001-PD-T", "PALBO-002-BL-T", "PALBO-001-N", "PALBO-002-N"):
-            with evidence.alignments(twin.bam(name), tmp_path, twin.genome.fasta) as opened:
-                fractions[name] = identity.allele_fractions(opened, snps, fetch, SETTINGS)
+            fractions[name] = identity.allele_fractions(twin.bam(name), snps, fetch, SETTINGS)
     for tumour in ("PALBO-001-BL-T", "PALBO-001-PD-T", "PALBO-002-BL-T"):
         for normal in ("PALBO-001-N", "PALBO-002-N"):
             found = identity.compare(fractions[tumour], fractions[normal], SETTINGS)
@@ -115,18 +116,11 @@ def test_swapped_tumours_are_told_from_their_normals(twin: Twin, tmp_path: Path)
             assert found.n_sites >= 100
 
 
-def test_read_quality_measures_what_was_planted(twin: Twin, tmp_path: Path) -> None:
-    targets = evidence.read_bed(twin.genome.target_bed)
+def test_read_quality_measures_what_was_planted(twin: Twin) -> None:
+    targets = read_bed(twin.genome.target_bed)
     found = {}
     for name in ("PALBO-002-BL-T", "PALBO-002-N"):
-        with evidence.alignments(twin.bam(name), tmp_path) as opened:
-            found[name] = read_quality.measure(opened, targets, SETTINGS)
-            # Against an independent counter of depth over the first targets.
-            for target in targets[:3]:
-                columns = opened.count_coverage(
-                    *target, quality_threshold=0, read_callback=lambda read: not read.flag & 0xF04
-                )
-                assert sum(sum(base) for base in columns) > 0
+        found[name] = read_quality.measure(twin.bam(name), targets, SETTINGS)
     tumour, normal = found["PALBO-002-BL-T"], found["PALBO-002-N"]
     assert tumour.mean_depth == pytest.approx(writer.TUMOUR_DEPTH, rel=0.25)
     assert normal.mean_depth == pytest.approx(writer.NORMAL_DEPTH, rel=0.25)
@@ -139,13 +133,12 @@ def test_read_quality_measures_what_was_planted(twin: Twin, tmp_path: Path) -> N
     assert read_quality.verdict(tumour, normal, strict)[0] is Qc.FAIL
 
 
-def test_depth_over_targets_is_the_depth_that_samtools_counts(twin: Twin, tmp_path: Path) -> None:
+def test_depth_over_targets_is_the_depth_that_samtools_counts(twin: Twin) -> None:
     import pysam
 
     path = twin.bam("PALBO-002-N")
-    targets = evidence.read_bed(twin.genome.target_bed)
-    with evidence.alignments(path, tmp_path) as opened:
-        mine = read_quality.measure(opened, targets, SETTINGS)
+    targets = read_bed(twin.genome.target_bed)
+    mine = read_quality.measure(path, targets, SETTINGS)
     text = pysam.samtools.depth(  # type: ignore[attr-defined]
         "-a", "-Q", "30", "-b", str(twin.genome.target_bed), str(path)
     )
@@ -154,7 +147,7 @@ def test_depth_over_targets_is_the_depth_that_samtools_counts(twin: Twin, tmp_pa
     assert mine.covered_20x_pct == pytest.approx(100 * sum(d >= 20 for d in depths) / len(depths))
 
 
-def test_a_baseline_with_depth_shows_that_a_variant_of_progression_was_absent(twin: Twin, tmp_path: Path) -> None:
+def test_a_baseline_with_depth_shows_that_a_variant_of_progression_was_absent(twin: Twin) -> None:
     at_progression = twin.truths["PALBO-001-PD"].mutations
     expected = {
         Variant(one.chrom, one.pos, one.ref, one.alt): writer.somatic_vaf(one, twin.truths["PALBO-001-PD"])
@@ -163,8 +156,8 @@ def test_a_baseline_with_depth_shows_that_a_variant_of_progression_was_absent(tw
     shared = {"p.H1047R", "p.R175H"}
     truncal = frozenset(Variant(o.chrom, o.pos, o.ref, o.alt) for o in at_progression if o.hgvsp_short in shared)
     bam = twin.bam("PALBO-001-BL-T")
-    with evidence.reference(twin.genome.fasta) as fetch, evidence.alignments(bam, tmp_path) as opened:
-        found = force_genotypes(opened, expected, truncal, fetch, SETTINGS)
+    with reference(twin.genome.fasta) as fetch:
+        found = force_genotypes(bam, expected, truncal, fetch, SETTINGS)
     assert {variant for variant, one in found.items() if one.state is State.PRESENT} == truncal
     assert {one.state for variant, one in found.items() if variant not in truncal} == {State.ABSENT}
     assert all(one.power is not None and one.power > 0.99 for one in found.values())
@@ -172,18 +165,18 @@ def test_a_baseline_with_depth_shows_that_a_variant_of_progression_was_absent(tw
 
 @pytest.mark.parametrize(("depth", "state"), [(40, State.NOT_EVALUABLE), (200, State.ABSENT)])
 def test_the_same_silence_is_absence_only_at_depth(depth: int, state: State) -> None:
-    assert judge(evidence.Evidence(depth, 0, depth, 0, 0, 0), 1e-4, 0.05, False, SETTINGS).state is state
+    assert judge(Evidence(depth, 0, depth, 0, 0, 0), 1e-4, 0.05, False, SETTINGS).state is state
 
 
 def test_a_trace_above_background_is_neither_present_nor_absent() -> None:
-    found = judge(evidence.Evidence(200, 2, 100, 98, 1, 1), 1e-4, 0.3, False, SETTINGS)
+    found = judge(Evidence(200, 2, 100, 98, 1, 1), 1e-4, 0.3, False, SETTINGS)
     assert found.trace
     assert found.state is State.NOT_EVALUABLE
-    noisy = judge(evidence.Evidence(200, 2, 100, 98, 1, 1), 0.01, 0.3, False, SETTINGS)
+    noisy = judge(Evidence(200, 2, 100, 98, 1, 1), 0.01, 0.3, False, SETTINGS)
     assert not noisy.trace and noisy.state is State.ABSENT
 
 
-E = evidence.Evidence
+E = Evidence
 NORMAL = E(60, 0, 30, 30, 0, 0)
 
 
