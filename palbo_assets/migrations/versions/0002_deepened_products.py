@@ -263,6 +263,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('symbols_ambiguous', sa.BigInteger(), nullable=True, comment='Genes whose name several approved genes carry; kept as written [genes]'))
 
     with op.batch_alter_table('somatic_calls', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('t_alt_f1r2', sa.BigInteger(), nullable=True, comment='t_alt from fragments whose read 1 is forward [fragments]'))
+        batch_op.add_column(sa.Column('t_alt_f2r1', sa.BigInteger(), nullable=True, comment='t_alt from fragments whose read 1 is reverse [fragments]'))
+        batch_op.add_column(sa.Column('t_lod', sa.Double(), nullable=True, comment='log10 odds of the alternative over base errors in the tumour (MuTect); null without reads'))
         batch_op.add_column(sa.Column('callers_passing', sa.BigInteger(), nullable=True, comment='Sources that pass it, our own counting included [sources]'))
         batch_op.add_column(sa.Column('callers_asked', sa.BigInteger(), nullable=True, comment='Sources that could have seen this kind of variant [sources]'))
         batch_op.add_column(sa.Column('lab_gene', sa.Text(), nullable=True, comment="Gene symbol in the lab's own annotation (VEP, SnpEff, Funcotator, MAF); null without one"))
@@ -338,6 +341,9 @@ def downgrade() -> None:
         batch_op.drop_column('lab_gene')
         batch_op.drop_column('callers_asked')
         batch_op.drop_column('callers_passing')
+        batch_op.drop_column('t_lod')
+        batch_op.drop_column('t_alt_f2r1')
+        batch_op.drop_column('t_alt_f1r2')
 
     with op.batch_alter_table('rna_qc', schema=None) as batch_op:
         batch_op.drop_column('symbols_ambiguous')
