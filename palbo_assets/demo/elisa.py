@@ -14,6 +14,7 @@ STANDARDS = (1000.0, 500.0, 250.0, 125.0, 62.5, 31.25, 15.625)
 CONTROLS = {"QC_L": 50.0, "QC_M": 200.0, "QC_H": 600.0}
 DILUTION = 4.0
 SPECIMENS_PER_PLATE = 36
+BRIDGE, BRIDGE_PG_ML = "POOL-01", 880.0  # one pooled serum on every plate, at the specimens' dilution
 _A, _B, _C, _D = 0.012, 1.08, 900.0, 4.4  # 4PL above the plastic; mid-point in pg/mL
 _PLASTIC_450, _PLASTIC_570 = 0.055, 0.038
 _READ_CV = 0.03  # well-to-well coefficient of variation of a careful technician
@@ -23,7 +24,7 @@ _READ_SD = 0.002  # [OD] noise of the reader
 def write_plate(
     samples: Sequence[SampleTruth], folder: Path, rng: np.random.Generator, plate_id: str
 ) -> list[WrittenFile]:
-    """One plate: seven standards, blanks and quality controls in duplicate, then each sample in duplicate.
+    """One plate, all in duplicate: seven standards, blanks, quality controls, each sample, and the bridge serum.
 
     Give all timepoints of a patient to the same plate (they are laid side by side); at most `SPECIMENS_PER_PLATE`.
 
@@ -50,6 +51,8 @@ def write_plate(
             "dilution": f"{DILUTION:g}",
         }
         doses += [(cells, sample.nrg1_pg_ml / DILUTION)] * 2
+    bridge = {"role": "BRG", "specimen_id": BRIDGE, "dilution": f"{DILUTION:g}"}
+    doses += [(bridge, BRIDGE_PG_ML / DILUTION)] * 2
     wells = _wells_in_pairs()[: len(doses)]
     layout = [
         cells | {"plate_id": plate_id, "well": well, "replicate": str(1 + index % 2)}

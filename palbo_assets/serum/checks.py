@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.serum.tables import ELISA_PLATES, ELISA_RESULTS, NRG1_ELISA
-from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.serum.tables import (
+    ELISA_CONTROL_CHART,
+    ELISA_CONTROLS,
+    ELISA_PLATES,
+    ELISA_RESULTS,
+    NRG1_CHANGES,
+    NRG1_ELISA,
+)
+from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED
 
 if TYPE_CHECKING:
@@ -46,7 +53,41 @@ def plate_was_accepted(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[~rows["plate_accepted"].astype(bool)]
 
 
+@row_check(ELISA_PLATES, BATCH, description="Replicates scatter in the outer wells as in the inner ones")
+def edges_scatter_like_the_rest(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["edge_effect"].fillna(False).astype(bool)]
+
+
+@row_check(ELISA_CONTROLS, BATCH, description="Every quality-control well is within tolerance of its nominal value")
+def controls_are_recovered(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[~rows["passed"].fillna(True).astype(bool)]
+
+
+@row_check(ELISA_RESULTS, BATCH, description="Dilutions of a specimen are parallel")
+def dilutions_are_parallel(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["reason"] == "dilutions_not_parallel").fillna(False)]
+
+
+@row_check(ELISA_CONTROL_CHART, COHORT, description="No plate reads its controls far from the median of all plates")
+def plates_agree(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[~rows["within_tolerance"].fillna(True).astype(bool)]
+
+
+@row_check(NRG1_CHANGES, COHORT, description="Baseline and later visit were read on one plate")
+def changes_stay_on_one_plate(rows: pd.DataFrame) -> pd.DataFrame:
+    """A change across plates stands, and carries the variance between plates in its interval."""
+    return rows[~rows["same_plate"].fillna(True).astype(bool)]
+
+
 CHECKS = (
+    schema_check(ELISA_CONTROLS, BATCH),
+    schema_check(ELISA_CONTROL_CHART, COHORT),
+    schema_check(NRG1_CHANGES, COHORT),
+    edges_scatter_like_the_rest,
+    controls_are_recovered,
+    dilutions_are_parallel,
+    plates_agree,
+    changes_stay_on_one_plate,
     schema_check(ELISA_PLATES, BATCH),
     schema_check(ELISA_RESULTS, BATCH),
     schema_check(NRG1_ELISA, SAMPLE),

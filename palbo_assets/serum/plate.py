@@ -1,8 +1,9 @@
 """From optical densities to concentrations: curve, limits, acceptance of the plate, and one result a specimen.
 
 The order is that of the assay: subtract the reference wavelength, subtract the mean blank of the same plate, fit the
-weighted 4PL to the standards, judge standards and quality controls (ICH M10), then read each specimen off the curve,
-multiply by its dilution, and censor what lies outside the standards that passed.
+weighted logistic curve to the standards (five parameters only where four don't make an acceptable curve), judge
+standards and quality controls (ICH M10), then read each specimen off the curve, multiply by its dilution, and censor
+what lies outside the standards that passed.
 """
 
 from __future__ import annotations
@@ -13,10 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.errors import InputError, NotEvaluableError
-from palbo_assets.serum.four_pl import FourPL, fit_4pl, subtract_blank
-from palbo_assets.serum.layout import BLANK, QC_LEVELS, STANDARD, UNKNOWN
+from palbo_assets.serum.acceptance import (
+    edge_scatter,
+    judged_controls,
+    judged_standards,
+    or_none,
+    rejections,
+    standards_fail,
+)
+from palbo_assets.serum.layout import BLANK, STANDARD, UNKNOWN
 from palbo_assets.serum.readings import OVER
 from palbo_assets.serum.settings import Settings
+from palbo_assets.serum.specimens import NO_VALUE, with_parallelism
+from palbo_assets.serum.standard_curve import FIVE, FOUR, StandardCurve, fit_standard_curve, subtract_blank
 from palbo_assets.study.vocabulary import OBSERVED, Absence
 
 if TYPE_CHECKING:
@@ -30,14 +40,15 @@ class PlateResult:
     """What one plate says.
 
     ``plate`` is the row of `elisa_plates`; ``standards`` has one row a level (nominal and back-calculated pg/mL,
-    recovery %, passed); ``controls`` one row a quality-control well; ``specimens`` the rows of `elisa_results`.
+    recovery %, passed); ``controls`` the rows of `elisa_controls` (quality-control and bridge wells); ``specimens`` the
+    rows of `elisa_results`.
     """
 
     plate: dict[str, Any]
     standards: pd.DataFrame
     controls: pd.DataFrame
     specimens: list[dict[str, Any]]
-    curve: FourPL | None = field(default=None)
+    curve: StandardCurve | None = field(default=None)
 
 
 def plate_wells(readings: pd.DataFrame, layout: pd.DataFrame, settings: Settings, *, file: str = "") -> pd.DataFrame:
@@ -165,19 +176,11 @@ def evaluate(readings: pd.DataFrame, layout: pd.DataFrame, settings: Settings, *
     wells["net"] = subtract_blank(wells["od"], [blank_mean])
 
     calibration = wells[(wells["role"] == STANDARD) & ~wells.index.isin(blanks.index)]
-    curve: FourPL | None = None
-    try:
-        curve = fit_4pl(
-            calibration["nominal_conc"].to_numpy(dtype=float, na_value=math.nan),
-            calibration["net"].to_numpy(dtype=float),
-            weight_power=settings.weight_power,
-            smallest_response=settings.smallest_response,
-        )
-    except NotEvaluableError:
+    curve, standards = _accepted_curve(calibration, settings)
+    if curve is None:
         reasons.append("no_curve")
-    standards = _standards(calibration, curve, settings)
-    controls = _controls(wells, curve, settings)
-    reasons += _reasons(standards, controls, settings)
+    controls = judged_controls(wells, curve, settings)
+    reasons += rejections(standards, controls, settings)
     passing = standards[standards["passed"]]
     lloq = float(passing["nominal_pg_ml"].min()) if len(passing) else math.nan
     uloq = float(passing["nominal_pg_ml"].max()) if len(passing) else math.nan
@@ -194,17 +197,21 @@ def evaluate(readings: pd.DataFrame, layout: pd.DataFrame, settings: Settings, *
         "b": curve.b if curve else None,
         "c": curve.c if curve else None,
         "d": curve.d if curve else None,
-        "lloq_pg_ml": _or_none(lloq),
-        "uloq_pg_ml": _or_none(uloq),
-        "lod_pg_ml": _or_none(lod),
+        "g": curve.g if curve else None,
+        "curve_parameters": curve.parameters if curve else None,
+        "lloq_pg_ml": or_none(lloq),
+        "uloq_pg_ml": or_none(uloq),
+        "lod_pg_ml": or_none(lod),
         "n_standards": len(standards),
         "n_standards_passing": len(passing),
-        "n_qc": len(controls),
-        "n_qc_passing": int(controls["passed"].sum()) if len(controls) else 0,
+        "n_qc": int(controls["passed"].notna().sum()),
+        "n_qc_passing": int(controls["passed"].sum()),
+        **edge_scatter(wells, settings),
         "blank_od": blank_mean if len(blank_ods) else None,
-        "blank_sd_od": _or_none(blank_sd),
+        "blank_sd_od": or_none(blank_sd),
         "n_specimens": int(wells.loc[wells["role"] == UNKNOWN, "specimen_id"].nunique()),
     }
+    controls.insert(0, "plate_id", plate_id)
     unknown = wells[wells["role"] == UNKNOWN]
     timepoints = unknown.groupby("patient_id")["timepoint"].nunique()
     specimens = [
@@ -215,79 +222,36 @@ def evaluate(readings: pd.DataFrame, layout: pd.DataFrame, settings: Settings, *
         }
         for _, group in unknown.groupby(["specimen_id", "dilution"], sort=True)
     ]
-    return PlateResult(plate, pd.DataFrame(standards), controls, specimens, curve)
+    return PlateResult(plate, pd.DataFrame(standards), controls, with_parallelism(specimens, settings), curve)
 
 
-def _standards(calibration: pd.DataFrame, curve: FourPL | None, settings: Settings) -> pd.DataFrame:
-    """One row a non-zero level, rising; the ends get the wider tolerance."""
-    import pandas as pd
+def _accepted_curve(calibration: pd.DataFrame, settings: Settings) -> tuple[StandardCurve | None, pd.DataFrame]:
+    """The curve with four parameters; with five only where that makes an acceptable curve of one that isn't.
 
-    levels = sorted(level for level in calibration["nominal_conc"].dropna().unique().tolist() if level > 0)
-    rows = []
-    for level in levels:
-        net = calibration.loc[calibration["nominal_conc"] == level, "net"].dropna().to_numpy(dtype=float)
-        back = curve.concentration(net) if curve is not None else net[:0]
-        calculated = float(back.mean()) if back.size else math.nan  # NaN off the curve: not passed
-        tolerance = (
-            settings.calibrator_tolerance_at_ends_pct
-            if level in (levels[0], levels[-1])
-            else settings.calibrator_tolerance_pct
-        )
-        recovery = 100.0 * calculated / level
-        rows.append(
-            {
-                "nominal_pg_ml": float(level),
-                "mean_net_od": float(net.mean()) if net.size else math.nan,
-                "back_calculated_pg_ml": calculated,
-                "recovery_pct": recovery,
-                "passed": bool(abs(recovery - 100.0) <= tolerance),
-            }
-        )
-    columns = ["nominal_pg_ml", "mean_net_od", "back_calculated_pg_ml", "recovery_pct", "passed"]
-    return pd.DataFrame(rows, columns=columns).astype({"passed": bool})
-
-
-def _controls(wells: pd.DataFrame, curve: FourPL | None, settings: Settings) -> pd.DataFrame:
-    import pandas as pd
-
-    controls = wells[wells["role"].isin(QC_LEVELS)]
-    net = controls["net"].to_numpy(dtype=float)
-    measured = curve.concentration(net) if curve is not None else [math.nan] * len(controls)
-    rows = []
-    for role, nominal, dilution, value in zip(
-        controls["role"], controls["nominal_conc"], controls["dilution"], measured, strict=True
-    ):
-        recovery = 100.0 * float(value) * float(dilution) / float(nominal)
-        rows.append(
-            {
-                "level": role,
-                "recovery_pct": recovery,
-                "passed": bool(abs(recovery - 100.0) <= settings.qc_tolerance_pct),
-            }
-        )
-    return pd.DataFrame(rows, columns=["level", "recovery_pct", "passed"]).astype({"passed": bool})
-
-
-def _reasons(standards: pd.DataFrame, controls: pd.DataFrame, settings: Settings) -> list[str]:
-    """Why ICH M10 rejects the run; empty when it doesn't."""
-    found = []
-    if len(standards) < settings.min_calibrators:
-        found.append("too_few_standards")
-    elif standards["passed"].mean() < settings.min_calibrators_passing:
-        found.append("standards_outside_tolerance")
-    if controls.empty:
-        found.append("no_quality_controls")
-    else:
-        if controls["passed"].mean() < settings.min_qc_passing:
-            found.append("quality_controls_outside_tolerance")
-        if (controls.groupby("level")["passed"].mean() < settings.min_qc_passing_per_level).any():
-            found.append("quality_control_level_outside_tolerance")
-    return found
+    Acceptance decides, by the standards that pass; the correlation coefficient says nothing about a curve's use.
+    """
+    best: tuple[StandardCurve | None, pd.DataFrame] | None = None
+    for parameters in (FOUR, FIVE):
+        try:
+            curve = fit_standard_curve(
+                calibration["nominal_conc"].to_numpy(dtype=float, na_value=math.nan),
+                calibration["net"].to_numpy(dtype=float),
+                parameters=parameters,
+                weight_power=settings.weight_power,
+                smallest_response=settings.smallest_response,
+            )
+        except NotEvaluableError:
+            continue
+        found = curve, judged_standards(calibration, curve, settings)
+        if not standards_fail(found[1], settings):
+            return found
+        best = best or found
+    return best or (None, judged_standards(calibration, None, settings))
 
 
 def _specimen(
     group: pd.DataFrame,
-    curve: FourPL | None,
+    curve: StandardCurve | None,
     lloq: float,
     uloq: float,
     plate: dict[str, Any],
@@ -303,11 +267,11 @@ def _specimen(
         "timepoint": first["timepoint"],
         "dilution": dilution,
         "n_replicates": int(net.size),
-        "concentration_pg_ml": None,
+        **NO_VALUE,
         "cv_pct": None,
         "censored": None,
-        "lloq_pg_ml": _or_none(lloq * dilution),
-        "uloq_pg_ml": _or_none(uloq * dilution),
+        "lloq_pg_ml": or_none(lloq * dilution),
+        "uloq_pg_ml": or_none(uloq * dilution),
         "plate_accepted": plate["accepted"],
         "reason": None,
     }
@@ -327,14 +291,17 @@ def _specimen(
     cv = 100.0 * float(replicates.std(ddof=1)) / float(replicates.mean())
     near_limit = in_well <= 1.25 * lloq
     limit = settings.max_replicate_cv_at_lloq_pct if near_limit else settings.max_replicate_cv_pct
-    row["cv_pct"] = _or_none(cv)
+    row["cv_pct"] = or_none(cv)
     if not cv <= limit:  # NaN too: a replicate lies off the curve
         return row | {"status": str(Absence.QC_FAIL), "reason": "replicate_cv"}
-    return row | {"concentration_pg_ml": in_well * dilution, "status": OBSERVED}
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
+    low, high = curve.interval(mean, net.size, settings.interval)
+    return row | {
+        "concentration_pg_ml": in_well * dilution,
+        "concentration_low_pg_ml": or_none(low * dilution),
+        "concentration_high_pg_ml": or_none(high * dilution),
+        "log_se": or_none(curve.log_standard_error(mean, net.size)),
+        "status": OBSERVED,
+    }
 
 
 def without_export(plate_id: str, reason: str) -> PlateResult:

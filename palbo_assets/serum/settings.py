@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Settings(BaseModel):
     """Acceptance follows ICH M10 (Bioanalytical Method Validation, 2022), section on ligand-binding assays."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     signal_nm: int = Field(
         default=450, description="Wavelength of the TMB product after stop solution [nm]; kit insert"
@@ -46,6 +46,26 @@ class Settings(BaseModel):
     )
     min_replicates: int = Field(
         default=2, description="Usable wells for a concentration [wells]; duplicates are the design"
+    )
+    interval: float = Field(default=0.95, gt=0, lt=1, description="Coverage of concentrations' intervals [1]; habit")
+    parallelism_pct: tuple[float, float] = Field(
+        default=(80.0, 120.0),
+        description="Concentration at a higher dilution, of that at the lowest usable one [%]; outside, the dilutions "
+        "aren't parallel, or a hook hides the top. ICH M10, parallelism; the bounds are the field's practice",
+    )
+    edge_cv_ratio: float = Field(
+        default=2.0,
+        description="Scatter of replicates in outer wells over that in inner ones that is called an edge effect [1]; "
+        "about the 99 % point of F for 20 pairs each (study default)",
+    )
+    min_edge_pairs: int = Field(
+        default=8, description="Replicated groups that outer and inner wells each need for that [1]; study default"
+    )
+    bridge_tolerance_pct: float = Field(
+        default=25.0, description="A plate's bridge sample from its median over all plates [%]; field practice 20-25 %"
+    )
+    min_bridge_plates: int = Field(
+        default=3, description="Plates that a bridge sample needs before they are compared [plates]; study default"
     )
     lod_blank_sd: float = Field(
         default=3.0, description="Limit of detection in standard deviations of the blank [1]; IUPAC convention"

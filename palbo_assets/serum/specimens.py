@@ -1,9 +1,10 @@
-"""One value a specimen, where several plates or dilutions hold it."""
+"""One value a specimen, where several dilutions or plates hold it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.serum.settings import Settings
 from palbo_assets.study.vocabulary import OBSERVED, Absence
 
 if TYPE_CHECKING:
@@ -11,6 +12,33 @@ if TYPE_CHECKING:
 
 # A rerun at a higher dilution replaces a '>'; a failed replicate gives way to a plate where it didn't fail.
 _PREFERENCE = {OBSERVED: 0, str(Absence.BELOW_LLOQ): 1, str(Absence.NOT_EVALUABLE): 2, str(Absence.QC_FAIL): 3}
+
+
+NO_VALUE = dict.fromkeys(("concentration_pg_ml", "concentration_low_pg_ml", "concentration_high_pg_ml", "log_se"))
+
+
+def with_parallelism(specimens: list[dict[str, Any]], settings: Settings) -> list[dict[str, Any]]:
+    """Compare each specimen's dilutions: every value as a share (%) of that at the lowest dilution with a value.
+
+    Where one lies outside the tolerance, the specimen's values don't stand: a matrix effect, a hook, or a pipetting
+    error, and nobody can tell which dilution is right.
+    """
+    values: dict[str, list[tuple[float, float]]] = {}
+    for row in specimens:
+        if row["concentration_pg_ml"] is not None:
+            values.setdefault(row["specimen_id"], []).append((row["dilution"], row["concentration_pg_ml"]))
+    found = []
+    for row in specimens:
+        measured = sorted(values.get(row["specimen_id"], ()))
+        row = {**row, "parallelism_pct": None}
+        if len(measured) > 1 and row["concentration_pg_ml"] is not None:
+            reference = measured[0][1]
+            row["parallelism_pct"] = 100.0 * row["concentration_pg_ml"] / reference
+            low, high = settings.parallelism_pct
+            if any(not low <= 100.0 * value / reference <= high for _, value in measured):
+                row |= {"status": str(Absence.QC_FAIL), "reason": "dilutions_not_parallel", **NO_VALUE}
+        found.append(row)
+    return found
 
 
 def one_result_per_specimen(results: pd.DataFrame) -> list[dict[str, Any]]:
@@ -60,7 +88,7 @@ _COPIED = (
     "patient_id",
     "timepoint",
     "specimen_id",
-    "concentration_pg_ml",
+    *NO_VALUE,
     "cv_pct",
     "censored",
     "lloq_pg_ml",

@@ -46,7 +46,8 @@ def read_workbook(path: Path) -> list[Reading]:
     import openpyxl
 
     try:
-        names = openpyxl.load_workbook(path, read_only=True).sheetnames
+        with path.open("rb") as handle:  # a workbook is one whatever it is called
+            names = openpyxl.load_workbook(handle, read_only=True).sheetnames
     except (zipfile.BadZipFile, KeyError, ValueError, OSError):
         raise InputError("E_TRUNCATED", "the workbook can't be opened", file=path.name, fix="send it again") from None
     for mark, vendor in _SHEETS.items():

@@ -10,15 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.platform.errors import NotEvaluableError
-from palbo_assets.serum.four_pl import FourPL, fit_4pl, subtract_blank
 from palbo_assets.serum.plate_reader import read_plates
+from palbo_assets.serum.standard_curve import (
+    FIVE,
+    FOUR,
+    StandardCurve,
+    fit_by_scipy,
+    fit_standard_curve,
+    starting_point,
+    subtract_blank,
+)
 
 GOLDEN_DOSE = [4000, 2000, 1000, 500, 250, 125, 62.5, 0]
 GOLDEN_OD = [2.412, 1.604, 0.952, 0.531, 0.297, 0.178, 0.121, 0.062]
 
 
 def test_the_worked_example_gives_its_published_parameters_and_recoveries() -> None:
-    curve = fit_4pl(GOLDEN_DOSE, GOLDEN_OD, weight_power=1.0)
+    curve = fit_standard_curve(GOLDEN_DOSE, GOLDEN_OD, weight_power=1.0)
     assert (round(curve.a, 4), round(curve.b, 3), round(curve.c), round(curve.d, 3)) == (0.0629, 1.076, 3685, 4.567)
     recovery = 100 * curve.concentration(GOLDEN_OD[:7]) / np.array(GOLDEN_DOSE[:7])
     assert recovery.round(1).tolist() == [99.8, 100.4, 100.1, 99.5, 99.2, 100.0, 104.7]
@@ -33,7 +41,9 @@ def test_a_real_assay_gives_the_concentrations_that_its_reader_computed(shared_d
     assert len(exported) == 17
     for well, (_, _, value) in exported.items():
         assert od[well] == pytest.approx(value, abs=0.0011)  # the export rounds to 3 decimals
-    curve = fit_4pl([dose for dose, _, _ in exported.values()], [od[well] for well in exported], weight_power=0)
+    curve = fit_standard_curve(
+        [dose for dose, _, _ in exported.values()], [od[well] for well in exported], weight_power=0
+    )
     mine = curve.concentration([od[well] for well in exported])
     theirs = np.array([back for _, back, _ in exported.values()])
     difference = np.abs(mine / theirs - 1)
@@ -62,14 +72,14 @@ def _exported_standards(path: Path) -> dict[str, tuple[float, float, float]]:
     d=st.floats(2.0, 6.0),
 )
 def test_a_curve_without_noise_is_found_again_and_inverts_itself(b: float, c: float, d: float) -> None:
-    truth = FourPL(0.02, b, c, d)
+    truth = StandardCurve(0.02, b, c, d)
     dose = np.array([0, 15.6, 31.2, 62.5, 125, 250, 500, 1000, 2000])
-    curve = fit_4pl(dose, truth.response(dose))
+    curve = fit_standard_curve(dose, truth.response(dose))
     assert curve.concentration(truth.response(dose[1:])) == pytest.approx(dose[1:], rel=0.02)
 
 
 def test_responses_at_or_beyond_the_asymptotes_have_no_concentration_rather_than_zero() -> None:
-    curve = FourPL(0.06, 1.1, 3700, 4.6)
+    curve = StandardCurve(0.06, 1.1, 3700, 4.6)
     assert np.isnan(curve.concentration([0.06, 0.0, -1.0, 4.6, 9.0])).all()
     assert curve.concentration(curve.response(250)) == pytest.approx(250)
 
@@ -77,15 +87,60 @@ def test_responses_at_or_beyond_the_asymptotes_have_no_concentration_rather_than
 def test_falling_or_flat_or_too_few_standards_have_no_curve() -> None:
     for dose, od in ((GOLDEN_DOSE, GOLDEN_OD[::-1]), (GOLDEN_DOSE, [0.05] * 8), ([1, 2, 3], [0.1, 0.2, 0.3])):
         with pytest.raises(NotEvaluableError):
-            fit_4pl(dose, od)
+            fit_standard_curve(dose, od)
 
 
 def test_the_fit_is_the_same_every_time_and_in_any_order_of_the_wells() -> None:
-    first = fit_4pl(GOLDEN_DOSE, GOLDEN_OD)
-    assert fit_4pl(GOLDEN_DOSE, GOLDEN_OD) == first
-    turned = fit_4pl(GOLDEN_DOSE[::-1], GOLDEN_OD[::-1])
+    first = fit_standard_curve(GOLDEN_DOSE, GOLDEN_OD)
+    assert fit_standard_curve(GOLDEN_DOSE, GOLDEN_OD) == first
+    turned = fit_standard_curve(GOLDEN_DOSE[::-1], GOLDEN_OD[::-1])
     assert turned.c == pytest.approx(first.c, rel=1e-6)
 
 
 def test_blanks_are_subtracted_as_their_mean() -> None:
     assert subtract_blank([0.5, 0.1], [0.05, 0.07]) == pytest.approx([0.44, 0.04])
+
+
+def noisy_plate(rng: np.random.Generator, g: float = 1.0) -> tuple[StandardCurve, np.ndarray, np.ndarray]:
+    """A curve, its standards in duplicate, and what a reader sees of them with 4 % of scatter."""
+    truth = StandardCurve(0.03, rng.uniform(0.9, 1.5), rng.uniform(500, 2500), rng.uniform(2.5, 5.0), g)
+    dose = np.repeat([31.25, 62.5, 125, 250, 500, 1000, 2000, 4000], 2)
+    return truth, dose, truth.response(dose) * (1 + 0.04 * rng.standard_normal(dose.size))
+
+
+@pytest.mark.parametrize("parameters", [FOUR, FIVE])
+def test_the_compiled_fit_equals_scipys(parameters: int) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(30):
+        _, dose, od = noisy_plate(rng, 1.0 if parameters == FOUR else 0.6)
+        curve = fit_standard_curve(dose, od, parameters=parameters)
+        start = starting_point(dose, od, 2.0, 0.01)
+        slow = fit_by_scipy(dose, od, start, parameters)
+        theirs = StandardCurve(slow[0], np.exp(slow[1]), np.exp(slow[2]), slow[3], np.exp(slow[4]))
+        error, slow_error = (float((((od - each.response(dose)) / start.sigma) ** 2).sum()) for each in (curve, theirs))
+        assert error <= slow_error * (1 + 1e-6)  # never a worse optimum
+        if abs(error / slow_error - 1) < 1e-9 and parameters == FOUR:
+            ours = [curve.a, curve.b, curve.c, curve.d]
+            assert ours == pytest.approx([theirs.a, theirs.b, theirs.c, theirs.d], rel=1e-4)
+        assert curve.response(dose) == pytest.approx(theirs.response(dose), rel=1e-3)
+
+
+@pytest.mark.parametrize("parameters", [FOUR, FIVE])
+def test_intervals_of_concentrations_cover_the_truth_as_often_as_they_say(parameters: int) -> None:
+    rng = np.random.default_rng(4)
+    covered = []
+    for _ in range(600):
+        truth, dose, od = noisy_plate(rng, 1.0 if parameters == FOUR else 0.6)
+        curve = fit_standard_curve(dose, od, parameters=parameters)
+        planted = float(np.exp(rng.uniform(np.log(60), np.log(3000))))
+        mean = float((truth.response(planted) * (1 + 0.04 * rng.standard_normal(2))).mean())
+        low, high = curve.interval(mean, 2)
+        if np.isfinite(low):
+            covered.append(low <= planted <= high)
+    assert len(covered) > 560
+    assert 0.90 <= np.mean(covered) <= 0.98
+
+
+def test_a_curve_without_spare_standards_states_no_error_rather_than_none() -> None:
+    curve = fit_standard_curve([0, 100, 1000, 4000], [0.05, 0.3, 1.5, 2.5])
+    assert np.isnan(curve.log_standard_error(1.0, 2))
