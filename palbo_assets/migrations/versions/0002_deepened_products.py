@@ -30,6 +30,45 @@ def upgrade() -> None:
     with op.batch_alter_table('biopsy_selection', schema=None) as batch_op:
         batch_op.create_index('ix_biopsy_selection_partition', ['partition_key'], unique=False)
 
+    op.create_table('elisa_control_chart',
+    sa.Column('plate_id', sa.Text(), nullable=False, comment='Plate as its layout names it'),
+    sa.Column('control_id', sa.Text(), nullable=False, comment='Level of the control, or name of the bridge sample'),
+    sa.Column('level', sa.Text(), nullable=False, comment='QC_L, QC_M, QC_H or BRG'),
+    sa.Column('n_wells', sa.BigInteger(), nullable=False, comment='Wells on the plate that could be read'),
+    sa.Column('concentration_pg_ml', sa.Double(), nullable=True, comment="Geometric mean of the plate's wells [pg/mL]"),
+    sa.Column('n_plates', sa.BigInteger(), nullable=False, comment='Plates that hold the control'),
+    sa.Column('median_pg_ml', sa.Double(), nullable=True, comment='Median over these plates [pg/mL]'),
+    sa.Column('deviation_pct', sa.Double(), nullable=True, comment="The plate's value from that median [%]"),
+    sa.Column('plate_log_sd', sa.Double(), nullable=True, comment='Standard deviation between plates, natural logarithm; null with few plates'),
+    sa.Column('z', sa.Double(), nullable=True, comment='Deviation in standard deviations between plates [1]'),
+    sa.Column('within_tolerance', sa.Boolean(), nullable=True, comment='Within the bridge tolerance; null with few plates'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('plate_id', 'control_id'),
+    comment='Each control and bridge sample on each plate, against the same one on all plates'
+    )
+    with op.batch_alter_table('elisa_control_chart', schema=None) as batch_op:
+        batch_op.create_index('ix_elisa_control_chart_partition', ['partition_key'], unique=False)
+
+    op.create_table('elisa_controls',
+    sa.Column('plate_id', sa.Text(), nullable=False, comment='Plate as its layout names it'),
+    sa.Column('well', sa.Text(), nullable=False, comment='Well of the 96-well plate'),
+    sa.Column('level', sa.Text(), nullable=False, comment='QC_L, QC_M, QC_H, or BRG for the bridge sample'),
+    sa.Column('control_id', sa.Text(), nullable=False, comment='Level of the control, or name of the bridge sample'),
+    sa.Column('nominal_pg_ml', sa.Double(), nullable=True, comment='Stated concentration; null for a bridge [pg/mL]'),
+    sa.Column('concentration_pg_ml', sa.Double(), nullable=True, comment='Measured, times the dilution; null off the curve [pg/mL]'),
+    sa.Column('recovery_pct', sa.Double(), nullable=True, comment='Measured, of nominal [%]'),
+    sa.Column('passed', sa.Boolean(), nullable=True, comment='Within tolerance of nominal; null for a bridge'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('plate_id', 'well'),
+    comment='Quality-control and bridge wells of each neuregulin-1 plate'
+    )
+    with op.batch_alter_table('elisa_controls', schema=None) as batch_op:
+        batch_op.create_index('ix_elisa_controls_partition', ['partition_key'], unique=False)
+
     op.create_table('immune_deconvolution',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -71,6 +110,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('landing_relabel', schema=None) as batch_op:
         batch_op.create_index('ix_landing_relabel_content', ['sha256'], unique=False)
+
+    op.create_table('nrg1_changes',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Later timepoint'),
+    sa.Column('log2_ratio', sa.Double(), nullable=True, comment='Later over baseline [log2]'),
+    sa.Column('log2_low', sa.Double(), nullable=True, comment='Lower limit of its 95 % interval [log2]'),
+    sa.Column('log2_high', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [log2]'),
+    sa.Column('same_plate', sa.Boolean(), nullable=True, comment='Whether both were read on one plate'),
+    sa.Column('plate_log2_sd', sa.Double(), nullable=True, comment='Standard deviation between plates that the interval carries; 0 on one plate'),
+    sa.Column('direction', sa.Text(), nullable=True, comment='Where a limit hides one of the two: which way it went'),
+    sa.Column('status', sa.Text(), nullable=False, comment='OBSERVED, or why there is no ratio'),
+    sa.Column('reason', sa.Text(), nullable=True, comment='Named cause of a missing value'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint'),
+    comment='Change of serum neuregulin-1 from baseline, with the uncertainty of wells, curve and plates'
+    )
+    with op.batch_alter_table('nrg1_changes', schema=None) as batch_op:
+        batch_op.create_index('ix_nrg1_changes_partition', ['partition_key'], unique=False)
 
     op.create_table('paired_contrasts',
     sa.Column('contrast', sa.Text(), nullable=False, comment='Later timepoint against baseline of the same patients'),
@@ -192,6 +251,19 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('umi_collision', sa.Double(), nullable=True, comment="Expected share of molecules behind another one's ends and barcode [1]"))
         batch_op.add_column(sa.Column('umi_with_n', sa.BigInteger(), nullable=True, comment='Reads left out because their barcode has an undecided base [reads]'))
 
+    with op.batch_alter_table('elisa_plates', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('g', sa.Double(), nullable=True, comment='Asymmetry of the five-parameter curve; 1 with four [1]'))
+        batch_op.add_column(sa.Column('curve_parameters', sa.BigInteger(), nullable=True, comment='4, or 5 where four made no acceptable curve'))
+        batch_op.add_column(sa.Column('outer_cv_pct', sa.Double(), nullable=True, comment="Scatter of replicates in the plate's outer wells; null with few [%]"))
+        batch_op.add_column(sa.Column('inner_cv_pct', sa.Double(), nullable=True, comment='Scatter of replicates in its inner wells [%]'))
+        batch_op.add_column(sa.Column('edge_effect', sa.Boolean(), nullable=True, comment='Whether the outer wells scatter more than the settings allow; null with few'))
+
+    with op.batch_alter_table('elisa_results', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('concentration_low_pg_ml', sa.Double(), nullable=True, comment='Lower limit of its 95 % interval, of wells and curve [pg/mL]'))
+        batch_op.add_column(sa.Column('concentration_high_pg_ml', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [pg/mL]'))
+        batch_op.add_column(sa.Column('log_se', sa.Double(), nullable=True, comment='Standard error of the natural logarithm of the concentration, within the plate'))
+        batch_op.add_column(sa.Column('parallelism_pct', sa.Double(), nullable=True, comment='Share of the value at the lowest dilution; null with one [%]'))
+
     with op.batch_alter_table('integrated_resistance_pairs', schema=None) as batch_op:
         batch_op.add_column(sa.Column('rna__myc_targets_v1__bl', sa.Double(), nullable=True, comment='Hallmark MYC targets V1 (single-sample enrichment) (baseline) [rank sum]'))
         batch_op.add_column(sa.Column('rna__myc_targets_v1__pd', sa.Double(), nullable=True, comment='Hallmark MYC targets V1 (single-sample enrichment) (progression) [rank sum]'))
@@ -253,6 +325,11 @@ def upgrade() -> None:
     with op.batch_alter_table('landed_file', schema=None) as batch_op:
         batch_op.add_column(sa.Column('claimed_patient_id', sa.Text(), nullable=True, comment="Patient of the lab's claim, where a correction overrules it"))
         batch_op.add_column(sa.Column('claimed_timepoint', sa.Text(), nullable=True, comment="Timepoint of the lab's claim, where a correction overrules it"))
+
+    with op.batch_alter_table('nrg1_elisa', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('concentration_low_pg_ml', sa.Double(), nullable=True, comment='Lower limit of its 95 % interval, of wells and curve [pg/mL]'))
+        batch_op.add_column(sa.Column('concentration_high_pg_ml', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [pg/mL]'))
+        batch_op.add_column(sa.Column('log_se', sa.Double(), nullable=True, comment='Standard error of the natural logarithm of the concentration, within the plate'))
 
     with op.batch_alter_table('rna_qc', schema=None) as batch_op:
         batch_op.add_column(sa.Column('hepatocyte_share', sa.Double(), nullable=True, comment='Share of assigned reads in ALB and APOA1 [1]'))
@@ -353,6 +430,11 @@ def downgrade() -> None:
         batch_op.drop_column('three_prime_ratio')
         batch_op.drop_column('hepatocyte_share')
 
+    with op.batch_alter_table('nrg1_elisa', schema=None) as batch_op:
+        batch_op.drop_column('log_se')
+        batch_op.drop_column('concentration_high_pg_ml')
+        batch_op.drop_column('concentration_low_pg_ml')
+
     with op.batch_alter_table('landed_file', schema=None) as batch_op:
         batch_op.drop_column('claimed_timepoint')
         batch_op.drop_column('claimed_patient_id')
@@ -415,6 +497,19 @@ def downgrade() -> None:
         batch_op.drop_column('rna__myc_targets_v1__pd')
         batch_op.drop_column('rna__myc_targets_v1__bl')
 
+    with op.batch_alter_table('elisa_results', schema=None) as batch_op:
+        batch_op.drop_column('parallelism_pct')
+        batch_op.drop_column('log_se')
+        batch_op.drop_column('concentration_high_pg_ml')
+        batch_op.drop_column('concentration_low_pg_ml')
+
+    with op.batch_alter_table('elisa_plates', schema=None) as batch_op:
+        batch_op.drop_column('edge_effect')
+        batch_op.drop_column('inner_cv_pct')
+        batch_op.drop_column('outer_cv_pct')
+        batch_op.drop_column('curve_parameters')
+        batch_op.drop_column('g')
+
     with op.batch_alter_table('ctdna_qc', schema=None) as batch_op:
         batch_op.drop_column('umi_with_n')
         batch_op.drop_column('umi_collision')
@@ -454,6 +549,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_paired_contrasts_partition')
 
     op.drop_table('paired_contrasts')
+    with op.batch_alter_table('nrg1_changes', schema=None) as batch_op:
+        batch_op.drop_index('ix_nrg1_changes_partition')
+
+    op.drop_table('nrg1_changes')
     with op.batch_alter_table('landing_relabel', schema=None) as batch_op:
         batch_op.drop_index('ix_landing_relabel_content')
 
@@ -462,6 +561,14 @@ def downgrade() -> None:
         batch_op.drop_index('ix_immune_deconvolution_partition')
 
     op.drop_table('immune_deconvolution')
+    with op.batch_alter_table('elisa_controls', schema=None) as batch_op:
+        batch_op.drop_index('ix_elisa_controls_partition')
+
+    op.drop_table('elisa_controls')
+    with op.batch_alter_table('elisa_control_chart', schema=None) as batch_op:
+        batch_op.drop_index('ix_elisa_control_chart_partition')
+
+    op.drop_table('elisa_control_chart')
     with op.batch_alter_table('biopsy_selection', schema=None) as batch_op:
         batch_op.drop_index('ix_biopsy_selection_partition')
 
