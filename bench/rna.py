@@ -1,6 +1,6 @@
 """Expression at cohort size: salmon output to a gene matrix, signature scores, intrinsic subtype; against peers.
 
-    python bench/rna.py            # 100 samples against peers, 25/100/400 for growth
+    python bench/rna.py            # 400 samples against peers, 25/100/400 for growth
     python bench/rna.py --smoke    # few samples: equal results and ratios that don't collapse
 
 Input is made from a seed: `quant.sf` as salmon prints it, names with versions, a tenth of transcripts silent. Many
@@ -167,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="small input, lenient ratios, asserted")
     smoke = parser.parse_args().smoke
-    samples, rounds = (20, 1) if smoke else (100, 1)
+    samples, rounds = (20, 1) if smoke else (400, 1)
     transcripts, genes = (30_000, 10_000) if smoke else (200_000, 60_000)
     failures: list[str] = []
 

@@ -53,11 +53,13 @@ def gene_matrix(paths: Sequence[Path], transcripts: TranscriptMap, unmapped_max:
     reference = np.frombuffer(names, dtype=np.uint8)
     members = np.maximum(np.bincount(code[code >= 0], minlength=len(gene_ids)), 1)
     shape = (len(gene_ids), len(paths))
-    found = GeneMatrix(gene_ids, np.zeros(shape), np.zeros(shape), np.zeros(shape), 0)
+    # A sample's genes lie side by side, as they are written.
+    counts, tpm_of, length_of = (np.zeros(shape, order="F") for _ in range(3))
     general = 0
-    sums = np.empty((4, len(gene_ids)))
+    sums = np.empty((len(gene_ids), 4))
+    buffer = np.empty(max(path.stat().st_size for path in paths) + 1, dtype=np.uint8)
     for column, path in enumerate(paths):
-        content = np.fromfile(path, dtype=np.uint8)
+        content = _content(path, buffer)
         sums[:] = 0
         reads, unmapped, tpm = parse(content, reference, code, sums)
         if reads < 0 or not _whole(reads, unmapped, tpm, unmapped_max):
@@ -65,14 +67,22 @@ def gene_matrix(paths: Sequence[Path], transcripts: TranscriptMap, unmapped_max:
             other = summarise(read_quantification(path), transcripts, unmapped_max).genes
             if not np.array_equal(other["gene_id"].to_numpy(), gene_ids):
                 raise _other_genes(path)
-            found.counts[:, column], found.tpm[:, column] = other["count"], other["tpm"]
-            found.effective_length[:, column] = other["effective_length"]
+            counts[:, column], tpm_of[:, column] = other["count"], other["tpm"]
+            length_of[:, column] = other["effective_length"]
             continue
-        found.counts[:, column], found.tpm[:, column] = sums[0], sums[1]
-        expressed = sums[1] > 0
-        weighted = np.divide(sums[2], sums[1], out=np.zeros(len(gene_ids)), where=expressed)
-        found.effective_length[:, column] = np.where(expressed, weighted, sums[3] / members)
-    return GeneMatrix(gene_ids, found.counts, found.tpm, found.effective_length, general)
+        counts[:, column], tpm_of[:, column] = sums[:, 0], sums[:, 1]
+        length_of[:, column] = sums[:, 3] / members
+        np.divide(sums[:, 2], sums[:, 1], out=length_of[:, column], where=sums[:, 1] > 0)
+    return GeneMatrix(gene_ids, counts, tpm_of, length_of, general)
+
+
+def _content(path: Path, buffer: np.ndarray) -> np.ndarray:
+    """The file's bytes, read into ``buffer``: fresh memory for every file would cost as much as reading it."""
+    with path.open("rb", buffering=0) as file:
+        size = 0
+        while count := file.readinto(buffer.data[size:]):
+            size += count
+    return buffer[:size]
 
 
 def _whole(reads: float, unmapped: float, tpm: float, unmapped_max: float) -> bool:
@@ -102,6 +112,9 @@ def _codes(first: Quantification, transcripts: TranscriptMap) -> tuple[np.ndarra
     return np.asarray(gene_ids, dtype=object), codes.astype(np.int64)
 
 
+_POWERS = np.array([float(10**k) for k in range(23)])  # each exactly a double
+
+
 @njit(cache=True, nogil=True)
 def parse(content: np.ndarray, names: np.ndarray, code: np.ndarray, sums: np.ndarray) -> tuple[float, float, float]:
     """Add the numbers of one ``quant.sf`` to its genes' sums.
@@ -115,7 +128,7 @@ def parse(content: np.ndarray, names: np.ndarray, code: np.ndarray, sums: np.nda
     code
         Row of each transcript's gene in ``sums``; -1 for none.
     sums
-        (4, genes), zeros: reads, TPM, TPM times effective length, effective length.
+        (genes, 4), zeros: reads, TPM, TPM times effective length, effective length.
 
     Returns
     -------
@@ -155,10 +168,10 @@ def parse(content: np.ndarray, names: np.ndarray, code: np.ndarray, sums: np.nda
         if gene < 0:
             unmapped += values[3]
         else:
-            sums[0, gene] += values[3]
-            sums[1, gene] += values[2]
-            sums[2, gene] += values[2] * values[1]
-            sums[3, gene] += values[1]
+            sums[gene, 0] += values[3]
+            sums[gene, 1] += values[2]
+            sums[gene, 2] += values[2] * values[1]
+            sums[gene, 3] += values[1]
     return (reads, unmapped, total) if at == size else bad
 
 
@@ -167,27 +180,24 @@ def _number(content: np.ndarray, at: int) -> tuple[float, int]:
     """(the unsigned number at ``at``, position behind it); position -1 where there is none.
 
     Digits are gathered into one integer and scaled once, which is the nearest double as long as there are at most 15
-    digits and 22 decimals (Clinger 1990); more digits, signs and words are left to the general reader.
+    digits and 22 powers of ten (Clinger 1990); more digits, signs and words are left to the general reader.
     """
     integer = 0
-    digits = decimals = 0
-    point = False
     size = content.size
     start = at
-    while at < size:
-        octet = content[at]
-        if 48 <= octet <= 57:
-            integer = integer * 10 + (octet - 48)
-            if integer > 0:
-                digits += 1
-            if point:
-                decimals += 1
-        elif octet == 46 and not point:
-            point = True
-        else:
-            break
+    while at < size and 48 <= content[at] <= 57:
+        integer = integer * 10 + (content[at] - 48)
         at += 1
-    if at == start or at >= size or digits > 15 or decimals > 22 or at - start - point == 0:
+    digits, decimals = at - start, 0
+    if at < size and content[at] == 46:
+        at += 1
+        start = at
+        while at < size and 48 <= content[at] <= 57:
+            integer = integer * 10 + (content[at] - 48)
+            at += 1
+        decimals = at - start
+        digits += decimals
+    if digits == 0 or digits > 15 or at >= size:
         return 0.0, -1
     exponent = 0
     octet = content[at]
@@ -208,4 +218,4 @@ def _number(content: np.ndarray, at: int) -> tuple[float, int]:
     scale = exponent - decimals
     if scale < -22 or scale > 22:
         return 0.0, -1
-    return (integer / 10.0**-scale if scale < 0 else integer * 10.0**scale), at
+    return (integer / _POWERS[-scale] if scale < 0 else integer * _POWERS[scale]), at

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.rnaseq import delimited
-from palbo_assets.rnaseq.identifiers import current_symbol, without_par_y, without_version
+from palbo_assets.rnaseq.identifiers import CURRENT_SYMBOL, without_par_y, without_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,9 +76,15 @@ def read_tx2gene(path: Path) -> TranscriptMap:
     gene_of = _unambiguous(transcripts, genes, path, first_row, transcript, "a transcript belongs to two genes")
     symbols = columns[symbol] if symbol else genes[~genes.str.match(r"^ENS[A-Z]*\d{11}$")]
     symbol_of = _unambiguous(
-        genes.loc[symbols.index], symbols.map(current_symbol), path, first_row, symbol or gene, "a gene has two symbols"
+        genes.loc[symbols.index], _current(symbols), path, first_row, symbol or gene, "a gene has two symbols"
     )
     return TranscriptMap(gene_of, symbol_of)
+
+
+def _current(symbols: pd.Series) -> pd.Series:
+    """Symbols without the former ones of `CURRENT_SYMBOL`; only the few that are there are looked up."""
+    former = symbols.isin(list(CURRENT_SYMBOL))
+    return symbols.where(~former, symbols[former].map(CURRENT_SYMBOL))
 
 
 def _first(known: Sequence[str], header: Sequence[str]) -> str:

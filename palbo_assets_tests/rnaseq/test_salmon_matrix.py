@@ -89,7 +89,7 @@ def test_digits_are_read_as_python_reads_them(value: float, form: str) -> None:
 
 def test_the_kernel_equals_its_plain_twin() -> None:
     content, names, code = (HEADER + "".join(ROWS)).encode(), b"T1\nT2\nT3\n", np.array([1, 0, -1])
-    sums, plain = np.zeros((4, 2)), np.zeros((4, 2))
+    sums, plain = np.zeros((2, 4)), np.zeros((2, 4))
     arguments = (np.frombuffer(content, dtype=np.uint8), np.frombuffer(names, dtype=np.uint8), code)
     compiled = parse(*arguments, sums)
     assert compiled == parse.py_func(*arguments, plain) == (14.5, 4.0, 1e6)

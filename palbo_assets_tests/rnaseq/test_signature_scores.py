@@ -15,7 +15,7 @@ from palbo_assets.platform.errors import ReferenceBundleError
 from palbo_assets.rnaseq.gene_sets import KEY_GENES, LITERATURE_SIGNATURES, read_gmt
 from palbo_assets.rnaseq.gene_summary import summarise, tpm_by_symbol
 from palbo_assets.rnaseq.quantifiers import read_quantification
-from palbo_assets.rnaseq.signature_scores import score_sample, ssgsea
+from palbo_assets.rnaseq.signature_scores import SetScorer, mean_ranks, score_sample, ssgsea
 
 
 def running_sum(order: list[int], ranks: np.ndarray, members: set[int], alpha: float) -> float:
@@ -151,3 +151,31 @@ def test_a_broken_gmt_is_refused(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(ReferenceBundleError, match="E_REFERENCE_SCHEMA"):
         read_gmt(path)
+
+
+@given(st.integers(6, 80), st.integers(1, 6), st.integers(0, 10_000), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_many_sets_at_once_equal_the_formula_set_by_set_with_and_without_ties(
+    n: int, n_sets: int, seed: int, ties: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 5, n).astype(float) if ties else rng.normal(size=n)
+    sets = [rng.choice(n, size=rng.integers(1, n), replace=False) for _ in range(n_sets)]
+    np.testing.assert_allclose(mean_ranks(values), rankdata(values), rtol=0)
+    expected = [ssgsea(rankdata(values), members, 0.25) for members in sets]
+    np.testing.assert_allclose(SetScorer.of(sets, n).scores(values), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_rank_scores_ignore_other_samples_the_order_of_genes_and_a_monotone_transform() -> None:
+    rng = np.random.default_rng(5)
+    tpm = pd.DataFrame(rng.lognormal(2, 2, (500, 30)), index=[f"G{i}" for i in range(500)])
+    sets = {f"S{k}": [f"G{i}" for i in rng.choice(500, 40, replace=False)] for k in range(5)}
+
+    def scores(frame: pd.DataFrame) -> np.ndarray:
+        scorer = SetScorer.of([frame.index.get_indexer(members) for members in sets.values()], len(frame))
+        return np.array([scorer.scores(frame[name].to_numpy()) for name in frame])
+
+    whole = scores(tpm)
+    np.testing.assert_array_equal(scores(tpm[[3, 7]]), whole[[3, 7]])
+    np.testing.assert_allclose(scores(tpm.sample(frac=1, random_state=1)), whole, rtol=1e-12)
+    np.testing.assert_array_equal(scores(np.log2(tpm + 1)), whole)
