@@ -10,10 +10,17 @@ from palbo_assets.histology.settings import (
     TilModelSettings,
     TilScoresSettings,
 )
-from palbo_assets.histology.tables import CYCLIN_E_IHC, IHC_SCORES, TIL_MARKER_IHC, TIL_MODEL, TIL_SCORES
+from palbo_assets.histology.tables import (
+    CYCLIN_E_IHC,
+    CYCLIN_E_PAIRS,
+    IHC_SCORES,
+    TIL_MARKER_IHC,
+    TIL_MODEL,
+    TIL_SCORES,
+)
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -228,4 +235,15 @@ def cyclin_e_ihc(step: Step, ihc_scores: pd.DataFrame) -> pd.DataFrame:
     return frame_from_rows(CYCLIN_E_IHC, rows)
 
 
-ASSETS = (til_model, til_scores, ihc_scores, til_marker_ihc, cyclin_e_ihc)
+@product(CYCLIN_E_PAIRS, PATIENT, upstream=(CYCLIN_E_IHC,), group="histology", kinds=_TABLES)
+def cyclin_e_pairs(step: Step, cyclin_e_ihc: pd.DataFrame) -> pd.DataFrame:
+    """Change of cyclin E since baseline: only of sections stained in the same run, with the same clone and lot; a row
+    that is no pair says why."""
+    from palbo_assets.histology import ihc_summary
+
+    rows = ihc_summary.cyclin_pairs(cyclin_e_ihc)
+    step.report(rows=len(rows), pairs=sum(row["status"] == "OBSERVED" for row in rows))
+    return frame_from_rows(CYCLIN_E_PAIRS, rows)
+
+
+ASSETS = (til_model, til_scores, ihc_scores, til_marker_ihc, cyclin_e_ihc, cyclin_e_pairs)

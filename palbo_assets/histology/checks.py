@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palbo_assets.histology.tables import CYCLIN_E_IHC, IHC_SCORES, TIL_MARKER_IHC, TIL_MODEL, TIL_SCORES
+from palbo_assets.histology.tables import (
+    CYCLIN_E_IHC,
+    CYCLIN_E_PAIRS,
+    IHC_SCORES,
+    TIL_MARKER_IHC,
+    TIL_MODEL,
+    TIL_SCORES,
+)
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,6 +93,12 @@ def h_score_fits_its_percentage(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[impossible.fillna(False).astype(bool)]
 
 
+@row_check(CYCLIN_E_PAIRS, PATIENT, description="Sections of a pair were stained together and have a score")
+def pairs_share_a_run(rows: pd.DataFrame) -> pd.DataFrame:
+    """Intensity drifts from run to run and lot to lot by more than tumours change."""
+    return rows[rows["status"] != "OBSERVED"]
+
+
 CHECKS = (
     schema_check(TIL_MODEL, COHORT),
     model_is_what_it_says,
@@ -103,4 +116,6 @@ CHECKS = (
     schema_check(CYCLIN_E_IHC, SAMPLE),
     readers_agree,
     h_score_fits_its_percentage,
+    schema_check(CYCLIN_E_PAIRS, PATIENT),
+    pairs_share_a_run,
 )

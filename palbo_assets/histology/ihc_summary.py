@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.histology import density, h_score
+from palbo_assets.histology import density, h_score, ihc_vocabulary
 from palbo_assets.histology.ihc_vocabulary import AREA_COMPARTMENTS, CYCLINS, TIL_MARKERS, TUMOUR_CELL_COMPARTMENTS
 from palbo_assets.histology.settings import CyclinSettings, MarkerSettings
+from palbo_assets.study.vocabulary import OBSERVED, TIMEPOINTS, Absence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,9 @@ def marker_densities(readings: pd.DataFrame, settings: MarkerSettings) -> list[d
             for line in group
         ]
         found = density.density(counts, key["compartment"], settings)
+        clone = _joined(group, "clone")
+        if key["marker"] == "PD-L1" and found.status == OBSERVED:
+            found = _of_one_known_clone(found, clone)
         rows.append(
             key
             | {
@@ -38,13 +43,23 @@ def marker_densities(readings: pd.DataFrame, settings: MarkerSettings) -> list[d
                 "n_positive": found.n_positive,
                 "area_mm2": found.area_mm2,
                 "pct_positive": found.pct_positive,
-                "clone": _joined(group, "clone"),
+                "clone": clone,
+                "scoring_rule": ihc_vocabulary.pd_l1_rule(clone) if key["marker"] == "PD-L1" else None,
                 "control_ok": found.control_ok,
                 "status": found.status,
                 "reason": found.reason,
             }
         )
     return rows
+
+
+def _of_one_known_clone(found: density.Density, clone: str | None) -> density.Density:
+    """A PD-L1 density means something only together with the clone that gave it."""
+    if clone and ";" not in clone:
+        return found
+    why = "several PD-L1 clones, which are not interchangeable" if clone else "the clone of PD-L1 is not stated"
+    gone = {"density_mm2": None, "pct_positive": None, "status": str(Absence.NOT_EVALUABLE), "reason": why}
+    return replace(found, **gone)
 
 
 def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings) -> list[dict[str, Any]]:
@@ -72,6 +87,7 @@ def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings) -> list[dict
                 "adjudicate": agreed.adjudicate,
                 "n_cells": agreed.n_cells,
                 "control_ok": agreed.control_ok,
+                "clone": _joined(group, "clone"),
                 "run": _joined(group, "run"),
                 "lot": _joined(group, "lot"),
                 "status": agreed.status,
@@ -79,6 +95,59 @@ def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings) -> list[dict
             }
         )
     return rows
+
+
+def cyclin_pairs(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of ``cyclin_e_pairs`` from a patient's rows of ``cyclin_e_ihc``: each later timepoint against baseline.
+
+    A change of protein is one only if both sections were stained in the same run with the same clone and lot; else
+    the row says what differs, and there is no change.
+    """
+    plain = scores.astype(object).where(scores.notna(), None)
+    rows = []
+    for (marker, compartment), group in plain.groupby(["marker", "compartment"], sort=True):
+        lines = {point: list(part.to_dict("records")) for point, part in group.groupby("timepoint")}
+        for timepoint in [point for point in TIMEPOINTS if point in lines and point != BASELINE]:
+            before, after = lines.get(BASELINE, []), lines[timepoint]
+            reason = _unpaired(before, after)
+            paired = reason is None
+            rows.append(
+                {
+                    "patient_id": after[0]["patient_id"],
+                    "timepoint": timepoint,
+                    "marker": marker,
+                    "compartment": compartment,
+                    "baseline_h_score": _python(before[0]["h_score"]) if paired else None,
+                    "h_score": _python(after[0]["h_score"]) if paired else None,
+                    "h_score_change": _python(after[0]["h_score"] - before[0]["h_score"]) if paired else None,
+                    "run": after[0]["run"] if paired else None,
+                    "status": OBSERVED if paired else str(Absence.NOT_EVALUABLE),
+                    "reason": reason,
+                }
+            )
+    return rows
+
+
+BASELINE = TIMEPOINTS[0]
+
+
+def _unpaired(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str | None:
+    """Why two timepoints make no pair; None when they do."""
+    if not before:
+        return "there is no baseline section"
+    if len(before) > 1 or len(after) > 1:
+        return "several specimens at one timepoint: which of them pair is not stated"
+    first, second = before[0], after[0]
+    if first["status"] != OBSERVED or second["status"] != OBSERVED:
+        return "one of the two sections has no score"
+    for name, label in (("run", "staining runs"), ("clone", "clones"), ("lot", "lots of the antibody")):
+        if not first[name] or not second[name]:
+            if name == "run":
+                return "the staining run is not stated"
+            continue
+        if first[name] != second[name] or ";" in first[name]:
+            return f"the {label} differ"
+    return None
 
 
 def _groups(

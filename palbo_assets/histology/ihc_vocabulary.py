@@ -36,6 +36,13 @@ _COMPARTMENT_SPELLINGS = {
     "whole section": "whole",
     "all": "whole",
 }
+PD_L1_RULES = {
+    "SP142": "IC: area of tumour occupied by positive immune cells",
+    "22C3": "CPS: positive tumour and immune cells per 100 viable tumour cells",
+    "SP263": "TPS: positive tumour cells among viable tumour cells",
+    "28-8": "TPS: positive tumour cells among viable tumour cells",
+}
+"""Scoring rule that each PD-L1 clone was validated with; neither clones nor rules are interchangeable."""
 PHENOTYPES = {
     "b": "CD20",
     "b cell": "CD20",
@@ -64,3 +71,8 @@ def compartment(name: str) -> str | None:
 def marker_of_phenotype(name: str) -> str | None:
     plain = name.strip().lower()
     return PHENOTYPES.get(plain) or marker(plain.rstrip("+"))
+
+
+def pd_l1_rule(clone: str | None) -> str | None:
+    """The scoring rule that belongs to a clone of PD-L1; None for an unknown clone or several."""
+    return PD_L1_RULES.get((clone or "").strip().upper())

@@ -159,6 +159,23 @@ class CyclinSettings(_Frozen):
     )
 
 
+class DabSettings(_Frozen):
+    """When a nucleus of an image is positive, and when an image contradicts its reader."""
+
+    dab_positive: float = Field(
+        default=0.045,
+        gt=0,
+        description="Mean DAB density of a nucleus from which it is positive [rgb2hed scale]; design default, between "
+        "background and brown of scikit-image's IHC example: see docs/histology.md",
+    )
+    min_nuclei: int = Field(default=100, ge=1, description="Nuclei below which an image says nothing; design default")
+    tolerance_points: float = Field(
+        default=20.0,
+        ge=0,
+        description="Difference between image and reader beyond which somebody should look [points]; design default",
+    )
+
+
 class MarkerSettings(_Frozen):
     """When a marker density is believed."""
 

@@ -166,6 +166,7 @@ TIL_MARKER_IHC = Table(
         real("area_mm2", "Area that was read (the smallest of the scorers)", unit="mm2", minimum=0),
         real("pct_positive", "Positive among all cells", unit="%", minimum=0, maximum=100),
         text("clone", "Clones of the antibody, separated by ;"),
+        text("scoring_rule", "PD-L1 only: the rule that its clone was validated with; null for an unknown clone"),
         boolean("control_ok", "Whether the run's control stained as it should; null where not stated"),
         _STATUS,
         _REASON,
@@ -189,11 +190,30 @@ CYCLIN_E_IHC = Table(
         boolean("adjudicate", "Whether the readers have to agree first", nullable=False),
         integer("n_cells", "Tumour nuclei counted (the smaller of the readers)", minimum=0),
         boolean("control_ok", "Whether the run's control stained as it should; null where not stated"),
-        text("run", "Staining runs, separated by ;: pairs should share one"),
+        text("clone", "Clones of the antibody, separated by ;"),
+        text("run", "Staining runs, separated by ;: pairs share one (cyclin_e_pairs)"),
         text("lot", "Lots of the antibody, separated by ;"),
         _STATUS,
         _REASON,
     ),
 )
 
-TABLES = (TIL_MODEL, TIL_SCORES, IHC_SCORES, TIL_MARKER_IHC, CYCLIN_E_IHC)
+CYCLIN_E_PAIRS = Table(
+    name="cyclin_e_pairs",
+    description="Change of cyclin E1 and E2 protein since baseline, where both sections were stained in one run",
+    grain="timepoint x marker x compartment",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        text("marker", "Cyclin", nullable=False, key=True, allowed=CYCLINS),
+        text("compartment", "Nuclear, or cytoplasmic", nullable=False, key=True, allowed=TUMOUR_CELL_COMPARTMENTS),
+        real("baseline_h_score", "H-score at baseline", unit="1", minimum=0, maximum=300),
+        real("h_score", "H-score at this timepoint", unit="1", minimum=0, maximum=300),
+        real("h_score_change", "H-score minus that at baseline", unit="1", minimum=-300, maximum=300),
+        text("run", "Staining run of both"),
+        _STATUS,
+        _REASON,
+    ),
+)
+
+TABLES = (TIL_MODEL, TIL_SCORES, IHC_SCORES, TIL_MARKER_IHC, CYCLIN_E_IHC, CYCLIN_E_PAIRS)

@@ -15,7 +15,15 @@ import sqlalchemy as sa
 
 from palbo_assets.demo import ihc, slides
 from palbo_assets.histology import assets, checks
-from palbo_assets.histology.tables import CYCLIN_E_IHC, IHC_SCORES, TABLES, TIL_MARKER_IHC, TIL_MODEL, TIL_SCORES
+from palbo_assets.histology.tables import (
+    CYCLIN_E_IHC,
+    CYCLIN_E_PAIRS,
+    IHC_SCORES,
+    TABLES,
+    TIL_MARKER_IHC,
+    TIL_MODEL,
+    TIL_SCORES,
+)
 from palbo_assets.platform.checks import offending_rows
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
@@ -61,7 +69,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[InstallationResource
     folder = tmp_path_factory.mktemp("assets")
     sample = truth(til_marker_density={"CD8": 250.0}, cyclin_e1_h_score=120.0)
     slide = folder / slides.write(sample, folder, np.random.default_rng(1))[0].file
-    table = folder / ihc.write([sample], folder, np.random.default_rng(1), "scores")[0].file
+    later = truth(timepoint="PD", cyclin_e1_h_score=200.0)
+    table = folder / ihc.write([sample, later], folder, np.random.default_rng(1), "scores")[0].file
 
     def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -99,6 +108,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[InstallationResource
             (["til_model"], None),
             (["ihc_scores"], "ihc-scores-1"),
             (["til_scores", "til_marker_ihc", "cyclin_e_ihc"], "PALBO-001|BL"),
+            (["cyclin_e_ihc"], "PALBO-001|PD"),
+            (["cyclin_e_pairs"], "PALBO-001"),
         )
     ]
     return installation, results
@@ -129,8 +140,10 @@ def test_the_planted_sample_is_recovered(home: Home) -> None:
     assert score["specimen_id"] == "S1" and score["site_validated"]
     cd8 = warehouse.read(TIL_MARKER_IHC).iloc[0]
     assert cd8["marker"] == "CD8" and cd8["density_mm2"] == pytest.approx(250, rel=0.3)
-    cyclin = warehouse.read(CYCLIN_E_IHC).set_index("marker").loc["CYCLIN_E1"]
+    cyclin = warehouse.read(CYCLIN_E_IHC).query("timepoint == 'BL'").set_index("marker").loc["CYCLIN_E1"]
     assert cyclin["h_score"] == pytest.approx(120, abs=15) and cyclin["n_readers"] == 2
+    pair = warehouse.read(CYCLIN_E_PAIRS).set_index("marker").loc["CYCLIN_E1"]
+    assert pair["status"] == "OBSERVED" and pair["h_score_change"] == pytest.approx(80, abs=25)
     assert set(warehouse.read(IHC_SCORES)["batch_id"]) == {"ihc-scores-1"}
 
 
