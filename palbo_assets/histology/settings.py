@@ -163,10 +163,10 @@ class DabSettings(_Frozen):
     """When a nucleus of an image is positive, and when an image contradicts its reader."""
 
     dab_positive: float = Field(
-        default=0.045,
+        default=0.062,
         gt=0,
-        description="Mean DAB density of a nucleus from which it is positive [rgb2hed scale]; design default, between "
-        "background and brown of scikit-image's IHC example: see docs/histology.md",
+        description="Mean DAB density of a nucleus from which it is positive [rgb2hed scale]: Otsu's threshold of "
+        "scikit-image's IHC example; a lab's own stain needs its own",
     )
     min_nuclei: int = Field(default=100, ge=1, description="Nuclei below which an image says nothing; design default")
     tolerance_points: float = Field(
