@@ -30,6 +30,26 @@ def upgrade() -> None:
     with op.batch_alter_table('biopsy_selection', schema=None) as batch_op:
         batch_op.create_index('ix_biopsy_selection_partition', ['partition_key'], unique=False)
 
+    op.create_table('cyclin_e_pairs',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('marker', sa.Text(), nullable=False, comment='Cyclin'),
+    sa.Column('compartment', sa.Text(), nullable=False, comment='Nuclear, or cytoplasmic'),
+    sa.Column('baseline_h_score', sa.Double(), nullable=True, comment='H-score at baseline [1]'),
+    sa.Column('h_score', sa.Double(), nullable=True, comment='H-score at this timepoint [1]'),
+    sa.Column('h_score_change', sa.Double(), nullable=True, comment='H-score minus that at baseline [1]'),
+    sa.Column('run', sa.Text(), nullable=True, comment='Staining run of both'),
+    sa.Column('status', sa.Text(), nullable=False, comment='Whether the value may be used, or why not'),
+    sa.Column('reason', sa.Text(), nullable=True, comment='Why there is no value, or what to keep in mind about it; null when there is nothing to say'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'marker', 'compartment'),
+    comment='Change of cyclin E1 and E2 protein since baseline, where both sections were stained in one run'
+    )
+    with op.batch_alter_table('cyclin_e_pairs', schema=None) as batch_op:
+        batch_op.create_index('ix_cyclin_e_pairs_partition', ['partition_key'], unique=False)
+
     op.create_table('elisa_control_chart',
     sa.Column('plate_id', sa.Text(), nullable=False, comment='Plate as its layout names it'),
     sa.Column('control_id', sa.Text(), nullable=False, comment='Level of the control, or name of the bridge sample'),
@@ -251,6 +271,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('umi_collision', sa.Double(), nullable=True, comment="Expected share of molecules behind another one's ends and barcode [1]"))
         batch_op.add_column(sa.Column('umi_with_n', sa.BigInteger(), nullable=True, comment='Reads left out because their barcode has an undecided base [reads]'))
 
+    with op.batch_alter_table('cyclin_e_ihc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('clone', sa.Text(), nullable=True, comment='Clones of the antibody, separated by ;'))
+
     with op.batch_alter_table('elisa_plates', schema=None) as batch_op:
         batch_op.add_column(sa.Column('g', sa.Double(), nullable=True, comment='Asymmetry of the five-parameter curve; 1 with four [1]'))
         batch_op.add_column(sa.Column('curve_parameters', sa.BigInteger(), nullable=True, comment='4, or 5 where four made no acceptable curve'))
@@ -351,6 +374,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('lab_hgvsp_short', sa.Text(), nullable=True, comment="Protein change by the lab's annotation"))
         batch_op.add_column(sa.Column('lab_agreement', sa.Text(), nullable=True, comment="Our annotation beside the lab's: what differs first, other_transcript where the lab judged another transcript and so can't be compared; null where only one of the two is there"))
 
+    with op.batch_alter_table('til_marker_ihc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('scoring_rule', sa.Text(), nullable=True, comment='PD-L1 only: the rule that its clone was validated with; null for an unknown clone'))
+
     with op.batch_alter_table('til_model', schema=None) as batch_op:
         batch_op.add_column(sa.Column('calibration_index', sa.Text(), nullable=True, comment='What was calibrated on scored fields: area rule or isolated nuclei; moves scores only if validated'))
         batch_op.add_column(sa.Column('calibration_intercept', sa.Double(), nullable=True, comment='Score where the index is 0 [%]'))
@@ -409,6 +435,9 @@ def downgrade() -> None:
         batch_op.drop_column('calibration_slope')
         batch_op.drop_column('calibration_intercept')
         batch_op.drop_column('calibration_index')
+
+    with op.batch_alter_table('til_marker_ihc', schema=None) as batch_op:
+        batch_op.drop_column('scoring_rule')
 
     with op.batch_alter_table('somatic_calls', schema=None) as batch_op:
         batch_op.drop_column('lab_agreement')
@@ -510,6 +539,9 @@ def downgrade() -> None:
         batch_op.drop_column('curve_parameters')
         batch_op.drop_column('g')
 
+    with op.batch_alter_table('cyclin_e_ihc', schema=None) as batch_op:
+        batch_op.drop_column('clone')
+
     with op.batch_alter_table('ctdna_qc', schema=None) as batch_op:
         batch_op.drop_column('umi_with_n')
         batch_op.drop_column('umi_collision')
@@ -569,6 +601,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_elisa_control_chart_partition')
 
     op.drop_table('elisa_control_chart')
+    with op.batch_alter_table('cyclin_e_pairs', schema=None) as batch_op:
+        batch_op.drop_index('ix_cyclin_e_pairs_partition')
+
+    op.drop_table('cyclin_e_pairs')
     with op.batch_alter_table('biopsy_selection', schema=None) as batch_op:
         batch_op.drop_index('ix_biopsy_selection_partition')
 
