@@ -5,7 +5,7 @@ of the fixed cells. A record is ``plain`` when every rule below holds; any other
 line is `VcfColumns.text_of_line`. So the kernel needs no opinion on what is odd.
 
 Plain: as many cells as the column line; POS of 1 to 10 digits and above 0; REF and ALT two different sequences of A, C,
-G, T; FORMAT without a key twice and without one that is said to be unusual; samples with no more values than FORMAT;
+G, T; FORMAT of proper keys, none twice and none that is said to be unusual; samples with no more values than FORMAT;
 counts that are digits or ``.``, at most `WIDTH` of them.
 """
 
@@ -26,6 +26,9 @@ _CELLS = 10
 _TAB, _LINE, _COLON, _COMMA, _DOT, _SEMICOLON, _EQUALS = 9, 10, 58, 44, 46, 59, 61
 _BASE = np.zeros(256, np.uint8)
 _BASE[list(b"ACGT")] = (1, 2, 3, 4)
+_KEY = np.zeros(256, np.uint8)  # 1 starts a FORMAT key, 2 only follows
+_KEY[list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")] = 1
+_KEY[list(b"0123456789.")] = 2
 
 
 @dataclass(frozen=True)
@@ -214,8 +217,10 @@ def _learn_format(text, start, end, keys, key_at, n_wanted, field_key):  # type:
     while at <= end:
         stop = at
         while stop < end and text[stop] != _COLON:
+            if _KEY[text[stop]] == 0:
+                return -1
             stop += 1
-        if fields >= field_key.size:
+        if fields >= field_key.size or stop == at or _KEY[text[at]] != 1:
             return -1
         field_key[fields] = -1
         for which in range(n_keys):

@@ -75,6 +75,7 @@ KOREAN = {
     "E_ENCODING": "UTF-8로 저장해 주십시오.",
     "E_BUILD_MISMATCH": "유전체 버전이 연구 기준과 다릅니다.",
     "E_SAMPLE_MISMATCH": "파일 안의 검체 이름이 목록과 다릅니다.",
+    "E_NOT_CALLS": "환자의 변이 호출 결과가 아니라 데이터베이스 파일입니다. 종양 검체 열이 있는 VCF를 보내 주십시오.",
     "E_PHI_FOUND": "개인을 식별할 수 있는 정보가 있습니다. 지우고 다시 보내 주십시오.",
     "E_BAD_PATIENT_ID": "환자 번호 형식이 맞지 않습니다.",
     "E_UNKNOWN_TIMEPOINT": "시점은 BL, W06, W12, PD 중 하나여야 합니다.",

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
+
+if TYPE_CHECKING:
+    from palbo_assets.genomics.alleles import Variant
+    from palbo_assets.wes.callers import CallerRecord
 
 CHROMOSOME_1 = {249250621: "GRCh37", 248956422: "GRCh38"}
 """Length of chromosome 1 in bases -> build: the surest sign of a build (GRC assemblies)."""
@@ -170,7 +175,7 @@ def verify_vcf(path: Path, claim: Claim, context: Context) -> Finding:
     found = read_vcf(path, reference_contigs=context.contig_lengths, tumour_sample=claim.sample_name)
     refuse_broken_header(path, found.header)
     check_build(path, found.contigs, claim, context)
-    if claim.sample_name and found.tumour_sample and claim.sample_name != found.tumour_sample:
+    if found.roles.contradicts(claim.sample_name, found.header):
         raise InputError(
             "E_SAMPLE_MISMATCH",
             "no sample column has the manifest's sample_name",
@@ -178,12 +183,37 @@ def verify_vcf(path: Path, claim: Claim, context: Context) -> Finding:
             column="sample_name",
             fix="give the tumour's column name as sample_name, or leave it empty",
         )
+    if not found.samples and not found.described.site_only:
+        raise InputError(
+            "E_NOT_CALLS",
+            "the file has sites and no sample: it is a database (dbSNP, COSMIC, gnomAD), not a tumour's calls",
+            file=path.name,
+            column="FORMAT",
+            fix="deliver the caller's VCF with its tumour column",
+        )
+    _refuse_contradictions(path, found.records)
     return {
         "records": len(found.records),
         "passed": sum(record.passed for record in found.records),
         "skipped_alleles": found.skipped,
         "caller": found.caller,
     }
+
+
+def _refuse_contradictions(path: Path, records: Sequence[CallerRecord]) -> None:
+    """Refuse two records of one allele that say different things; the same twice counts once."""
+    known: dict[Variant, CallerRecord] = {}
+    for one in records:
+        before = known.setdefault(one.variant, one)
+        if before is not one and (before.filter, before.tumour, before.normal) != (one.filter, one.tumour, one.normal):
+            raise InputError(
+                "E_SCHEMA",
+                f"the allele stands in row {before.line} too, with another filter or other counts",
+                file=path.name,
+                row=one.line,
+                column="ALT",
+                fix="deliver one caller's file, not several put together",
+            )
 
 
 def verify_maf(path: Path, claim: Claim, context: Context) -> Finding:
@@ -281,7 +311,8 @@ FORMATS = (
         (".vcf", ".vcf.gz"),
         Scope.SAMPLE,
         verify_vcf,
-        "Somatic calls of Mutect2, Strelka2, VarDict, VarScan2 or another caller with AD and DP",
+        "Somatic calls of Mutect2, Strelka2, VarDict, VarScan2, MuSE, LoFreq, SomaticSniper, CaVEMan, Scalpel, "
+        "freebayes, or another caller with AD and DP",
     ),
     FileFormat(
         "wes", "somatic_maf", (".maf", ".maf.gz"), Scope.SAMPLE, verify_maf, "Annotated somatic calls of one tumour"

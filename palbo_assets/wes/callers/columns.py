@@ -23,6 +23,7 @@ from palbo_assets.wes.callers.records import (
     CallerRecord,
     RecordReader,
     check_reference,
+    filter_is_readable,
     passes,
     status_of,
 )
@@ -115,7 +116,8 @@ def _take_rows(reading: Reading, reader: RecordReader, raw: bytes, columns: VcfC
     filter_code, filters = codes(text, np.where(plain[:, None], columns.spans(6), -1))
     simple = np.array([_SIMPLE_NAME.match(name) is not None for name in chroms] or [False])
     known = [reader.contigs.canonical(name) for name in chroms]
-    plain &= simple[chrom_code]
+    readable = np.array([filter_is_readable(said) for said in filters] or [False])
+    plain &= simple[chrom_code] & readable[filter_code]
     counted = [_counts(reader, columns, keys, which) for which in range(columns.counts.shape[1])]
     for depth, alt, *_ in counted:
         plain &= (depth > 0) & (alt >= 0)  # else there may be a fraction only, which the text reader knows
@@ -232,6 +234,7 @@ def _cell(key: str, place: int | str, columns: VcfColumns, keys: Sequence[str], 
     if place == "base":
         chosen = np.take_along_axis(numbers, np.maximum(columns.alt_base, 0)[:, None].astype(np.int64), axis=1)[:, 0]
         return np.where((columns.alt_base >= 0) & (size == len(BASES)), chosen, -1)
-    at = {"alt": 1, "nth": 0}.get(str(place), place)
-    assert isinstance(at, int)
-    return np.where(size > at, numbers[:, at], -1)
+    if isinstance(place, int):
+        return np.where(size > place, numbers[:, place], -1)
+    at = 1 if place == "alt" else 0
+    return np.where(size == at + 1, numbers[:, at], -1)

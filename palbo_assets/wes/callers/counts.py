@@ -7,6 +7,7 @@ A cell is a key and which of its comma-separated numbers is meant:
 ``DP``        the first (``DP[0]``); any number in brackets is that place, from 0
 ``AD[alt]``   the alternative allele's place where the reference comes first (1, 2, ..)
 ``AO[nth]``   the alternative allele's place where only alternatives are listed (0, 1, ..)
+              (both only where there is one number an allele: else nobody knows whose they are)
 ``BC[base]``  the place of the alternative base among A, C, G, T
 ``AD[all]``   the sum of all
 ``{alt}U``    a key that has the alternative base in its name (``{ref}`` likewise)
@@ -98,13 +99,13 @@ def sample_counts(
     """
     depth = alternative = forward = reverse = None
     for layout in layouts:
-        alternative = _evaluate(layout.alt, values, ref, alt, index)
-        depth = _evaluate(layout.depth, values, ref, alt, index) if depth is None else depth
+        alternative = _evaluate(layout.alt, values, ref, alt, index, n_alts)
+        depth = _evaluate(layout.depth, values, ref, alt, index, n_alts) if depth is None else depth
         if alternative is not None:
-            depth = _evaluate(layout.depth, values, ref, alt, index)
+            depth = _evaluate(layout.depth, values, ref, alt, index, n_alts)
             if n_alts == 1:
-                forward = _evaluate(layout.forward, values, ref, alt, index)
-                reverse = _evaluate(layout.reverse, values, ref, alt, index)
+                forward = _evaluate(layout.forward, values, ref, alt, index, n_alts)
+                reverse = _evaluate(layout.reverse, values, ref, alt, index, n_alts)
             break
     if forward is None or reverse is None:
         forward = reverse = None
@@ -114,11 +115,11 @@ def sample_counts(
     return SampleCounts(depth, alternative, vaf, forward, reverse)
 
 
-def _evaluate(expression: str, values: Mapping[str, str], ref: str, alt: str, index: int) -> int | None:
+def _evaluate(expression: str, values: Mapping[str, str], ref: str, alt: str, index: int, n_alts: int) -> int | None:
     for side in parsed(expression):
         total = 0
         for cell in side:
-            number = _number(cell, values, ref, alt, index)
+            number = _number(cell, values, ref, alt, index, n_alts)
             if number is None:
                 break
             total += number
@@ -127,7 +128,7 @@ def _evaluate(expression: str, values: Mapping[str, str], ref: str, alt: str, in
     return None
 
 
-def _number(cell: Cell, values: Mapping[str, str], ref: str, alt: str, index: int) -> int | None:
+def _number(cell: Cell, values: Mapping[str, str], ref: str, alt: str, index: int, n_alts: int) -> int | None:
     key = cell.key
     if "{" in key:
         if len(ref) != 1 or len(alt) != 1:
@@ -141,7 +142,8 @@ def _number(cell: Cell, values: Mapping[str, str], ref: str, alt: str, index: in
     elif cell.place == "base":
         place = BASES.find(alt) if len(alt) == 1 and len(numbers) == len(BASES) else -1
     else:
-        place = index + 1 if cell.place == "alt" else index
+        first = 1 if cell.place == "alt" else 0
+        place = index + first if len(numbers) == n_alts + first else -1
     return numbers[place] if 0 <= place < len(numbers) else None
 
 

@@ -16,6 +16,8 @@ from palbo_assets.wes.callers.roles import Roles
 
 FIX = "deliver the VCF as the caller wrote it"
 LARGEST_POSITION = 2**31 - 2  # the longest contig that BAI, CSI and BCF can address
+_CONTIG = re.compile(r"<[^<>\s]+>|[0-9A-Za-z!#$%&+./:;?@^_|~-][0-9A-Za-z!#$%&*+./:;=?@^_|~-]*")  # VCF 4.3, 1.6.1
+_FORMAT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
 _ALLELE = re.compile(r"[ACGTN]+\Z", re.IGNORECASE)
 _OTHER_ALLELE = re.compile(
     r"<[^<>\s,]+>|\*|\.|[ACGTN.]*[\[\]][^\[\]\s]+[\[\]][ACGTN.]*|\.[ACGTN]+|[ACGTN]+\.|[ACGTN]+/[ACGTN]+",
@@ -94,7 +96,7 @@ class RecordReader:
             message = f"the record has {len(cells)} cells, the header {len(self.columns)}"
             raise self.refuse(line, message, fix="the file may be cut: export and send it again")
         chrom = self.contigs.canonical(cells[0])
-        if not cells[0] or cells[0][0] in "*=" or not cells[0].isprintable() or any(s in cells[0] for s in ' ,"<>\\:'):
+        if not _CONTIG.fullmatch(cells[0]):
             raise self.refuse(line, "the contig's name isn't one", "CHROM")
         if chrom is None:
             return [], 0, True
@@ -110,8 +112,10 @@ class RecordReader:
             return [], len(alleles), False
         check_reference(self, line, chrom, pos, ref)
         info, format_keys = cells[7], cells[8].split(":") if len(cells) > 8 else []
-        if len(set(format_keys)) != len(format_keys):
-            raise self.refuse(line, "FORMAT names a key twice", "FORMAT")
+        if len(set(format_keys)) != len(format_keys) or not all(_FORMAT_KEY.match(key) for key in format_keys):
+            raise self.refuse(line, "FORMAT names a key twice, or one that is no key", "FORMAT")
+        if not filter_is_readable(cells[6]):
+            raise self.refuse(line, "the filter contradicts itself or has an empty part", "FILTER")
         values = self._sample_values(line, format_keys, cells)
         of_tumour, of_normal = values.get(self.roles.tumour), values.get(self.roles.normal)
         if of_tumour is None:
@@ -169,6 +173,14 @@ def status_of(caller: Caller, info: str, of_tumour: Mapping[str, str]) -> str:
         at = 0 if info.startswith(f"{verdict.key}=") else info.find(f";{verdict.key}=") + 1
         value = info[at:].partition(";")[0].partition("=")[2] if at or info.startswith(f"{verdict.key}=") else ""
     return "" if value in ("", ".") else verdict.values.get(value, UNKNOWN)
+
+
+def filter_is_readable(cell: str) -> bool:
+    """Whether a FILTER cell is a list of names. ``q10;PASS``, as in VCF's own examples, is one that doesn't pass."""
+    parts = cell.split(";")
+    if len(parts) == 1:
+        return not re.search(r"\s", cell)
+    return all(part not in ("", ".", "0") and not re.search(r"\s", part) for part in parts)
 
 
 def passes(caller: Caller, filters: str, status: str) -> bool:
