@@ -105,7 +105,7 @@ def ours(path: Path, coded: bool) -> Any:
     texts: list[list[Any]] = [[] for _ in range(4)]
     known: list[dict[str, int]] = [{} for _ in range(4)]  # one dictionary a text column, over all chunks
     start, bar = -1, ord("|")
-    for text in line_chunks(path, 1 << 21):
+    for text in line_chunks(path):
         start = text.index(b"\n", text.index(b"\n#CHROM") + 1) + 1 if start < 0 else 0
         found = read_columns(text, wanted, n_cells=11, start=start)
         assert found.plain.all()

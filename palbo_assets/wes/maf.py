@@ -14,7 +14,7 @@ from pathlib import Path
 from palbo_assets.genomics.alleles import ContigNames, Fetch, Variant, normalise
 from palbo_assets.genomics.consequence import Consequence
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.callers import SampleCounts, text_lines
+from palbo_assets.wes.callers import CallerRecord, SampleCounts, text_lines
 
 REQUIRED = ("Chromosome", "Start_Position", "Reference_Allele", "Tumor_Seq_Allele2")
 _ALLELE = re.compile(r"(-|[ACGTN]+)\Z")
@@ -118,14 +118,28 @@ def _header(path: Path, line: int, cells: list[str]) -> list[str]:
 
 def _record(path: Path, line: int, chrom: str, row: Mapping[str, str], sample: str, fetch: Fetch | None) -> MafRecord:
     if not row["Start_Position"].isdigit():
-        raise InputError("E_SCHEMA", "the position is no number", file=path.name, row=line, column="Start_Position")
+        raise InputError(
+            "E_SCHEMA",
+            "the position is no number",
+            file=path.name,
+            row=line,
+            column="Start_Position",
+            fix="export the MAF again, not through a spreadsheet",
+        )
     start, ref = int(row["Start_Position"]), row["Reference_Allele"].strip().upper()
     alt = row["Tumor_Seq_Allele2"].strip().upper()
     if alt in ("", ref):
         alt = row.get("Tumor_Seq_Allele1", "").strip().upper()
     if not _ALLELE.match(ref) or not _ALLELE.match(alt) or alt == ref:
         column = "Reference_Allele" if not _ALLELE.match(ref) else "Tumor_Seq_Allele2"
-        raise InputError("E_SCHEMA", "the allele is no sequence", file=path.name, row=line, column=column)
+        raise InputError(
+            "E_SCHEMA",
+            "the allele is no sequence, or both are the same",
+            file=path.name,
+            row=line,
+            column=column,
+            fix="export the MAF again as the caller's converter writes it",
+        )
     kind = row.get("Variant_Classification", "")
     change = row.get("HGVSp_Short", "")
     consequence = Consequence(
@@ -170,6 +184,52 @@ def to_vcf(variant: Variant, fetch: Fetch | None, *, file: str = "", row: int | 
         anchor = fetch(chrom, start - 2, start - 1)
         return normalise(Variant(chrom, start - 1, anchor + ref, anchor), fetch)
     return normalise(variant, fetch)
+
+
+def from_vcf(variant: Variant) -> tuple[int, int, str, str, str]:
+    """(Start_Position, End_Position, Variant_Type, Reference_Allele, Tumor_Seq_Allele2) of a variant in VCF alleles.
+
+    The GDC MAF specification: shared first bases leave indels, an insertion spans the two bases it lies between,
+    substitutions are SNP, DNP, TNP or ONP by their length.
+    """
+    _, pos, ref, alt = variant
+    while ref and alt and ref[0] == alt[0] and len(ref) != len(alt):
+        pos, ref, alt = pos + 1, ref[1:], alt[1:]
+    if not ref:
+        return pos - 1, pos, "INS", "-", alt
+    kind = {1: "SNP", 2: "DNP", 3: "TNP"}.get(len(ref), "ONP") if len(ref) == len(alt) else ""
+    return pos, pos + len(ref) - 1, kind or ("DEL" if len(ref) > len(alt) else "INS"), ref, alt or "-"
+
+
+def maf_row(record: CallerRecord, tumour: str, normal: str, build: str) -> dict[str, str]:
+    """The columns of a MAF that a caller's record determines; unknown counts are ``.``, as vcf2maf writes them.
+
+    Tumor_Seq_Allele1 is the reference allele: a caller's genotype of a tumour is a formality, and isn't read.
+    """
+    start, end, kind, ref, alt = from_vcf(record.variant)
+
+    def counts(which: str, found: SampleCounts | None) -> dict[str, str]:
+        numbers = (None, None, None) if found is None else (found.depth, found.ref, found.alt)
+        names = (f"{which}_depth", f"{which}_ref_count", f"{which}_alt_count")
+        return {name: "." if number is None else str(number) for name, number in zip(names, numbers, strict=True)}
+
+    return {
+        "NCBI_Build": build,
+        "Chromosome": record.variant.chrom,
+        "Start_Position": str(start),
+        "End_Position": str(end),
+        "Strand": "+",
+        "Variant_Type": kind,
+        "Reference_Allele": ref,
+        "Tumor_Seq_Allele1": ref,
+        "Tumor_Seq_Allele2": alt,
+        "Tumor_Sample_Barcode": tumour,
+        "Matched_Norm_Sample_Barcode": normal,
+        **counts("t", record.tumour),
+        **counts("n", record.normal),
+        "FILTER": record.filter,
+        "vcf_pos": str(record.variant.pos),
+    }
 
 
 def _counts(row: Mapping[str, str], which: str) -> SampleCounts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.callers import read_vcf
-from palbo_assets.wes.maf import read_maf, to_vcf
+from palbo_assets.wes.maf import from_vcf, maf_row, read_maf, to_vcf
 
 SEQUENCE = "GATCAAAAAGTTACGGATC"
 
@@ -33,6 +34,35 @@ def test_every_variant_of_the_reference_conversion_is_found_with_its_counts(shar
     first = rows[0].consequence
     assert first is not None
     assert (first.gene, first.transcript_id, first.hgvsp_short) == ("RUNX1", "ENST00000675419", "p.L429R")
+
+
+def test_our_conversion_equals_the_reference_conversion_on_every_column_that_both_have(shared_data: Path) -> None:
+    folder = shared_data / "wes_somatic" / "vcf2maf"
+    with (folder / "test_b38_output.maf").open() as lines:
+        reference = list(csv.DictReader((line for line in lines if not line.startswith("#")), delimiter="\t"))
+    ours = [maf_row(one, "TUMOR", "NORMAL", "GRCh38") for one in read_vcf(folder / "test_b38.vcf").records]
+    assert len(ours) == len(reference) == 25
+    differences = [
+        (row["Start_Position"], column, row[column], theirs[column])
+        for row, theirs in zip(ours, reference, strict=True)
+        for column in row
+        if row[column] != theirs[column]
+    ]
+    assert set(ours[0]) <= set(reference[0]) and len(ours[0]) == 19
+    assert differences == []
+
+
+def test_vcf_alleles_become_maf_alleles_and_come_back() -> None:
+    told = {
+        ("c", 4, "CA", "C"): (5, 5, "DEL", "A", "-"),
+        ("c", 4, "C", "CA"): (4, 5, "INS", "-", "A"),
+        ("c", 13, "A", "T"): (13, 13, "SNP", "A", "T"),
+        ("c", 13, "AC", "TT"): (13, 14, "DNP", "AC", "TT"),
+        ("c", 10, "GTT", "CA"): (10, 12, "DEL", "GTT", "CA"),
+    }
+    for vcf, maf in told.items():
+        assert from_vcf(Variant(*vcf)) == maf
+        assert to_vcf(Variant("c", maf[0], maf[3], maf[4]), fetch) == Variant(*vcf)
 
 
 def test_the_breast_cancer_subset_of_tcga_is_read_sample_by_sample(shared_data: Path) -> None:

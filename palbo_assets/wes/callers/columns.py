@@ -170,22 +170,26 @@ def _take_rows(reading: Reading, reader: RecordReader, raw: bytes, columns: VcfC
         )
 
 
-def _tuples(depth: Numbers, alt: Numbers, forward: Numbers, reverse: Numbers) -> list[SampleCounts]:
+def _tuples(depth: Numbers, alt: Numbers, forward: Numbers, reverse: Numbers, ref: Numbers) -> list[SampleCounts]:
     deep = np.maximum(depth, alt)
     with np.errstate(divide="ignore", invalid="ignore"):
         vaf = alt / deep
     return [
-        SampleCounts(*one[:3], *((one[3], one[4]) if one[3] >= 0 and one[4] >= 0 else (None, None)))
-        for one in zip(deep.tolist(), alt.tolist(), vaf.tolist(), forward.tolist(), reverse.tolist(), strict=True)
+        SampleCounts(
+            *one[:3],
+            *((one[3], one[4]) if one[3] >= 0 and one[4] >= 0 else (None, None)),
+            one[5] if one[5] >= 0 else None,
+        )
+        for one in zip(*(numbers.tolist() for numbers in (deep, alt, vaf, forward, reverse, ref)), strict=True)
     ]
 
 
 def _counts(
     reader: RecordReader, columns: VcfColumns, keys: Sequence[str], which: int
-) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-    """Depth, alternative reads, and those of each strand of one sample; int64[n], -1 where the layouts don't say."""
+) -> tuple[Numbers, Numbers, Numbers, Numbers, Numbers]:
+    """Depth, alternative reads, those of each strand, reference reads of one sample; int64[n], -1 for unsaid ones."""
     n = len(columns.line)
-    depth, alt, forward, reverse = (np.full(n, -1, np.int64) for _ in range(4))
+    depth, alt, forward, reverse, ref = (np.full(n, -1, np.int64) for _ in range(5))
     open_rows = np.ones(n, np.bool_)
     for layout in reader.caller.all_layouts:
         found = [_evaluate(one, columns, keys, which) for one in (layout.alt, layout.depth)]
@@ -193,12 +197,12 @@ def _counts(
         if not here.any():
             continue
         alt[here], depth[here] = found[0][here], found[1][here]
-        for target, expression in ((forward, layout.forward), (reverse, layout.reverse)):
+        for target, expression in ((forward, layout.forward), (reverse, layout.reverse), (ref, layout.ref)):
             target[here] = _evaluate(expression, columns, keys, which)[here]
         open_rows &= ~here
         if not open_rows.any():
             break
-    return depth, alt, forward, reverse
+    return depth, alt, forward, reverse, ref
 
 
 def _evaluate(expression: str, columns: VcfColumns, keys: Sequence[str], which: int) -> Numbers:
@@ -218,11 +222,12 @@ def _cell(key: str, place: int | str, columns: VcfColumns, keys: Sequence[str], 
     n = len(columns.line)
     if "{" in key:
         result = np.full(n, -1, np.int64)
-        single = np.where(columns.alt_base >= 0, columns.alt_base, 0)
-        for code, base in enumerate(BASES):
-            named = key.replace("{alt}", base)
+        first = columns.text[columns.starts[:, 3]]  # the reference base of SNVs
+        for base in BASES:
+            named = re.sub(r"\{(alt|ref)\}", base, key)
+            here = columns.alt_base == BASES.index(base) if "{alt}" in key else first == ord(base)
             found = _cell(named, place, columns, keys, which)
-            result = np.where((single == code) & (columns.alt_base >= 0), found, result)
+            result = np.where(here & (columns.alt_base >= 0), found, result)
         return result
     if key not in keys:
         return np.full(n, -1, np.int64)

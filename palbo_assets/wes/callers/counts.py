@@ -34,6 +34,7 @@ class SampleCounts(NamedTuple):
     vaf: float | None = None
     alt_forward: int | None = None
     alt_reverse: int | None = None
+    ref: int | None = None
 
 
 class Cell(NamedTuple):
@@ -66,22 +67,23 @@ def _cell(text: str) -> Cell:
 
 @dataclass(frozen=True)
 class Layout:
-    """Expressions for alternative reads, depth, and alternative reads of each strand."""
+    """Expressions for alternative reads, depth, alternative reads of each strand, and reference reads."""
 
     alt: str
     depth: str
     forward: str = ""
     reverse: str = ""
+    ref: str = ""
 
     @property
-    def expressions(self) -> tuple[str, str, str, str]:
-        """In the order of `SampleCounts` without the fraction: depth, alt, forward, reverse."""
-        return self.depth, self.alt, self.forward, self.reverse
+    def expressions(self) -> tuple[str, ...]:
+        """In the order of `SampleCounts` without the fraction: depth, alt, forward, reverse, ref."""
+        return self.depth, self.alt, self.forward, self.reverse, self.ref
 
 
 GENERIC = (
-    Layout("AD[alt]", "DP|AD[all]", "SB[2]|DP4[2]|ADF[alt]", "SB[3]|DP4[3]|ADR[alt]"),
-    Layout("AO[nth]", "DP"),
+    Layout("AD[alt]", "DP|AD[all]", "SB[2]|DP4[2]|ADF[alt]", "SB[3]|DP4[3]|ADR[alt]", "AD[0]"),
+    Layout("AO[nth]", "DP", ref="RO"),
     Layout("VD", "DP"),
 )
 """What most callers do; every caller falls back to it."""
@@ -97,12 +99,13 @@ def sample_counts(
     them, because callers realign: reads that support an allele aren't always in the site's depth. Strands are only
     told at sites with one alternative allele, where it's clear whose they are.
     """
-    depth = alternative = forward = reverse = None
+    depth = alternative = forward = reverse = reference = None
     for layout in layouts:
         alternative = _evaluate(layout.alt, values, ref, alt, index, n_alts)
         depth = _evaluate(layout.depth, values, ref, alt, index, n_alts) if depth is None else depth
         if alternative is not None:
             depth = _evaluate(layout.depth, values, ref, alt, index, n_alts)
+            reference = _evaluate(layout.ref, values, ref, alt, index, n_alts)
             if n_alts == 1:
                 forward = _evaluate(layout.forward, values, ref, alt, index, n_alts)
                 reverse = _evaluate(layout.reverse, values, ref, alt, index, n_alts)
@@ -112,7 +115,7 @@ def sample_counts(
     if depth is not None and alternative is not None:
         depth = max(depth, alternative)
     vaf = alternative / depth if alternative is not None and depth else _fraction(values, index)
-    return SampleCounts(depth, alternative, vaf, forward, reverse)
+    return SampleCounts(depth, alternative, vaf, forward, reverse, reference)
 
 
 def _evaluate(expression: str, values: Mapping[str, str], ref: str, alt: str, index: int, n_alts: int) -> int | None:

@@ -74,22 +74,22 @@ CALLERS: tuple[Caller, ...] = (
         sources=("strelka",),
         marks=(_keys("AU", "CU", "GU", "TU"), _keys("TAR", "TIR")),
         layouts=(  # tier 1, the first number
-            Layout("{alt}U", "AU+CU+GU+TU"),
-            Layout("TIR", "TAR+TIR"),
+            Layout("{alt}U", "AU+CU+GU+TU", ref="{ref}U"),
+            Layout("TIR", "TAR+TIR", ref="TAR"),
         ),
     ),
     Caller(
         "varscan2",
         sources=("varscan",),
         marks=(_keys("RD", "FREQ"),),
-        layouts=(Layout("AD[0]", "DP", "DP4[2]", "DP4[3]"),),
+        layouts=(Layout("AD[0]", "DP", "DP4[2]", "DP4[3]", "RD"),),
         verdict=Verdict("SS", _SS),
     ),
     Caller(
         "vardict",
         sources=("vardict",),
         marks=(_keys("VD", "ALD"), _keys("INFO/SSF", "INFO/MSILEN")),
-        layouts=(Layout("AD[alt]", "DP|AD[all]", "ALD[0]", "ALD[1]"),),
+        layouts=(Layout("AD[alt]", "DP|AD[all]", "ALD[0]", "ALD[1]", "AD[0]"),),
         verdict=Verdict(
             "STATUS",
             {
@@ -105,14 +105,14 @@ CALLERS: tuple[Caller, ...] = (
         "caveman",
         sources=("caveman",),
         marks=(_keys("FAZ", "RAZ"),),
-        layouts=(Layout("F{alt}Z+R{alt}Z", _CAVEMAN_DEPTH, "F{alt}Z", "R{alt}Z"),),
+        layouts=(Layout("F{alt}Z+R{alt}Z", _CAVEMAN_DEPTH, "F{alt}Z", "R{alt}Z", "F{ref}Z+R{ref}Z"),),
         kinds=_keys("snv"),
     ),
     Caller(
         "somaticsniper",
         sources=("somaticsniper", "bam-somaticsniper"),
         marks=(_keys("BCOUNT", "SSC"), _keys("IGT", "JGQ")),
-        layouts=(Layout("BCOUNT[base]", "DP|BCOUNT[all]"),),
+        layouts=(Layout("BCOUNT[base]", "DP|BCOUNT[all]", ref="DP4[0]+DP4[1]"),),
         verdict=Verdict("SS", _SS, of_tumour=True),
         kinds=_keys("snv"),
     ),
@@ -120,7 +120,7 @@ CALLERS: tuple[Caller, ...] = (
     Caller(
         "lofreq",
         sources=("lofreq",),
-        layouts=(Layout("DP4[2]+DP4[3]", "DP", "DP4[2]", "DP4[3]"),),
+        layouts=(Layout("DP4[2]+DP4[3]", "DP", "DP4[2]", "DP4[3]", "DP4[0]+DP4[1]"),),
         site_only=True,
     ),
     Caller("mutect2", sources=("mutect2",), marks=(_keys("F1R2", "F2R1"),)),
