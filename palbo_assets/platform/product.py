@@ -327,7 +327,14 @@ def snapshot_of(
     """State of the warehouse, references and settings for planning ``wanted`` products."""
     warehouse = installation.warehouse
     published = warehouse.current_versions()
-    batches = {name for spec in wanted for name in spec.upstream if SPECS[name].level is Level.BATCH}
+    # A cohort product reads every batch whole; only finer products ask which samples a batch speaks about.
+    batches = {
+        name
+        for spec in wanted
+        if spec.level is not Level.COHORT
+        for name in spec.upstream
+        if SPECS[name].level is Level.BATCH
+    }
     return Snapshot(
         files=files,
         published=published,
