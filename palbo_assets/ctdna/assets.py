@@ -6,11 +6,20 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_MOLECULES, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import (
+    CTDNA_BURDEN,
+    CTDNA_CALLS,
+    CTDNA_MOLECULES,
+    CTDNA_PANELS,
+    CTDNA_QC,
+    CTDNA_WET_LAB,
+    PATIENT_GENOTYPES,
+)
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, Absence, CallState, Modality, Qc
+from palbo_assets.wes.tables import SAMPLE_IDENTITY, SOMATIC_CALLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,6 +214,72 @@ def ctdna_burden(step: Step, ctdna_qc: pd.DataFrame, ctdna_calls: pd.DataFrame) 
     return frame_from_rows(CTDNA_BURDEN, rows)
 
 
+@product(
+    PATIENT_GENOTYPES,
+    PATIENT,
+    reads=("wes", *READS),
+    roles=("tumour_bam", "normal_bam"),
+    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY, CTDNA_MOLECULES, CTDNA_QC, CTDNA_CALLS),
+    references=("genome_fasta",),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"bam", "numba", "sql"},
+)
+def patient_genotypes(
+    step: Step,
+    somatic_calls: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    ctdna_molecules: pd.DataFrame,
+    ctdna_qc: pd.DataFrame,
+    ctdna_calls: pd.DataFrame,
+) -> pd.DataFrame:
+    """The union of the patient's variants in all samples: tumours and blood by fragments, plasmas by molecules."""
+    from palbo_assets.ctdna.molecule_table import plasma_of
+    from palbo_assets.ctdna.molecules import fasta_reference
+    from palbo_assets.ctdna.patient_genotypes import (
+        IDENTITY,
+        NORMAL,
+        TUMOUR,
+        plasma_rows,
+        shed_fractions,
+        tissue_rows,
+        union_of_variants,
+    )
+    from palbo_assets.genomics.allele_counts import count_alleles
+
+    settings: Settings = step.settings
+    union = union_of_variants(somatic_calls, ctdna_calls)
+    fasta = step.references.get("genome_fasta")
+    if not union or fasta is None:
+        step.report(variants=len(union), reason="" if fasta else "E_REFERENCE_MISSING")
+        return frame_from_rows(PATIENT_GENOTYPES, [])
+    bases = fasta_reference(fasta)
+    swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
+    rows: list[dict[str, Any]] = []
+    for file in [*step.files("tumour_bam"), *step.files("normal_bam")[:1]]:
+        kind = TUMOUR if file.role == "tumour_bam" else NORMAL
+        refused = IDENTITY if file.specimen_id in swapped else "" if file.path.suffix == ".bam" else "NOT_A_BAM"
+        counted = {} if refused else count_alleles(
+            file.path, union, lambda chrom, start, end: bases(chrom, max(start, 0), end),
+            min_base_quality=settings.tissue_base_quality, min_mapping_quality=settings.min_mapping_quality,
+        )  # fmt: skip
+        keys = {"patient_id": step.patient_id, "timepoint": file.timepoint or "BL", "specimen_id": file.specimen_id}
+        found = tissue_rows(kind, file.specimen_id, union, counted, settings, refused)
+        rows += [{**keys, **row} for row in found]
+    shed = shed_fractions(ctdna_calls)
+    for qc in ctdna_qc.to_dict("records"):
+        specimen = str(qc["specimen_id"])
+        plasma = plasma_of(ctdna_molecules[ctdna_molecules["specimen_id"] == specimen])
+        verdict = qc["verdict"] if isinstance(qc["verdict"], str) else None
+        counts = plasma.counts if plasma else None
+        found = plasma_rows(specimen, union, counts, verdict, shed.get(specimen), settings)
+        rows += [{**{name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}, **row} for row in found]
+    frame = frame_from_rows(PATIENT_GENOTYPES, rows)
+    step.report(variants=len(union), **{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
+    return frame
+
+
 def _calls(step: Step, molecules: pd.DataFrame, *, failed: bool) -> tuple[list[Call], str | None, str | None]:
     """The plasma's calls, its panel version, and where its background is from (None when nothing was computed)."""
     import pandas as pd
@@ -270,4 +345,4 @@ def _keys(step: Step, specimen_id: str) -> dict[str, str]:
     return {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}
 
 
-ASSETS = (ctdna_wet_lab, ctdna_panels, ctdna_molecules, ctdna_qc, ctdna_calls, ctdna_burden)
+ASSETS = (ctdna_wet_lab, ctdna_panels, ctdna_molecules, ctdna_qc, ctdna_calls, ctdna_burden, patient_genotypes)

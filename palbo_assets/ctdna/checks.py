@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_MOLECULES, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import (
+    CTDNA_BURDEN,
+    CTDNA_CALLS,
+    CTDNA_MOLECULES,
+    CTDNA_PANELS,
+    CTDNA_QC,
+    CTDNA_WET_LAB,
+    PATIENT_GENOTYPES,
+)
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import BATCH, COHORT, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, CallState
 
 if TYPE_CHECKING:
@@ -105,6 +113,23 @@ def fraction_is_plausible(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["tumour_fraction"] >= 1).fillna(False)]
 
 
+@row_check(
+    PATIENT_GENOTYPES,
+    PATIENT,
+    description="ABSENT is said only where the expected fraction would have been seen",
+    severity=dg.AssetCheckSeverity.ERROR,
+)
+def genotype_absence_has_power(rows: pd.DataFrame) -> pd.DataFrame:
+    powered = (rows["power"] >= _DEFAULTS.genotype_power).fillna(False)
+    return rows[(rows["state"] == CallState.ABSENT) & (~powered | rows["trace"].astype(bool))]
+
+
+@row_check(PATIENT_GENOTYPES, PATIENT, description="No tumour variant is in the patient's blood cells above errors")
+def blood_shows_no_tumour_variant(rows: pd.DataFrame) -> pd.DataFrame:
+    """Clonal haematopoiesis, germline, or tumour cells in the blood sample."""
+    return rows[(rows["sample_kind"] == "normal") & rows["trace"].astype(bool)]
+
+
 CHECKS = (
     schema_check(CTDNA_WET_LAB, BATCH),
     input_suffices,
@@ -126,4 +151,7 @@ CHECKS = (
     schema_check(CTDNA_BURDEN, SAMPLE),
     fractions_are_explained,
     fraction_is_plausible,
+    schema_check(PATIENT_GENOTYPES, PATIENT),
+    genotype_absence_has_power,
+    blood_shows_no_tumour_variant,
 )

@@ -152,6 +152,35 @@ class Settings(BaseModel):
         default=30, ge=1, description="bases; longer insertions and deletions aren't counted. Source: product default"
     )
 
+    # Variants of a patient that were seen in another sample.
+    tissue_visible: int = Field(
+        default=3, ge=1, description="fragments that make a variant visible in an exome. Source: analysis plan, P(<= 2)"
+    )
+    tissue_base_quality: int = Field(
+        default=20, ge=0, le=93, description="Phred; exome bases below don't count. Source: as wes (VarScan2)"
+    )
+    trace_alt: int = Field(
+        default=2, ge=1, description="fragments or molecules from which an uncalled variant is a trace. Source: as wes"
+    )
+    trace_p: float = Field(
+        default=0.01, gt=0, lt=1, description="1; binomial p of a trace against the background. Source: as wes"
+    )
+    genotype_power: float = Field(
+        default=0.8,
+        gt=0,
+        lt=1,
+        description="1; power at the expected fraction that ABSENT asks for. Source: analysis plan, as for exomes",
+    )
+    tissue_floor: float = Field(
+        default=1e-4,
+        gt=0,
+        lt=1,
+        description="errors per fragment; no exome base is believed to be cleaner. Source: as wes",
+    )
+    genotype_window: int = Field(
+        default=50, ge=1, description="bases on each side from which a plasma's local errors are taken. Source: as wes"
+    )
+
     # Background.
     error_floor: float = Field(
         default=1e-5,

@@ -140,6 +140,42 @@ CTDNA_CALLS = Table(
     ),
 )  # fmt: skip
 
+PATIENT_GENOTYPES = Table(
+    name="patient_genotypes",
+    description="Every variant that a tumour (PASS) or a plasma (PRESENT) of a patient shows, counted in every tumour,"
+    " in the blood and in every plasma of the patient, with the power to have seen it",
+    grain="variant x sample",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("sample_kind", "What was counted", nullable=False, key=True, allowed=("tumour", "normal", "plasma")),
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("pos", "Position of the VCF alleles, 1-based", unit="bp", minimum=1, nullable=False, key=True),
+        text("ref", "Reference allele, left-aligned", nullable=False, key=True),
+        text("alt", "Alternative allele, left-aligned", nullable=False, key=True),
+        text("gene", "Gene symbol"),
+        text("consequence", "MAF variant class; null where only plasma shows the variant"),
+        text("hgvsp_short", "Protein change"),
+        boolean("lof", "Loss of function; null where unknown"),
+        text("found_in", "Where the variant was called", nullable=False, allowed=("tissue", "plasma", "both")),
+        integer("depth", "Fragments (tissue, blood) or molecules (plasma) at the place", unit="fragments", minimum=0),
+        integer("alt_count", "Of these, with the variant", unit="fragments", minimum=0),
+        real("vaf", "alt_count / depth; null without depth", unit="1", minimum=0, maximum=1),
+        real("background_error", "Expected errors per fragment towards the allele", unit="1", minimum=0, maximum=1),
+        real("p_value", "Chance that errors alone make alt_count", unit="1", minimum=0, maximum=1),
+        real("expected_vaf", "Fraction at which it should show here; null where a plasma shows no tumour DNA",
+             unit="1", minimum=0, maximum=1),
+        real("power", "Probability that this depth shows the variant at expected_vaf", unit="1", minimum=0, maximum=1),
+        real("visible_vaf", "Smallest fraction that this depth shows with the wanted power", unit="1", minimum=0,
+             maximum=1),
+        boolean("called", "Called in this very sample", nullable=False),
+        boolean("trace", "Not called, yet above the background", nullable=False),
+        text("state", "ABSENT needs power; off the panel NOT_ASSAYED", nullable=False, allowed=tuple(CallState)),
+        text("reason", "Why the state is neither PRESENT nor ABSENT"),
+    ),
+)  # fmt: skip
+
 CTDNA_BURDEN = Table(
     name="ctdna_burden",
     description="Tumour DNA in each plasma; that nothing was found is not a fraction of 0",
@@ -183,4 +219,4 @@ CTDNA_PANELS = Table(
     ),
 )
 
-TABLES = (CTDNA_WET_LAB, CTDNA_PANELS, CTDNA_MOLECULES, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN)
+TABLES = (CTDNA_WET_LAB, CTDNA_PANELS, CTDNA_MOLECULES, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN, PATIENT_GENOTYPES)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, PATIENT_GENOTYPES
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
 from palbo_assets.histology.tables import CYCLIN_E_IHC, TIL_MARKER_IHC, TIL_SCORES
 from palbo_assets.platform.partitioning import Level
@@ -119,6 +119,7 @@ def _published(
         SAMPLE_IDENTITY,
         CTDNA_CALLS,
         CTDNA_QC,
+        PATIENT_GENOTYPES,
         NRG1_ELISA,
     ),
     settings=Settings,

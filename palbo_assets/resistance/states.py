@@ -36,13 +36,15 @@ def patient_states(
     ctdna_qc: pd.DataFrame,
     nrg1_elisa: pd.DataFrame,
     settings: Settings,
+    patient_genotypes: pd.DataFrame | None = None,
 ) -> list[StateRow]:
     """Every mechanism x source at every timepoint where it can be stated; what wasn't measured says so.
 
     Parameters are the patient's rows of the tables of these names. Order: mechanism, timepoint, source.
     """
-    tumour = TumourEvidence(somatic_calls, forced_genotypes, read_qc, sample_identity)
-    plasma = PlasmaEvidence(ctdna_calls, ctdna_qc)
+    elsewhere = [] if patient_genotypes is None else records(patient_genotypes)
+    tumour = TumourEvidence(somatic_calls, forced_genotypes, read_qc, sample_identity, elsewhere)
+    plasma = PlasmaEvidence(ctdna_calls, ctdna_qc, elsewhere)
     known = index_facts(facts)
     plates = {str(row["timepoint"]): str(row["plate_id"]) for row in records(nrg1_elisa) if row["plate_id"] is not None}
     blocked = blocked_timepoints(sample_identity)

@@ -122,7 +122,7 @@ def _seen_at_progression(
     same = [one for one in before if one.source in seen]
     powers = [one.power for one in same if one.state is State.ABSENT and one.power is not None]
     power = max(powers, default=max((one.power for one in same if one.power is not None), default=None))
-    if earlier.state is State.ABSENT and powers and max(powers) >= settings.min_power:
+    if powers and max(powers) >= settings.min_power:  # measured by tissue or plasma, whichever shows it now
         return replace(row, transition=Transition.ACQUIRED, power=power)
     if earlier.state is State.ABSENT or any(one.reason in MEASURED for one in before):
         reason = earlier.reason or "the source that shows it had no power at baseline"

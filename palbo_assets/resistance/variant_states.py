@@ -116,6 +116,7 @@ class TumourEvidence:
         forced_genotypes: pd.DataFrame,
         read_qc: pd.DataFrame,
         sample_identity: pd.DataFrame,
+        patient_genotypes: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.blocked = blocked_timepoints(sample_identity)
         quality = records(read_qc)
@@ -129,8 +130,13 @@ class TumourEvidence:
             if row["specimen_id"] not in self.failed and row["timepoint"] not in self.blocked
         ]
         self.called = _by_timepoint(row for row in usable if row["filter"] == "PASS" and not row["forced"])
-        forced = [row for row in records(forced_genotypes) if row["specimen_id"] not in self.failed]
-        self.forced = _by_timepoint(forced)
+        # What only plasma showed was looked for in the tumours too.
+        of_plasma = [
+            dict(row) for row in patient_genotypes if row["sample_kind"] == "tumour" and row["found_in"] == "plasma"
+        ]
+        forced = [*records(forced_genotypes), *of_plasma]
+        self.forced = _by_timepoint(row for row in forced if row["specimen_id"] not in self.failed)
+        self.found_in_plasma = {key_of(row) for row in of_plasma}
 
     def mean_depth(self, timepoint: str) -> float | None:
         """Largest mean target depth of the timepoint's specimens."""
@@ -177,7 +183,7 @@ def tumour_state(mechanism: Mechanism, timepoint: str, tumour: TumourEvidence, s
         if point != timepoint
         for row in rows
         if _covers(mechanism, row)
-    }
+    } | {key_of(row) for row in forced if key_of(row) in tumour.found_in_plasma}
     if elsewhere:
         return _at_known_places(nothing, elsewhere, forced, tumour, settings)
     depth, vaf = tumour.mean_depth(timepoint), tumour.clonal_vaf(timepoint)
@@ -287,12 +293,25 @@ def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> 
 class PlasmaEvidence:
     """What a patient's plasmas say, indexed by timepoint."""
 
-    def __init__(self, ctdna_calls: pd.DataFrame, ctdna_qc: pd.DataFrame) -> None:
+    def __init__(
+        self,
+        ctdna_calls: pd.DataFrame,
+        ctdna_qc: pd.DataFrame,
+        patient_genotypes: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         quality = records(ctdna_qc)
         failed = {row["specimen_id"] for row in quality if row["verdict"] == Qc.FAIL}
         self.measured = {str(row["timepoint"]) for row in quality}
         self.usable = {str(row["timepoint"]) for row in quality if row["specimen_id"] not in failed}
-        self.calls = _by_timepoint(row for row in records(ctdna_calls) if row["specimen_id"] not in failed)
+        called = records(ctdna_calls)
+        judged = {(row["specimen_id"], key_of(row)) for row in called}
+        # The patient's own variants, where the plasma's calls don't speak of them: no tracked site, or not called anew.
+        called += [
+            {**row, "unique_depth": row["depth"], "alt_molecules": row["alt_count"], "chip_gene": False, "filter": None}
+            for row in patient_genotypes
+            if row["sample_kind"] == "plasma" and (row["specimen_id"], key_of(row)) not in judged
+        ]
+        self.calls = _by_timepoint(row for row in called if row["specimen_id"] not in failed)
 
     def shed_vaf(self, timepoint: str) -> float | None:
         """Largest fraction of an alteration present outside genes of clonal haematopoiesis: tumour DNA was there."""
@@ -322,6 +341,8 @@ def plasma_state(mechanism: Mechanism, timepoint: str, plasma: PlasmaEvidence, s
     states = {str(row["state"]) for row in rows}
     if CallState.NOT_ASSAYED in states:
         return replace(nothing, reason=NOT_ASSAYED, **about)
+    if any(row.get("trace") for row in rows):
+        return replace(nothing, reason=TRACE, trace=True, **about)
     if states != {CallState.ABSENT}:
         return replace(nothing, reason=LOW_POWER, **about)
     shed = plasma.shed_vaf(timepoint)
