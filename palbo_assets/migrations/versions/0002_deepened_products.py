@@ -191,6 +191,41 @@ def upgrade() -> None:
     with op.batch_alter_table('paired_sets', schema=None) as batch_op:
         batch_op.create_index('ix_paired_sets_partition', ['partition_key'], unique=False)
 
+    op.create_table('patient_genotypes',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('sample_kind', sa.Text(), nullable=False, comment='What was counted'),
+    sa.Column('chrom', sa.Text(), nullable=False, comment='Contig'),
+    sa.Column('pos', sa.BigInteger(), nullable=False, comment='Position of the VCF alleles, 1-based [bp]'),
+    sa.Column('ref', sa.Text(), nullable=False, comment='Reference allele, left-aligned'),
+    sa.Column('alt', sa.Text(), nullable=False, comment='Alternative allele, left-aligned'),
+    sa.Column('gene', sa.Text(), nullable=True, comment='Gene symbol'),
+    sa.Column('consequence', sa.Text(), nullable=True, comment='MAF variant class; null where only plasma shows the variant'),
+    sa.Column('hgvsp_short', sa.Text(), nullable=True, comment='Protein change'),
+    sa.Column('lof', sa.Boolean(), nullable=True, comment='Loss of function; null where unknown'),
+    sa.Column('found_in', sa.Text(), nullable=False, comment='Where the variant was called'),
+    sa.Column('depth', sa.BigInteger(), nullable=True, comment='Fragments (tissue, blood) or molecules (plasma) at the place [fragments]'),
+    sa.Column('alt_count', sa.BigInteger(), nullable=True, comment='Of these, with the variant [fragments]'),
+    sa.Column('vaf', sa.Double(), nullable=True, comment='alt_count / depth; null without depth [1]'),
+    sa.Column('background_error', sa.Double(), nullable=True, comment='Expected errors per fragment towards the allele [1]'),
+    sa.Column('p_value', sa.Double(), nullable=True, comment='Chance that errors alone make alt_count [1]'),
+    sa.Column('expected_vaf', sa.Double(), nullable=True, comment='Fraction at which it should show here; null where a plasma shows no tumour DNA [1]'),
+    sa.Column('power', sa.Double(), nullable=True, comment='Probability that this depth shows the variant at expected_vaf [1]'),
+    sa.Column('visible_vaf', sa.Double(), nullable=True, comment='Smallest fraction that this depth shows with the wanted power [1]'),
+    sa.Column('called', sa.Boolean(), nullable=False, comment='Called in this very sample'),
+    sa.Column('trace', sa.Boolean(), nullable=False, comment='Not called, yet above the background'),
+    sa.Column('state', sa.Text(), nullable=False, comment='ABSENT needs power; off the panel NOT_ASSAYED'),
+    sa.Column('reason', sa.Text(), nullable=True, comment='Why the state is neither PRESENT nor ABSENT'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'sample_kind', 'chrom', 'pos', 'ref', 'alt'),
+    comment='Every variant that a tumour (PASS) or a plasma (PRESENT) of a patient shows, counted in every tumour, in the blood and in every plasma of the patient, with the power to have seen it'
+    )
+    with op.batch_alter_table('patient_genotypes', schema=None) as batch_op:
+        batch_op.create_index('ix_patient_genotypes_partition', ['partition_key'], unique=False)
+
     op.create_table('rna_identity',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -573,6 +608,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_rna_identity_partition')
 
     op.drop_table('rna_identity')
+    with op.batch_alter_table('patient_genotypes', schema=None) as batch_op:
+        batch_op.drop_index('ix_patient_genotypes_partition')
+
+    op.drop_table('patient_genotypes')
     with op.batch_alter_table('paired_sets', schema=None) as batch_op:
         batch_op.drop_index('ix_paired_sets_partition')
 
