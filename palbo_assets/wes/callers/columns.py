@@ -174,13 +174,12 @@ def _tuples(depth: Numbers, alt: Numbers, forward: Numbers, reverse: Numbers, re
     deep = np.maximum(depth, alt)
     with np.errstate(divide="ignore", invalid="ignore"):
         vaf = alt / deep
+    columns = (numbers.tolist() for numbers in (deep, alt, vaf, forward, reverse, ref))
     return [
         SampleCounts(
-            *one[:3],
-            *((one[3], one[4]) if one[3] >= 0 and one[4] >= 0 else (None, None)),
-            one[5] if one[5] >= 0 else None,
+            n, a, v, f if f >= 0 and r >= 0 else None, r if f >= 0 and r >= 0 else None, base if base >= 0 else None
         )
-        for one in zip(*(numbers.tolist() for numbers in (deep, alt, vaf, forward, reverse, ref)), strict=True)
+        for n, a, v, f, r, base in zip(*columns, strict=True)
     ]
 
 
