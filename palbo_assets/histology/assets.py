@@ -117,17 +117,21 @@ def _annotations_of(slide: Any, slides: list[Any], annotations: list[Any]) -> An
     """The annotation file of a slide: the one named after it, else the only one of the only slide; None without."""
     from palbo_assets.platform.errors import InputError
 
-    named = [each for each in annotations if each.path.name.startswith(slide.path.stem + ".")]
-    if len(slides) == 1 and not named:
-        named = annotations
-    if len(named) > 1 or (annotations and not named and len(slides) > 1 and len(annotations) >= len(slides)):
+    def names(annotation: Any, one: Any) -> bool:
+        return bool(annotation.path.name.startswith(one.path.stem + "."))
+
+    mine = [each for each in annotations if names(each, slide)]
+    stray = [each for each in annotations if not any(names(each, one) for one in slides)]
+    if len(slides) == 1:
+        mine, stray = mine + stray, []
+    if len(mine) > 1 or stray:
         raise InputError(
             "E_SAMPLE_MISMATCH",
             "it is not clear which annotations are the slide's",
             file=slide.path.name,
             fix="deliver one annotation file a slide, named as the slide with .geojson or .xml",
         )
-    return named[0] if named else None
+    return mine[0] if mine else None
 
 
 def _scored(slide: Any, drawn: Any, model: Any, settings: Any) -> tuple[Any, float]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from palbo_assets.demo import slides
 from palbo_assets.histology import regions
+from palbo_assets.histology.assets import _annotations_of
 from palbo_assets.histology.classifier import Training
 from palbo_assets.histology.formats import verify_annotations
 from palbo_assets.histology.regions import Regions
@@ -146,3 +147,26 @@ def test_any_text_gives_polygons_or_a_clear_refusal(
     path.write_text(start + text, encoding="utf-8", errors="replace")
     with pytest.raises(InputError):
         verify_annotations(path, Claim("a.json", "he_slide"), Context())
+
+
+class _File:
+    def __init__(self, name: str) -> None:
+        self.path = Path(name)
+
+
+def test_annotations_belong_to_the_slide_they_are_named_after() -> None:
+    first, second = _File("S1.svs"), _File("S2.svs")
+    one, two = _File("S1.geojson"), _File("S2.xml")
+    assert _annotations_of(first, [first, second], [one, two]) is one
+    assert _annotations_of(second, [first, second], [one, two]) is two
+    assert _annotations_of(second, [first, second], [one]) is None
+    assert _annotations_of(first, [first], [_File("regions.geojson")]).path.name == "regions.geojson"
+    assert _annotations_of(first, [first], []) is None
+
+
+def test_annotations_that_fit_no_slide_by_name_are_refused() -> None:
+    first, second = _File("S1.svs"), _File("S2.svs")
+    with pytest.raises(InputError, match="E_SAMPLE_MISMATCH"):  # it would be lost in silence
+        _annotations_of(first, [first, second], [_File("S1.geojson"), _File("b.geojson")])
+    with pytest.raises(InputError, match="E_SAMPLE_MISMATCH"):
+        _annotations_of(first, [first], [_File("a.geojson"), _File("b.geojson")])

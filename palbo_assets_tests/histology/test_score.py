@@ -158,3 +158,16 @@ def test_expert_fields_agree_at_least_in_direction(expert_fields: pd.DataFrame) 
 def test_collagen_without_nuclei_is_not_scored(expert_fields: pd.DataFrame) -> None:
     fields = expert_fields.set_index("image")
     assert fields.loc["Image_017.jpg", "status"] == "QC_FAIL"  # the experts could not evaluate it either
+
+
+def test_a_fold_is_left_out_and_its_share_is_stated(training: Training) -> None:
+    picture = slides.render(20, np.random.default_rng(11), size_px=1536)
+    folded = picture.copy()
+    density = -np.log10(np.maximum(picture, 1) / 243.0)
+    density[200:1300, 500:800] *= 2  # two layers of tissue
+    folded[:] = np.clip(243 * 10**-density, 0, 255)
+    plain, found = (score(Field(image, 0.5), training.model, FIELD) for image in (picture, folded))
+    assert plain.folded_pct == 0 and not plain.reasons
+    assert found.folded_pct is not None and 5 < found.folded_pct < 20
+    assert found.tissue_mm2 < plain.tissue_mm2
+    assert found.stil_area_pct == pytest.approx(plain.stil_area_pct, abs=6)
