@@ -44,7 +44,8 @@ def count(rgb: NDArray[np.uint8], mpp: float, settings: DabSettings) -> DabCount
 
     haematoxylin, brown = stain.separate(rgb), stain.separate(rgb, "dab")
     either = haematoxylin + brown
-    threshold = max(stain.nuclear_threshold(cv2.GaussianBlur(either, (0, 0), 0.5 / mpp)), stain.PALEST_THRESHOLD)
+    smooth = np.asarray(cv2.GaussianBlur(either, (0, 0), 0.5 / mpp), dtype=np.float32)
+    threshold = max(stain.nuclear_threshold(smooth), stain.PALEST_THRESHOLD)
     labels = nuclei.segment(either / np.float32(threshold), mpp)
     mean_dab = nuclei.as_array(labels, brown, mpp)[:, nuclei.MEASURED.index("mean_od")]
     positive = int((mean_dab > settings.dab_positive).sum())

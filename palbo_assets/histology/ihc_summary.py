@@ -58,8 +58,7 @@ def _of_one_known_clone(found: density.Density, clone: str | None) -> density.De
     if clone and ";" not in clone:
         return found
     why = "several PD-L1 clones, which are not interchangeable" if clone else "the clone of PD-L1 is not stated"
-    gone = {"density_mm2": None, "pct_positive": None, "status": str(Absence.NOT_EVALUABLE), "reason": why}
-    return replace(found, **gone)
+    return replace(found, density_mm2=None, pct_positive=None, status=str(Absence.NOT_EVALUABLE), reason=why)
 
 
 def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings) -> list[dict[str, Any]]:
@@ -106,7 +105,10 @@ def cyclin_pairs(scores: pd.DataFrame) -> list[dict[str, Any]]:
     plain = scores.astype(object).where(scores.notna(), None)
     rows = []
     for (marker, compartment), group in plain.groupby(["marker", "compartment"], sort=True):
-        lines = {point: list(part.to_dict("records")) for point, part in group.groupby("timepoint")}
+        lines: dict[str, list[dict[str, Any]]] = {
+            str(point): [{str(name): cell for name, cell in line.items()} for line in part.to_dict("records")]
+            for point, part in group.groupby("timepoint")
+        }
         for timepoint in [point for point in TIMEPOINTS if point in lines and point != BASELINE]:
             before, after = lines.get(BASELINE, []), lines[timepoint]
             reason = _unpaired(before, after)

@@ -58,7 +58,7 @@ def pen_mask(rgb: NDArray[np.uint8]) -> NDArray[np.bool_]:
     hsv = cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV)  # OpenCV halves degrees; saturation and value are of 255
     coloured = cv2.inRange(hsv, np.array([35, 77, 0]), np.array([110, 255, 255]))
     black = cv2.inRange(hsv, np.array([0, 0, 0]), np.array([180, 76, 63]))
-    return np.asarray((coloured | black) > 0)
+    return np.asarray(np.logical_or(coloured, black))
 
 
 def fold_mask(rgb: NDArray[np.uint8], tissue: NDArray[np.bool_], mpp: float) -> NDArray[np.bool_]:
