@@ -42,6 +42,9 @@ from palbo_assets.genomics.bgzf import bam_header, record_chunks
 from palbo_assets.genomics.regions import Region, merged
 
 BASES = "ACGT"
+_BASE_OF = np.full(16, 4, dtype=np.int64)
+for _index, _letter in enumerate(BASES):
+    _BASE_OF[NIBBLES.index(_letter)] = _index
 _WINDOW = 1 << 18
 _CHUNK_BYTES = 2 << 20
 _LONGEST_INSERTION = 1000
@@ -174,7 +177,8 @@ def pileup(
     limits = (min_base_quality, min_mapping_quality, excluded_flags, mates_once)
     for chunk in record_chunks(path, chunk_bytes=chunk_bytes):
         size = 1 << 10
-        while size < 2 * len(record_offsets(chunk)) + 2 * len(record_offsets(held)):
+        reads = len(record_offsets(chunk)) + len(record_offsets(held))
+        while size < 2 * reads:
             size *= 2
         tags, slots = np.zeros(size, dtype=np.uint64), np.full(size, -1, dtype=np.int64)
         _hold(held, tags, slots)
@@ -244,10 +248,11 @@ class _State:
         forward, reverse, unlike = self.counts
         counts = unlike[: size * 8].reshape(size, 4, 2).copy()
         codes = self.targets.codes[self.base : self.base + size]
-        for index, base in enumerate(BASES):
-            mine = codes == NIBBLES.index(base)
-            counts[mine, index, 0] = forward[:size][mine] - counts[mine, :, 0].sum(axis=1)
-            counts[mine, index, 1] = reverse[:size][mine] - counts[mine, :, 1].sum(axis=1)
+        which = _BASE_OF[codes]
+        known = np.flatnonzero(which < 4)
+        unlike_here = counts.sum(axis=1)
+        for strand, depth in enumerate((forward, reverse)):
+            counts[known, which[known], strand] = depth[known] - unlike_here[known, strand]
         for array, width in ((forward, 1), (reverse, 1), (unlike, 8)):
             kept = len(array) - size * width
             array[:kept] = array[size * width :]
