@@ -142,7 +142,7 @@ def as_bam(path: Path, folder: Path, fasta: Path | None = None) -> Path:
     if target.exists():
         return target
     made = folder / f"{path.name}.part"
-    arguments = ["-b", "-l", "1", *(["-T", str(fasta)] if fasta else []), "-o", str(made), str(path)]
+    arguments = ["-b", "--fast", *(["-T", str(fasta)] if fasta else []), "-o", str(made), str(path)]
     script = "import sys, pysam; pysam.samtools.view(*sys.argv[1:], catch_stdout=False)"
     # htslib asks a server for reference bases that it lacks, unless it is told to look nowhere.
     nowhere = {**os.environ, "REF_PATH": os.devnull, "REF_CACHE": os.devnull}

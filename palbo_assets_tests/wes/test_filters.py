@@ -1,0 +1,143 @@
+"""What says against a call: how reads show it, and what is known of its place; and files that can't be read."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pysam
+import pytest
+
+from palbo_assets.genomics.allele_counts import Evidence
+from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.bam import as_bam
+from palbo_assets.genomics.site_lists import Mask, listed_alleles, population_frequencies
+from palbo_assets.platform.errors import InputError
+from palbo_assets.wes.call import Specimen, call_specimen
+from palbo_assets.wes.settings import Settings
+from palbo_assets.wes.somatic_filter import orientation_p, somatic_filter, tumour_lod
+from palbo_assets_tests.wes.conftest import Twin
+
+SETTINGS = Settings()
+NORMAL = Evidence(60, 0, 30, 30)
+DEAMINATED, OXIDISED, OTHER = Variant("c1", 9, "C", "T"), Variant("c1", 9, "G", "T"), Variant("c1", 9, "A", "C")
+
+
+def seen(alt: int, *, f1r2: int, quality: float = 37.0, end: float = 25.0, depth: int = 150) -> Evidence:
+    half = (depth - alt) // 2
+    return Evidence(
+        depth, alt, half, depth - alt - half, alt - alt // 2, alt // 2, half, depth - alt - half, f1r2, alt - f1r2,
+        37.0, quality, 60.0, 60.0, 25.0, end, 0.03,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variant", "evidence", "expected"),
+    [
+        (DEAMINATED, seen(10, f1r2=10), "ffpe"),
+        (DEAMINATED, seen(10, f1r2=0), "ffpe"),
+        (DEAMINATED, seen(10, f1r2=6), "PASS"),
+        (OXIDISED, seen(10, f1r2=10), "oxog"),
+        (OTHER, seen(10, f1r2=10), "PASS"),
+        # At a larger fraction it is no artefact of single molecules.
+        (DEAMINATED, seen(20, f1r2=16), "PASS"),
+        (OTHER, seen(60, f1r2=60), "orientation_bias"),
+        (OTHER, seen(10, f1r2=5, end=3.0), "read_end"),
+        (OTHER, seen(8, f1r2=4, quality=12.0), "weak_evidence"),
+    ],
+)
+def test_how_reads_show_a_change_speaks_for_or_against_it(variant: Variant, evidence: Evidence, expected: str) -> None:
+    assert somatic_filter(evidence, NORMAL, SETTINGS, variant=variant) == expected
+
+
+def test_the_odds_are_those_of_the_published_model() -> None:
+    # 5 of 100 at Phred 30 and f = 0.05, by hand: 5 log10((f (1 - e) + (1 - f) e / 3) / (e / 3)) + 95 log10(...).
+    from math import log10
+
+    f, e = 0.05, 1e-3
+    expected = 5 * log10((f * (1 - e) + (1 - f) * e / 3) / (e / 3)) + 95 * log10(
+        (f * e / 3 + (1 - f) * (1 - e)) / (1 - e)
+    )
+    found = tumour_lod(Evidence(100, 5, ref_quality=30.0, alt_quality=30.0))
+    assert found == pytest.approx(expected)
+    assert tumour_lod(Evidence(100, 5)) is None
+    assert orientation_p(Evidence(100, 5)) == 1.0
+
+
+def test_lists_of_places_and_alleles_are_asked_by_allele_and_position(tmp_path: Path) -> None:
+    bed = tmp_path / "mask.bed"
+    bed.write_text("c1\t0\t100\nc1\t10\t20\nc2\t5\t6\n")
+    mask = Mask(bed)
+    assert [mask.holds("c1", pos) for pos in (1, 50, 100, 101)] == [True, True, True, False]
+    assert mask.holds("c2", 6) and not mask.holds("c2", 5) and not mask.holds("c3", 1)
+    sites = tmp_path / "sites.vcf.gz"
+    text = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    text += "c1\t9\t.\tC\tT,G\t.\t.\tAF=0.0001,0.2;AF_eas=0.004,.;AN=9\nc1\t10\t.\tA\tC\t.\t.\tAN=9\n"
+    sites.write_bytes(gzip.compress(text.encode()))
+    other = Variant("c1", 9, "C", "A")
+    assert population_frequencies(sites, [DEAMINATED, other, Variant("c1", 10, "A", "C")]) == {DEAMINATED: 0.004}
+    assert listed_alleles(sites, [DEAMINATED, other]) == {DEAMINATED}
+    sites.write_bytes(b"c1\t9\n")
+    with pytest.raises(InputError, match="row 1"):
+        listed_alleles(sites, [DEAMINATED])
+
+
+def test_what_lists_say_becomes_a_reason_and_the_row_stays(twin: Twin, tmp_path: Path) -> None:
+    specimen = Specimen(tumour=twin.bam("PALBO-001-BL-T"), normal=twin.bam("PALBO-001-N"))
+    plain = [
+        row for row in call_specimen(specimen, twin.references, SETTINGS, tmp_path).rows if row["filter"] == "PASS"
+    ]
+    first, second = plain[0], plain[1]
+    sites = tmp_path / "sites.vcf"
+    sites.write_text(
+        "\t".join([first["chrom"], str(first["pos"]), ".", first["ref"], first["alt"], ".", ".", "AF=0.01"])
+    )
+    bed = tmp_path / "mask.bed"
+    bed.write_text(f"{second['chrom']}\t{second['pos'] - 1}\t{second['pos']}\n")
+    listed = replace(twin.references, panel_of_normals=sites, population_af=sites, blacklist=bed, mappability=bed)
+    rows = {(row["chrom"], row["pos"]): row for row in call_specimen(specimen, listed, SETTINGS, tmp_path).rows}
+    assert rows[(first["chrom"], first["pos"])]["filter"] == "low_mappability;panel_of_normals;population"
+    assert rows[(second["chrom"], second["pos"])]["filter"] == "blacklist"
+
+
+def test_a_cram_gives_the_rows_of_its_bam(twin: Twin, tmp_path: Path) -> None:
+    crams = {}
+    for name in ("PALBO-001-BL-T", "PALBO-001-N"):
+        crams[name] = tmp_path / f"{name}.cram"
+        pysam.samtools.view(  # type: ignore[attr-defined]
+            "-C", "-T", str(twin.genome.fasta), "-o", str(crams[name]), str(twin.bam(name)), catch_stdout=False
+        )
+    one = Specimen(tumour=twin.bam("PALBO-001-BL-T"), normal=twin.bam("PALBO-001-N"))
+    other = Specimen(tumour=crams["PALBO-001-BL-T"], normal=crams["PALBO-001-N"])
+    first, second = (call_specimen(each, twin.references, SETTINGS, tmp_path).rows for each in (one, other))
+    assert first and first == second
+
+
+def test_files_that_cannot_be_read_are_told_and_not_traced(twin: Twin, tmp_path: Path) -> None:
+    whole = twin.bam("PALBO-001-BL-T").read_bytes()
+    bad = tmp_path / "bad.bam"
+    for content, code in (
+        (b"", "E_EMPTY"),
+        (b"no reads at all, only text\n", "E_NOT_BGZF"),
+        (whole[: len(whole) // 2], "E_TRUNCATED"),
+        (whole[:-28], "E_TRUNCATED"),
+        (b"CRAM\x03\x00" + bytes(40), "E_TRUNCATED"),
+    ):
+        bad.write_bytes(content)
+        with pytest.raises(InputError, match=rf"{code}.*bad\.bam"):
+            call_specimen(Specimen(tumour=bad), twin.references, SETTINGS, tmp_path)
+
+
+def test_reads_without_a_read_group_and_without_any_index_are_called(twin: Twin, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.bam"
+    with pysam.AlignmentFile(str(twin.bam("PALBO-001-BL-T"))) as source:
+        header = {key: value for key, value in source.header.to_dict().items() if key in ("HD", "SQ")}
+        with pysam.AlignmentFile(str(bare), "wb", header=header) as out:
+            for read in source.fetch(until_eof=True):
+                read.set_tag("RG", None)
+                out.write(read)
+    normal = twin.bam("PALBO-001-N")
+    rows = call_specimen(Specimen(tumour=bare, normal=normal), twin.references, SETTINGS, tmp_path).rows
+    assert sum(row["filter"] == "PASS" for row in rows) == 2
+    assert as_bam(bare, tmp_path) == bare
