@@ -160,7 +160,7 @@ def main(smoke: bool) -> None:
                 assert same, "counts differ from pysam's"
             ratio = figures["samtools mpileup -B"].cpu / figures["evidence, mates once"].cpu
             # Opening files weighs on the smallest input.
-            assert ratio > (1 if slow else 3), f"only {ratio:.1f} times as fast as samtools mpileup"
+            assert ratio > (1 if slow else 1.5), f"only {ratio:.1f} times as fast as samtools mpileup"
         sys.stdout.write(f"growth of evidence, mates once: {growth(sizes, seconds):.2f} (1 is linear)\n")
 
 
