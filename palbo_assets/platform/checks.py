@@ -29,13 +29,17 @@ def row_check(
     description: str = "",
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
     blocking: bool = False,
+    shows: Sequence[str] = (),
 ) -> Callable[[RowCheck], dg.AssetChecksDefinition]:
-    """Declare a check from a function that returns the offending rows of a partition; none means passed."""
+    """Declare a check from a function that returns the offending rows of a partition; none means passed.
+
+    ``shows``: columns to list beside the key of what was found.
+    """
 
     def declare(function: RowCheck) -> dg.AssetChecksDefinition:
         def evaluate(rows: pd.DataFrame) -> tuple[bool, dict[str, dg.MetadataValue]]:
             offending = function(rows)
-            return offending.empty, _metadata(table, rows, offending)
+            return offending.empty, _metadata(table, rows, offending, shows)
 
         return _check(
             table,
@@ -155,13 +159,15 @@ def _definition(name: str, evaluations: Sequence[_Evaluation]) -> dg.AssetChecks
     return check
 
 
-def _metadata(table: Table, rows: pd.DataFrame, offending: pd.DataFrame) -> dict[str, dg.MetadataValue]:
+def _metadata(
+    table: Table, rows: pd.DataFrame, offending: pd.DataFrame, shows: Sequence[str] = ()
+) -> dict[str, dg.MetadataValue]:
     metadata: dict[str, dg.MetadataValue] = {
         "rows": dg.MetadataValue.int(len(rows)),
         "offending": dg.MetadataValue.int(len(offending)),
     }
     if not offending.empty:
-        keys = [name for name in table.key if name in offending.columns]
+        keys = [name for name in (*table.key, *shows) if name in offending.columns]
         metadata["offending_rows"] = dg.MetadataValue.table(
             [
                 dg.TableRecord({str(name): value for name, value in row.items()})

@@ -145,6 +145,7 @@ def product(
     kinds: set[str] | frozenset[str] = frozenset(),
     owners: Sequence[str] = (OWNER,),
     observes_landing: bool = False,
+    by_patient: bool = False,
     pool: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the asset that publishes ``table``.
@@ -166,6 +167,8 @@ def product(
         Raise it when the method changes: every partition becomes due.
     observes_landing
         The product reads the landing ledger itself (the delivery ledger does).
+    by_patient
+        Of a cohort product with few rows: what is made of it for one patient depends on that patient's rows alone.
     pool
         Concurrency pool of memory-heavy products.
     """
@@ -183,6 +186,7 @@ def product(
             code_version=code_version,
             observes_landing=observes_landing,
             roles=tuple(roles),
+            by_patient=by_patient,
         )
         SPECS[table.name] = spec
         # What landed files make due at batch and sample level the landing sensor requests; the rest follows upstream.
@@ -347,6 +351,12 @@ def snapshot_of(
             if spec.settings is not None
         },
         landing=_observed(landing, published) if any(spec.observes_landing for spec in wanted) else "",
+        slices={
+            (name, patient): version
+            for name in sorted({name for spec in wanted for name in spec.upstream if SPECS[name].by_patient})
+            if (name, "") in published
+            for patient, version in warehouse.patient_versions(SPECS[name].table).items()
+        },
     )
 
 

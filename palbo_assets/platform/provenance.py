@@ -65,6 +65,7 @@ class ProductSpec:
     code_version: str
     observes_landing: bool = False
     roles: tuple[str, ...] = ()
+    by_patient: bool = False
 
     @property
     def name(self) -> str:
@@ -175,7 +176,8 @@ class Snapshot:
     """The state from which inputs and due work are derived.
 
     ``published`` and ``failed`` map (product, partition) to a data version; ``batch_samples`` maps a BATCH product to
-    its (partition, patient, timepoint) rows; ``landing`` is a hash of the landing ledger for products that observe it.
+    its (partition, patient, timepoint) rows; ``slices`` maps (product, patient) to a hash of the patient's rows of a
+    cohort product that is versioned by patient; ``landing`` is a hash of the landing ledger, for what observes it.
     """
 
     files: FileIndex
@@ -185,6 +187,7 @@ class Snapshot:
     references: Mapping[str, str]
     settings: Mapping[str, Mapping[str, Any]]
     landing: str = ""
+    slices: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @cached_property
     def keys_of(self) -> Mapping[str, list[str]]:
@@ -215,6 +218,10 @@ def inputs_of(
             for partition in upstream_partitions(specs[name], spec.level, key, snapshot)
             if (version := look_up(name, partition)) is not None
         }
+        if versions and specs[name].by_patient and spec.level in (Level.SAMPLE, Level.PATIENT):
+            # Another patient's rows must not make this one's partition due.
+            patient_id, _ = patient_and_timepoint(spec.level, key)
+            versions = {"": snapshot.slices.get((name, patient_id), "")}
         if versions:
             upstream[name] = versions
     if spec.reads and not files:

@@ -398,6 +398,11 @@ class Warehouse:
             frame = frame[frame[name] == value]
         return coerce(table, frame, table.stored_columns)
 
+    def patient_versions(self, table: Table) -> dict[str, str]:
+        """Hash of each patient's rows of a cohort table that has few."""
+        rows = self.read(table).sort_values(list(table.key), ignore_index=True)
+        return {str(patient): content_sha256(own)[:24] for patient, own in rows.groupby("patient_id", sort=True)}
+
     def batch_rows(self, table: Table) -> list[tuple[str, str, str]]:
         """Distinct (batch partition, patient, timepoint) of a BATCH table: which samples a batch speaks about."""
         source = sql_table(table, self._metadata)

@@ -33,7 +33,7 @@ from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, IMMUNE_DECONVOLUTI
 from palbo_assets.serum.tables import NRG1_ELISA
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import Transition
-from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import FORCED_GENOTYPES, IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,6 +117,7 @@ def _published(
         FORCED_GENOTYPES,
         READ_QC,
         SAMPLE_IDENTITY,
+        IDENTITY_FAILURES,
         CTDNA_CALLS,
         CTDNA_QC,
         PATIENT_GENOTYPES,
@@ -131,7 +132,12 @@ def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
     """Each mechanism of resistance by timepoint and source: PRESENT, ABSENT with measured power, or why neither."""
     from palbo_assets.resistance.states import as_rows, patient_states
 
-    rows = as_rows(step.patient_id, patient_states(MECHANISMS, settings=step.settings, **tables))
+    failures = tables.pop("identity_failures")
+    of_tumours = failures[failures["source"] == "tumour"]
+    tables["sample_identity"] = _with_failures(tables["sample_identity"], of_tumours)
+    foreign = frozenset(failures.loc[failures["source"] == "plasma", "specimen_id"])
+    found = patient_states(MECHANISMS, settings=step.settings, foreign_plasma=foreign, **tables)
+    rows = as_rows(step.patient_id, found)
     states = [row["state"] for row in rows]
     step.report(**{state.lower(): states.count(state) for state in sorted(set(states))})
     return frame_from_rows(RESISTANCE_STATES, rows)
@@ -140,13 +146,15 @@ def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
 @product(
     RESISTANCE_TRANSITIONS,
     PATIENT,
-    upstream=(RESISTANCE_STATES, SAMPLE_IDENTITY),
+    upstream=(RESISTANCE_STATES, SAMPLE_IDENTITY, IDENTITY_FAILURES),
     settings=Settings,
     code_version=_STATES_VERSION,
     group=GROUP,
     kinds={"pandas", "sql"},
 )
-def resistance_transitions(step: Step, resistance_states: pd.DataFrame, sample_identity: pd.DataFrame) -> pd.DataFrame:
+def resistance_transitions(
+    step: Step, resistance_states: pd.DataFrame, sample_identity: pd.DataFrame, identity_failures: pd.DataFrame
+) -> pd.DataFrame:
     """What became of each mechanism between baseline and progression; acquired and lost rest on measured power."""
     from dataclasses import asdict
 
@@ -156,7 +164,7 @@ def resistance_transitions(step: Step, resistance_states: pd.DataFrame, sample_i
     found = patient_transitions(
         MECHANISMS,
         from_rows(resistance_states),
-        identity_blocked=_pair_is_blocked(sample_identity),
+        identity_blocked=_pair_is_blocked(sample_identity, identity_failures),
         settings=step.settings,
     )
     transitions = [str(row.transition) for row in found]
@@ -164,10 +172,20 @@ def resistance_transitions(step: Step, resistance_states: pd.DataFrame, sample_i
     return frame_from_rows(RESISTANCE_TRANSITIONS, [{"patient_id": step.patient_id, **asdict(row)} for row in found])
 
 
-def _pair_is_blocked(sample_identity: pd.DataFrame) -> bool:
+def _pair_is_blocked(sample_identity: pd.DataFrame, identity_failures: pd.DataFrame) -> bool:
     from palbo_assets.resistance.variant_states import blocked_timepoints
 
-    return "BL" in blocked_timepoints(sample_identity)
+    return "BL" in blocked_timepoints(_with_failures(sample_identity, identity_failures))
+
+
+def _with_failures(sample_identity: pd.DataFrame, identity_failures: pd.DataFrame) -> pd.DataFrame:
+    """The samples' own verdicts, and a mismatch for each that the comparison of all samples told from its patient."""
+    import pandas as pd
+
+    if identity_failures.empty:
+        return sample_identity
+    failed = identity_failures[["patient_id", "timepoint", "specimen_id"]].assign(verdict="mismatch")
+    return pd.concat([sample_identity, failed], ignore_index=True)
 
 
 @product(
@@ -213,7 +231,15 @@ def integrated_resistance_table(
 @product(
     INTEGRATED_RESISTANCE_PAIRS,
     PATIENT,
-    upstream=(PATIENTS, TREATMENT_RESPONSE, SAMPLE_MANIFEST, FACTS, SAMPLE_IDENTITY, RESISTANCE_TRANSITIONS),
+    upstream=(
+        PATIENTS,
+        TREATMENT_RESPONSE,
+        SAMPLE_MANIFEST,
+        FACTS,
+        SAMPLE_IDENTITY,
+        IDENTITY_FAILURES,
+        RESISTANCE_TRANSITIONS,
+    ),
     code_version=_WIDE_VERSION,
     group=GROUP,
     kinds={"pandas", "sql"},
@@ -225,6 +251,7 @@ def integrated_resistance_pairs(
     sample_manifest: pd.DataFrame,
     facts: pd.DataFrame,
     sample_identity: pd.DataFrame,
+    identity_failures: pd.DataFrame,
     resistance_transitions: pd.DataFrame,
 ) -> pd.DataFrame:
     """The patient's baseline beside progression: values, changes, and whether each pair may be used.
@@ -248,7 +275,7 @@ def integrated_resistance_pairs(
                 response=responses[0] if responses else None,
                 facts=facts,
                 resistance_transitions=resistance_transitions,
-                identity_blocked=_pair_is_blocked(sample_identity),
+                identity_blocked=_pair_is_blocked(sample_identity, identity_failures),
                 reasons=planned_reasons(patients, sample_manifest, load_protocol()),
                 of_patients=_OF_PATIENTS,
                 of_response=_OF_RESPONSE,

@@ -37,14 +37,17 @@ def patient_states(
     nrg1_elisa: pd.DataFrame,
     settings: Settings,
     patient_genotypes: pd.DataFrame | None = None,
+    foreign_plasma: frozenset[str] = frozenset(),
 ) -> list[StateRow]:
     """Every mechanism x source at every timepoint where it can be stated; what wasn't measured says so.
 
-    Parameters are the patient's rows of the tables of these names. Order: mechanism, timepoint, source.
+    Parameters are the patient's rows of the tables of these names; ``foreign_plasma`` are plasma specimens that aren't
+    the patient's. Order: mechanism, timepoint, source.
     """
     elsewhere = [] if patient_genotypes is None else records(patient_genotypes)
+    elsewhere = [row for row in elsewhere if row["specimen_id"] not in foreign_plasma]
     tumour = TumourEvidence(somatic_calls, forced_genotypes, read_qc, sample_identity, elsewhere)
-    plasma = PlasmaEvidence(ctdna_calls, ctdna_qc, elsewhere)
+    plasma = PlasmaEvidence(ctdna_calls, ctdna_qc, elsewhere, foreign_plasma)
     known = index_facts(facts)
     plates = {str(row["timepoint"]): str(row["plate_id"]) for row in records(nrg1_elisa) if row["plate_id"] is not None}
     blocked = blocked_timepoints(sample_identity)

@@ -298,8 +298,12 @@ class PlasmaEvidence:
         ctdna_calls: pd.DataFrame,
         ctdna_qc: pd.DataFrame,
         patient_genotypes: Sequence[Mapping[str, Any]] = (),
+        foreign: frozenset[str] = frozenset(),
     ) -> None:
-        quality = records(ctdna_qc)
+        """``foreign``: specimens that aren't the patient's."""
+        self.foreign = {str(row["timepoint"]) for row in records(ctdna_qc) if row["specimen_id"] in foreign}
+        quality = [row for row in records(ctdna_qc) if row["specimen_id"] not in foreign]
+        ctdna_calls = ctdna_calls[~ctdna_calls["specimen_id"].isin(foreign)]
         failed = {row["specimen_id"] for row in quality if row["verdict"] == Qc.FAIL}
         self.measured = {str(row["timepoint"]) for row in quality}
         self.usable = {str(row["timepoint"]) for row in quality if row["specimen_id"] not in failed}
@@ -328,7 +332,7 @@ def plasma_state(mechanism: Mechanism, timepoint: str, plasma: PlasmaEvidence, s
     """State of a mutation mechanism in plasma at one timepoint. A plasma without tumour DNA excludes nothing."""
     nothing = StateRow(mechanism.code, timepoint, "ctdna", State.NOT_EVALUABLE)
     if timepoint not in plasma.measured:
-        return replace(nothing, reason=NOT_MEASURED)
+        return replace(nothing, reason=IDENTITY_MISMATCH if timepoint in plasma.foreign else NOT_MEASURED)
     if timepoint not in plasma.usable:
         return replace(nothing, reason=QC_FAIL)
     rows = [row for row in plasma.calls.get(timepoint, []) if _covers(mechanism, row)]

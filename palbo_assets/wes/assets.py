@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import PATIENT, SAMPLE
+from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.wes.settings import Settings
-from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import (
+    FORCED_GENOTYPES,
+    IDENTITY_FAILURES,
+    IDENTITY_MATCHES,
+    PLASMA_SNP_GENOTYPES,
+    READ_QC,
+    SAMPLE_IDENTITY,
+    SNP_GENOTYPES,
+    SOMATIC_CALLS,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,10 +28,14 @@ LISTS = ("panel_of_normals", "population_af", "blacklist_bed", "mappability_bed"
 """References that somatic calls are held against where the bundle has them."""
 
 
+def _normal_file(step: Step) -> Any:
+    """The patient's blood exome; the first by content hash where a lab delivered two, None without any."""
+    return min(step.files("normal_bam"), key=lambda file: file.sha256, default=None)
+
+
 def _normal(step: Step) -> Path | None:
-    """The patient's blood exome; the first by content hash where a lab delivered two."""
-    found = sorted(step.files("normal_bam"), key=lambda file: file.sha256)
-    return found[0].path if found else None
+    found = _normal_file(step)
+    return found.path if found else None
 
 
 def _specimen(step: Step, file: Any) -> dict[str, Any]:
@@ -33,21 +46,147 @@ def _specimen(step: Step, file: Any) -> dict[str, Any]:
     }
 
 
+def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
+    """Rows of allele counts of one alignment at the identity SNPs; none without the references."""
+    from palbo_assets.genomics.allele_counts import count_alleles
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.regions import reference
+    from palbo_assets.wes import identity
+
+    settings: Settings = step.settings
+    bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")
+    if bed is None or fasta is None:
+        return []
+    snps, frequencies = identity.read_snps(bed), identity.read_frequencies(bed)
+    with reference(fasta) as fetch:
+        counted = count_alleles(
+            as_bam(file.path, step.workdir, fasta),
+            snps,
+            fetch,
+            min_base_quality=settings.min_base_quality,
+            min_mapping_quality=settings.min_mapping_quality,
+        )
+    found = [counted.get(snp) for snp in snps]
+    # Bases that are neither allele are errors and don't count.
+    alt = [one.alt if one else 0 for one in found]
+    depth = [one.alt + one.ref_forward + one.ref_reverse if one else 0 for one in found]
+    # The blood's rows belong to this partition, whatever timepoint it was drawn at.
+    who = {**_specimen(step, file), "timepoint": step.timepoint, "source": source}
+    return [
+        {
+            **who,
+            "chrom": snp.chrom,
+            "pos": snp.pos,
+            "alt": snp.alt,
+            "depth": int(depth[index]),
+            "alt_count": int(alt[index]),
+            "frequency": frequencies[index],
+        }
+        for index, snp in enumerate(snps)
+    ]
+
+
+@product(
+    SNP_GENOTYPES,
+    SAMPLE,
+    reads=("wes",),
+    roles=("tumour_bam", "normal_bam"),
+    references=("genome_fasta", "snp_bed"),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"bam", "parquet"},
+)
+def snp_genotypes(step: Step) -> pd.DataFrame:
+    """Allele counts at the identity SNPs in each tumour exome and in the patient's blood."""
+    rows = [row for file in step.files("tumour_bam") for row in _counted(step, file, "tumour")]
+    normal = _normal_file(step)
+    if normal is not None:
+        rows += _counted(step, normal, "blood")
+    step.report(rows=len(rows), reason="" if rows else MISSING)
+    return frame_from_rows(SNP_GENOTYPES, rows)
+
+
+@product(
+    PLASMA_SNP_GENOTYPES,
+    SAMPLE,
+    reads=("ctdna",),
+    roles=("consensus_bam",),
+    references=("genome_fasta", "snp_bed"),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"bam", "parquet"},
+)
+def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
+    """Allele counts at the identity SNPs in the consensus reads of each plasma; only SNPs of its panel have depth."""
+    rows = [row for file in step.files("consensus_bam") for row in _counted(step, file, "plasma") if row["depth"]]
+    step.report(rows=len(rows))
+    return frame_from_rows(PLASMA_SNP_GENOTYPES, rows)
+
+
+@product(
+    IDENTITY_MATCHES,
+    COHORT,
+    upstream=(SNP_GENOTYPES, PLASMA_SNP_GENOTYPES),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"numpy", "sql"},
+)
+def identity_matches(step: Step, snp_genotypes: pd.DataFrame, plasma_snp_genotypes: pd.DataFrame) -> pd.DataFrame:
+    """Every sequenced sample against every other of the study: whose it is, and whose it seems to be instead."""
+    import pandas as pd
+
+    from palbo_assets.wes.cohort_identity import FAILED, matched_rows
+
+    counts = [frame for frame in (snp_genotypes, plasma_snp_genotypes) if not frame.empty]
+    rows = matched_rows(pd.concat(counts, ignore_index=True), step.settings) if counts else []
+    failed = [row for row in rows if row["verdict"] in FAILED]
+    step.report(samples=len(rows), failed=len(failed))
+    return frame_from_rows(IDENTITY_MATCHES, rows)
+
+
+@product(
+    IDENTITY_FAILURES,
+    COHORT,
+    upstream=(IDENTITY_MATCHES,),
+    by_patient=True,
+    code_version="1",
+    group="wes",
+    kinds={"sql"},
+)
+def identity_failures(step: Step, identity_matches: pd.DataFrame) -> pd.DataFrame:
+    """The samples that aren't their patient's. Pair products read their patient's rows of this, usually none.
+
+    It holds nothing that changes when other patients' samples arrive, so that they make no pair due.
+    """
+    from palbo_assets.wes.cohort_identity import FAILED
+
+    failed = identity_matches[identity_matches["verdict"].isin(FAILED)]
+    step.report(failed=len(failed))
+    return failed[list(IDENTITY_FAILURES.column_names)].reset_index(drop=True)
+
+
 @product(
     READ_QC,
     SAMPLE,
     reads=("wes",),
+    roles=("tumour_bam", "normal_bam"),
+    upstream=(SNP_GENOTYPES,),
     references=("genome_fasta", "target_bed"),
     settings=Settings,
     code_version="2",
     group="wes",
     kinds={"bam", "sql"},
 )
-def read_qc(step: Step) -> pd.DataFrame:
-    """Depth, coverage, duplicates and on-target share of each tumour exome and of the normal, with a verdict."""
+def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
+    """Depth, duplicates, fragment length, contamination and sex of each tumour and the normal, with verdicts."""
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import read_bed
     from palbo_assets.wes import read_quality
+    from palbo_assets.wes.contamination import contaminations
+    from palbo_assets.wes.sex import judge
 
     settings: Settings = step.settings
     bed, fasta = step.references.get("target_bed"), step.references.get("genome_fasta")
@@ -58,10 +197,23 @@ def read_qc(step: Step) -> pd.DataFrame:
         return read_quality.measure(as_bam(path, step.workdir, fasta), targets, settings)
 
     normal = measured(normal_path) if normal_path else None
+    sex = judge(
+        normal.depth_of if normal else {},
+        min_bases=settings.sex_min_bases,
+        y_male=settings.sex_y_male,
+        y_female=settings.sex_y_female,
+        x_male=settings.sex_x_male,
+    )
     rows = []
     for file in step.files("tumour_bam"):
         tumour = measured(file.path)
-        verdict, reasons = read_quality.verdict(tumour, normal, settings)
+        foreign = contaminations(snp_genotypes, file.specimen_id, settings)
+        shares = {
+            "tumour_contamination": foreign.tumour.fraction,
+            "normal_contamination": foreign.normal.fraction,
+        }
+        verdict, reasons = read_quality.verdict(tumour, normal, settings, **shares)
+        metrics = read_quality.metric_verdicts(tumour, normal, settings, **shares)
         rows.append(
             {
                 **_specimen(step, file),
@@ -73,6 +225,21 @@ def read_qc(step: Step) -> pd.DataFrame:
                 "tumour_covered_20x_pct": tumour.covered_20x_pct,
                 "normal_mean_depth": normal.mean_depth if normal else None,
                 "normal_covered_20x_pct": normal.covered_20x_pct if normal else None,
+                "insert_median": tumour.insert_median,
+                "insert_iqr": tumour.insert_iqr,
+                "normal_insert_median": normal.insert_median if normal else None,
+                "tumour_contamination": foreign.tumour.fraction,
+                "tumour_contamination_low": foreign.tumour.low,
+                "tumour_contamination_high": foreign.tumour.high,
+                "tumour_contamination_sites": foreign.tumour.n_sites,
+                "tumour_contamination_method": foreign.tumour.method,
+                "normal_contamination": foreign.normal.fraction,
+                "normal_contamination_high": foreign.normal.high,
+                "contamination_frequencies": foreign.frequencies,
+                "sex": sex.sex,
+                "x_ratio": sex.x_ratio,
+                "y_ratio": sex.y_ratio,
+                "metric_verdicts": ";".join(f"{name}={one}" for name, one in metrics.items()),
                 "verdict": str(verdict) if bed else None,
                 "reason": ";".join(reasons) if bed else MISSING,
             }
@@ -85,33 +252,28 @@ def read_qc(step: Step) -> pd.DataFrame:
     SAMPLE_IDENTITY,
     SAMPLE,
     reads=("wes",),
-    references=("genome_fasta", "snp_bed"),
+    roles=("tumour_bam", "normal_bam"),
+    upstream=(SNP_GENOTYPES,),
     settings=Settings,
     code_version="2",
     group="wes",
-    kinds={"bam", "sql"},
+    kinds={"sql"},
 )
-def sample_identity(step: Step) -> pd.DataFrame:
+def sample_identity(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
     """Whether each tumour and the patient's blood come from one person; a mismatch blocks what is paired."""
-    from palbo_assets.genomics.bam import as_bam
-    from palbo_assets.genomics.regions import reference
     from palbo_assets.wes import identity
+    from palbo_assets.wes.allele_table import counts_of
 
     settings: Settings = step.settings
-    bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")
-    normal = _normal(step)
+    blood = counts_of(snp_genotypes, "blood")
     rows = []
     for file in step.files("tumour_bam"):
-        if bed is None or fasta is None or normal is None:
-            reason = "NO_NORMAL" if normal is None else MISSING
+        tumour = counts_of(snp_genotypes, "tumour", file.specimen_id)
+        if blood is None or tumour is None:
+            reason = "NO_NORMAL" if _normal(step) is None else MISSING
             found = identity.Identity(identity.NOT_EVALUABLE, 0, 0, None, None, reason)
         else:
-            snps = identity.read_snps(bed)
-            with reference(fasta) as fetch:
-                fractions = [
-                    identity.allele_fractions(as_bam(path, step.workdir, fasta), snps, fetch, settings)
-                    for path in (file.path, normal)
-                ]
+            fractions = [identity.fractions(one.alt, one.depth, settings) for one in (tumour, blood)]
             found = identity.compare(fractions[0], fractions[1], settings)
         rows.append(
             {
@@ -196,14 +358,16 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame) -> pd.DataFrame:
     FORCED_GENOTYPES,
     PATIENT,
     reads=("wes",),
-    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY),
+    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES),
     references=("genome_fasta",),
     settings=Settings,
     code_version="2",
     group="wes",
     kinds={"bam", "sql"},
 )
-def forced_genotypes(step: Step, somatic_calls: pd.DataFrame, sample_identity: pd.DataFrame) -> pd.DataFrame:
+def forced_genotypes(
+    step: Step, somatic_calls: pd.DataFrame, sample_identity: pd.DataFrame, identity_failures: pd.DataFrame
+) -> pd.DataFrame:
     """Every variant called in the patient, counted in each of the patient's tumours, with the power to have seen it."""
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import reference
@@ -215,6 +379,7 @@ def forced_genotypes(step: Step, somatic_calls: pd.DataFrame, sample_identity: p
         step.report(variants=len(union), reason=MISSING if fasta is None else "")
         return frame_from_rows(FORCED_GENOTYPES, [])
     swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
+    swapped |= set(identity_failures.loc[identity_failures["source"] == "tumour", "specimen_id"])
     rows: list[dict[str, Any]] = []
     with reference(fasta) as fetch:
         for file in step.files("tumour_bam"):
@@ -230,4 +395,13 @@ def forced_genotypes(step: Step, somatic_calls: pd.DataFrame, sample_identity: p
     return frame_from_rows(FORCED_GENOTYPES, rows)
 
 
-ASSETS = (read_qc, sample_identity, somatic_calls, forced_genotypes)
+ASSETS = (
+    snp_genotypes,
+    plasma_snp_genotypes,
+    identity_matches,
+    identity_failures,
+    read_qc,
+    sample_identity,
+    somatic_calls,
+    forced_genotypes,
+)

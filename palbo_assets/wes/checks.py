@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import PATIENT, SAMPLE
+from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.wes.settings import Settings
-from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import (
+    FORCED_GENOTYPES,
+    IDENTITY_FAILURES,
+    IDENTITY_MATCHES,
+    PLASMA_SNP_GENOTYPES,
+    READ_QC,
+    SAMPLE_IDENTITY,
+    SNP_GENOTYPES,
+    SOMATIC_CALLS,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,8 +78,69 @@ def absence_has_power(rows: pd.DataFrame) -> pd.DataFrame:
     return absent[absent["power"].isna() | (absent["power"] < Settings().min_power)]
 
 
+def _impossible_counts(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["alt_count"] > rows["depth"]]
+
+
+@row_check(SNP_GENOTYPES, SAMPLE, description="Alternative fragments are part of the depth")
+def genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
+    return _impossible_counts(rows)
+
+
+@row_check(PLASMA_SNP_GENOTYPES, SAMPLE, description="Alternative fragments are part of the depth")
+def plasma_genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
+    return _impossible_counts(rows)
+
+
+@row_check(
+    IDENTITY_MATCHES,
+    COHORT,
+    description="Every sample matches its own patient; else the patient that it seems to come from is named",
+    severity=dg.AssetCheckSeverity.ERROR,
+    shows=("verdict", "likely_partner", "partner_specimen_id", "best_match"),
+)
+def every_sample_is_its_patients(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["verdict"].isin(("swap", "unexpected_match", "no_match"))]
+
+
+@row_check(IDENTITY_MATCHES, COHORT, description="At least half of the samples share enough SNPs with another")
+def samples_can_be_compared(rows: pd.DataFrame) -> pd.DataFrame:
+    lonely = rows[rows["verdict"] == "not_evaluable"]
+    return lonely if 2 * len(lonely) > len(rows) else lonely.iloc[:0]
+
+
+@row_check(
+    IDENTITY_FAILURES,
+    COHORT,
+    description="A swap names whose sample it seems to be",
+    severity=dg.AssetCheckSeverity.ERROR,
+)
+def a_swap_names_its_partner(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["verdict"] == "swap") & rows["likely_partner"].isna()]
+
+
+@row_check(READ_QC, SAMPLE, description="Blood and tumour hold at most 1 % of another person's DNA")
+def no_foreign_dna(rows: pd.DataFrame) -> pd.DataFrame:
+    limit = Settings().contamination_pass
+    return rows[((rows["tumour_contamination"] > limit) | (rows["normal_contamination"] > limit)).fillna(False)]
+
+
+@row_check(READ_QC, SAMPLE, description="Depth of X and Y agree on the sex")
+def sex_chromosomes_agree(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["sex"] == "unclear"]
+
+
 CHECKS = (
     *(schema_check(table, SAMPLE) for table in (SAMPLE_IDENTITY, READ_QC, SOMATIC_CALLS)),
+    *(schema_check(table, SAMPLE) for table in (SNP_GENOTYPES, PLASMA_SNP_GENOTYPES)),
+    *(schema_check(table, COHORT) for table in (IDENTITY_MATCHES, IDENTITY_FAILURES)),
+    genotype_counts_are_consistent,
+    plasma_genotype_counts_are_consistent,
+    every_sample_is_its_patients,
+    samples_can_be_compared,
+    a_swap_names_its_partner,
+    no_foreign_dna,
+    sex_chromosomes_agree,
     schema_check(FORCED_GENOTYPES, PATIENT),
     tumour_and_blood_are_one_person,
     tumour_is_not_contaminated,

@@ -51,6 +51,32 @@ def read_snps(path: Path) -> list[Variant]:
     return found
 
 
+def read_frequencies(path: Path) -> list[float | None]:
+    """Alternative allele frequency of each SNP of `read_snps`: the BED's seventh column, None where there is none."""
+    found: list[float | None] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line or line.startswith("#"):
+            continue
+        cells = line.split("\t")
+        if len(cells) < 7 or cells[6] in ("", "."):
+            found.append(None)
+            continue
+        try:
+            stated = float(cells[6])
+        except ValueError:
+            stated = -1.0
+        if not 0 < stated < 1:
+            raise InputError("E_SCHEMA", "the allele frequency isn't between 0 and 1", file=path.name, row=number)
+        found.append(stated)
+    return found
+
+
+def fractions(alt: np.ndarray, depth: np.ndarray, settings: Settings) -> np.ndarray:
+    """As `allele_fractions`, from counts."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(depth >= settings.snp_min_depth, alt / depth, np.nan)
+
+
 def allele_fractions(path: Path, snps: Sequence[Variant], fetch: Fetch, settings: Settings) -> np.ndarray:
     """Alternative fraction (float64) at each SNP of a sorted BAM, NaN below the depth that a genotype needs."""
     counted = count_alleles(

@@ -154,9 +154,43 @@ def _sum_of_logs(ratio: np.ndarray) -> np.ndarray:
     return np.asarray(found + np.log10(ratio[:, whole:]).sum(axis=-1))
 
 
-def sum_of_logs_plain(ratio: np.ndarray) -> np.ndarray:
-    """The readable twin of `_sum_of_logs`."""
-    return np.asarray(np.log10(ratio).sum(axis=-1))
+def compare_pair_plain(
+    alt: Sequence[Sequence[int]],
+    depth: Sequence[Sequence[int]],
+    sharp: Sequence[bool],
+    frequency: Sequence[float],
+    *,
+    error: float,
+    error_spread: float,
+    sharpness: float,
+) -> float:
+    """The score of two samples, SNP by SNP in plain Python: the readable twin of the arrays above."""
+    from math import exp, lgamma, log10
+
+    def betaln(a: float, b: float) -> float:
+        return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+    score = 0.0
+    for site, f in enumerate(frequency):
+        prior = ((1 - f) ** 2, 2 * f * (1 - f), f**2)
+        both = []
+        for sample in (0, 1):
+            k, n = alt[sample][site], depth[sample][site]
+            middle = sharpness if sharp[sample] else 1.0
+            shapes = ((error, 1 - error), (middle / error_spread,) * 2, (1 - error, error))
+            both.append(
+                [
+                    exp(
+                        betaln(k + a * error_spread, n - k + b * error_spread)
+                        - betaln(a * error_spread, b * error_spread)
+                    )
+                    for a, b in shapes
+                ]
+            )
+        one = sum(p * x * y for p, x, y in zip(prior, *both, strict=True))
+        alone = [sum(p * x for p, x in zip(prior, likelihood, strict=True)) for likelihood in both]
+        score += log10(one / (alone[0] * alone[1]))
+    return score
 
 
 def cohort_frequency(alt: np.ndarray, depth: np.ndarray, members: np.ndarray) -> np.ndarray:

@@ -105,6 +105,51 @@ class Settings(BaseModel):
         default=0.95, description="concordance at homozygous sites; below: swap. After Conpair"
     )
 
+    # All against all
+    match_error: float = Field(
+        default=0.01, gt=0, lt=0.5, description="share of the other allele at homozygous SNPs: errors, a trace. Design"
+    )
+    match_error_spread: float = Field(
+        default=100, gt=0, description="pseudo-fragments behind match_error (beta distribution). Design"
+    )
+    match_het_sharpness: float = Field(
+        default=20, gt=0, description="pseudo-fragments on each side of one half for heterozygous SNPs of blood. Design"
+    )
+    match_min_depth: int = Field(
+        default=2,
+        gt=0,
+        description="fragments from which a SNP counts as seen in all-against-all. NGSCheckMate's lowest",
+    )
+    match_min_sites: int = Field(
+        default=30, description="SNPs seen in both samples for a verdict (panels, RNA). Design, after NGSCheckMate"
+    )
+    match_min_score: float = Field(
+        default=3.0, description="log10 likelihood ratio of one person against two: 1,000 to 1. Design"
+    )
+    match_homozygous: float = Field(
+        default=0.95, description="likelihood share from which a genotype counts as homozygous. Design"
+    )
+    contamination_error: float = Field(
+        default=1e-3,
+        gt=0,
+        lt=0.1,
+        description="errors per fragment towards the other allele, at base quality 20+. Design",
+    )
+    contamination_min_sites: int = Field(
+        default=50, description="homozygous SNPs for an estimate of contamination. Design"
+    )
+    snp_frequency: float = Field(
+        default=0.5, gt=0, lt=1, description="population frequency of an identity SNP where snp_bed states none. Design"
+    )
+    contamination_pass: float = Field(default=0.01, description="fraction, at most. Design, after GATK and Conpair")
+    contamination_fail: float = Field(default=0.03, description="fraction, at most. Design")
+    insert_pass: float = Field(default=150, description="bp, median fragment length of the tumour. Design (FFPE)")
+    insert_fail: float = Field(default=100, description="bp, median fragment length of the tumour. Design (FFPE)")
+    sex_min_bases: int = Field(default=10_000, description="target bases of X (and of autosomes) to judge sex. Design")
+    sex_y_male: float = Field(default=0.2, description="Y depth / autosomal depth from which a Y is there. Design")
+    sex_y_female: float = Field(default=0.1, description="Y depth / autosomal depth up to which none is. Design")
+    sex_x_male: float = Field(default=0.75, description="X depth / autosomal depth below which there is one X. Design")
+
     # Read quality: (pass limit, fail limit), between them warn. Design
     tumour_depth_pass: float = Field(default=100, description="x, mean over targets. Design")
     tumour_depth_fail: float = Field(default=60, description="x, mean over targets. Design")

@@ -8,6 +8,7 @@ from palbo_assets.platform.tables import (
     SPECIMEN_ID,
     TIMEPOINT,
     Column,
+    Storage,
     Table,
     boolean,
     integer,
@@ -93,6 +94,75 @@ SAMPLE_IDENTITY = Table(
     ),
 )
 
+SOURCES = ("blood", "tumour", "plasma", "rna")
+_COUNTS: tuple[Column, ...] = (
+    PATIENT_ID,
+    TIMEPOINT,
+    SPECIMEN_ID,
+    text("source", "What was sequenced", nullable=False, key=True, allowed=SOURCES),
+    text("chrom", "Contig as the study's reference names it", nullable=False, key=True),
+    integer("pos", "Position, 1-based", nullable=False, key=True, minimum=1),
+    text("alt", "Alternative allele", nullable=False, key=True),
+    integer("depth", "Fragments with either allele", unit="fragments", nullable=False, minimum=0),
+    integer("alt_count", "Fragments with the alternative allele", unit="fragments", nullable=False, minimum=0),
+    real("frequency", "Alternative allele frequency that snp_bed states; null where it states none", **_FRACTION),
+)
+SNP_GENOTYPES = Table(
+    name="snp_genotypes",
+    description="Allele counts at identity SNPs in tumour and blood exomes. Identifies people: never leaves the study",
+    grain="SNP x specimen",
+    columns=_COUNTS,
+    storage=Storage.PARQUET,
+)
+PLASMA_SNP_GENOTYPES = Table(
+    name="plasma_snp_genotypes",
+    description="Allele counts at identity SNPs in plasma consensus reads. Identifies people: never leaves the study",
+    grain="SNP x specimen",
+    columns=_COUNTS,
+    storage=Storage.PARQUET,
+)
+
+VERDICTS = ("self_match", "swap", "unexpected_match", "no_match", "not_evaluable")
+IDENTITY_MATCHES = Table(
+    name="identity_matches",
+    description="Every sequenced sample against every other: whose it is, how surely, and whose it seems to be instead",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("source", "What was sequenced", nullable=False, key=True, allowed=SOURCES),
+        text("verdict", "Outcome; no_match: neither its patient's nor any other's", nullable=False, allowed=VERDICTS),
+        text("likely_partner", "Patient that the sample seems to come from instead; null where it is its own"),
+        text(
+            "partner_specimen_id", "That patient's specimen that seems to be this patient's: the other side of a swap"
+        ),
+        integer("n_compared", "Samples that share enough SNPs with it", unit="samples", nullable=False, minimum=0),
+        text("best_match", "Specimen that it matches best"),
+        text("best_match_patient", "Patient of best_match"),
+        integer("n_sites", "SNPs seen in both", unit="SNPs", minimum=0),
+        integer("n_homozygous", "Those homozygous in both", unit="SNPs", minimum=0),
+        real("concordance", "Share of n_homozygous with the same allele", **_FRACTION),
+        real("relatedness", "1 - opposite homozygotes / those between strangers: 1 one person, 0 strangers", unit="1"),
+        real("score", "log10 likelihood ratio of one person against two, with best_match", unit="log10"),
+        real("own_score", "The same with the best of the patient's own other samples", unit="log10"),
+        real("margin", "Score of the best patient minus that of the next", unit="log10"),
+    ),
+)
+IDENTITY_FAILURES = Table(
+    name="identity_failures",
+    description="Samples that aren't their patient's by comparison with all others; what is paired rests on none",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("source", "What was sequenced", nullable=False, key=True, allowed=SOURCES),
+        text("verdict", "Outcome", nullable=False, allowed=VERDICTS),
+        text("likely_partner", "Patient that the sample seems to come from; null where it is nobody's"),
+    ),
+)
+
 FORCED_GENOTYPES = Table(
     name="forced_genotypes",
     description="Every variant called in any tumour of a patient, counted in every tumour of the patient",
@@ -136,9 +206,41 @@ READ_QC = Table(
         real("tumour_covered_20x_pct", "Target bases at 20x or more in the tumour", **_PERCENT),
         real("normal_mean_depth", "Mean depth over targets, duplicates out", unit="x", minimum=0.0),
         real("normal_covered_20x_pct", "Target bases at 20x or more in the normal", **_PERCENT),
+        real("insert_median", "Median fragment length of the tumour's proper pairs", unit="bp", minimum=0.0),
+        real("insert_iqr", "Interquartile range of fragment lengths of the tumour", unit="bp", minimum=0.0),
+        real("normal_insert_median", "Median fragment length of the normal's proper pairs", unit="bp", minimum=0.0),
+        real("tumour_contamination", "Share of another person's DNA in the tumour", **_FRACTION),
+        real("tumour_contamination_low", "Lower end of its 95 % interval", **_FRACTION),
+        real("tumour_contamination_high", "Upper end of its 95 % interval", **_FRACTION),
+        integer("tumour_contamination_sites", "SNPs that it rests on", unit="SNPs", minimum=0),
+        text(
+            "tumour_contamination_method",
+            "Where the person is homozygous: by the normal, by the sample itself, or not evaluable",
+            allowed=("normal_homozygous", "own_homozygous", "not_evaluable"),
+        ),
+        real("normal_contamination", "Share of another person's DNA in the normal, by its own SNPs", **_FRACTION),
+        real("normal_contamination_high", "Upper end of its 95 % interval", **_FRACTION),
+        text("contamination_frequencies", "Allele frequencies used", allowed=("snp_bed", "assumed")),
+        text(
+            "sex",
+            "Sex by depth of X and Y in the normal",
+            allowed=("female", "male", "unclear", "not_evaluable"),
+        ),
+        real("x_ratio", "Depth of X targets / of autosomal targets in the normal", unit="1", minimum=0.0),
+        real("y_ratio", "Depth of Y targets / of autosomal targets in the normal", unit="1", minimum=0.0),
+        text("metric_verdicts", "metric=pass|warn|fail, joined by ;"),
         text("verdict", "Worst of all metrics; null without targets", allowed=("pass", "warn", "fail")),
         text("reason", "Metrics that are no pass, or the reference that is missing; empty else"),
     ),
 )
 
-TABLES = (SOMATIC_CALLS, SAMPLE_IDENTITY, FORCED_GENOTYPES, READ_QC)
+TABLES = (
+    SOMATIC_CALLS,
+    SAMPLE_IDENTITY,
+    FORCED_GENOTYPES,
+    READ_QC,
+    SNP_GENOTYPES,
+    PLASMA_SNP_GENOTYPES,
+    IDENTITY_MATCHES,
+    IDENTITY_FAILURES,
+)

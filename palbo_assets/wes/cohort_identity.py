@@ -1,0 +1,89 @@
+"""From the tables of allele counts to the verdict on every sample: the frame side of `matching`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from palbo_assets.wes import matching
+from palbo_assets.wes.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FAILED = (matching.SWAP, matching.UNEXPECTED, matching.NO_MATCH)
+_WHO = ["patient_id", "timepoint", "specimen_id", "source"]
+
+
+def matched_rows(genotypes: pd.DataFrame, settings: Settings) -> list[dict[str, Any]]:
+    """Rows of ``identity_matches`` from rows of ``snp_genotypes`` of any number of samples.
+
+    The blood is counted beside each of the patient's tumours; once is enough.
+    """
+    from palbo_assets.wes.matching import Sample
+
+    if genotypes.empty:
+        return []
+    blood = genotypes["source"] == "blood"
+    repeated = genotypes[blood].duplicated(["patient_id", "specimen_id", "chrom", "pos", "alt"])
+    kept = genotypes.drop(index=repeated[repeated].index)
+    site = kept["chrom"].astype(str) + ":" + kept["pos"].astype(str) + kept["alt"].astype(str)
+    sites, column = np.unique(site.to_numpy(dtype=str), return_inverse=True)
+    groups = kept.groupby(_WHO, sort=True, observed=True)
+    row = groups.ngroup().to_numpy()
+    samples = [Sample(*map(str, key)) for key in groups.groups]
+    shape = (len(samples), len(sites))
+    alt, depth = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
+    alt[row, column] = kept["alt_count"].to_numpy(dtype=np.int64)
+    depth[row, column] = kept["depth"].to_numpy(dtype=np.int64)
+    stated = np.full(len(sites), np.nan)
+    stated[column] = kept["frequency"].to_numpy(dtype=float, na_value=np.nan)
+    sharp = np.array([sample.kind == matching.BLOOD for sample in samples])
+    frequency = np.where(np.isnan(stated), matching.cohort_frequency(alt, depth, sharp), stated)
+    likelihoods = matching.genotype_likelihoods(
+        alt,
+        depth,
+        sharp,
+        error=settings.match_error,
+        error_spread=settings.match_error_spread,
+        sharpness=settings.match_het_sharpness,
+    )
+    pairs = matching.compare_all(
+        likelihoods, depth, frequency, min_depth=settings.match_min_depth, homozygous=settings.match_homozygous
+    )
+    verdicts = matching.judge(
+        samples,
+        pairs,
+        min_sites=settings.match_min_sites,
+        min_score=settings.match_min_score,
+        min_concordance=settings.identity_fail,
+    )
+    return [_row(index, samples, pairs, match) for index, match in enumerate(verdicts)]
+
+
+def _row(index: int, samples: list[matching.Sample], pairs: matching.Pairs, match: matching.Match) -> dict[str, Any]:
+    me, best = samples[index], match.best
+    row: dict[str, Any] = {
+        "patient_id": me.patient_id,
+        "timepoint": me.timepoint,
+        "specimen_id": me.specimen_id,
+        "source": me.kind,
+        "verdict": match.verdict,
+        "likely_partner": match.likely_partner or None,
+        "partner_specimen_id": None if match.partner is None else samples[match.partner].specimen_id,
+        "n_compared": match.compared,
+        "own_score": match.own_score,
+        "margin": match.margin,
+    }
+    if best is not None:
+        known = {"concordance": pairs.concordance[index, best], "relatedness": pairs.relatedness[index, best]}
+        row |= {name: None if np.isnan(value) else float(value) for name, value in known.items()}
+        row |= {
+            "best_match": samples[best].specimen_id,
+            "best_match_patient": samples[best].patient_id,
+            "n_sites": int(pairs.n_sites[index, best]),
+            "n_homozygous": int(pairs.n_homozygous[index, best]),
+            "score": float(pairs.score[index, best]),
+        }
+    return row

@@ -1,0 +1,64 @@
+"""Sex by the sex chromosomes: depth of X and Y targets against the autosomes, and heterozygosity of X.
+
+Expected against autosomes: X 1 and Y 0 with two X, X 0.5 and Y 0.5 with X and Y. A tumour may lose a sex chromosome,
+so the blood is judged; it is compared with the clinical sex where that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+FEMALE, MALE, UNCLEAR, NOT_EVALUABLE = "female", "male", "unclear", "not_evaluable"
+_X, _Y = ("chrX", "X"), ("chrY", "Y")
+# Pseudo-autosomal regions are left to the targets: capture panels leave them out.
+
+
+@dataclass(frozen=True)
+class Sex:
+    """``x_ratio`` and ``y_ratio``: mean depth over X and Y targets / mean depth over autosomal targets (1)."""
+
+    sex: str
+    x_ratio: float | None = None
+    y_ratio: float | None = None
+
+
+def judge(
+    depth_of: Mapping[str, tuple[float, int]], *, min_bases: int, y_male: float, y_female: float, x_male: float
+) -> Sex:
+    """Sex of the person.
+
+    Parameters
+    ----------
+    depth_of
+        contig -> (mean depth over its targets in x, target bases).
+    min_bases
+        Target bases of X, and of autosomes, without which nothing is said.
+    y_male, y_female
+        Y ratio from which a Y is there, up to which it isn't.
+    x_male
+        X ratio that separates one X from two; it decides where no Y is targeted.
+    """
+    autosomes = [value for name, value in depth_of.items() if name not in (*_X, *_Y, "chrM", "MT")]
+    n_autosomal = sum(bases for _, bases in autosomes)
+    on_x, on_y = _pooled(depth_of, _X), _pooled(depth_of, _Y)
+    if n_autosomal < min_bases or on_x is None or on_x[1] < min_bases:
+        return Sex(NOT_EVALUABLE)
+    mean = sum(depth * bases for depth, bases in autosomes) / n_autosomal
+    if mean <= 0:
+        return Sex(NOT_EVALUABLE)
+    x_ratio = on_x[0] / mean
+    by_x = MALE if x_ratio < x_male else FEMALE
+    if on_y is None or on_y[1] < min_bases:
+        return Sex(by_x, x_ratio)
+    y_ratio = on_y[0] / mean
+    by_y = MALE if y_ratio >= y_male else FEMALE if y_ratio <= y_female else UNCLEAR
+    return Sex(by_x if by_x == by_y else UNCLEAR, x_ratio, y_ratio)
+
+
+def _pooled(depth_of: Mapping[str, tuple[float, int]], names: tuple[str, ...]) -> tuple[float, int] | None:
+    found = [depth_of[name] for name in names if name in depth_of]
+    bases = sum(one for _, one in found)
+    return (float(np.dot([d for d, _ in found], [b for _, b in found]) / bases), bases) if bases else None
