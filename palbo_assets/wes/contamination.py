@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palbo_assets.wes.allele_table import Counts, counts_of
-from palbo_assets.wes.identity import MISMATCH, compare, fractions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,10 +140,19 @@ def contaminations(genotypes: pd.DataFrame, specimen_id: str, settings: Settings
     of_normal = of(normal, normal, FROM_SELF) if normal is not None else nothing
     of_tumour = nothing
     if normal is not None and tumour is not None:
-        shown = [fractions(one.alt, one.depth, settings) for one in (tumour, normal)]
-        # Asked of the genotypes, not of the fraction: strongly contaminated is still the same person.
-        if compare(shown[0], shown[1], settings).verdict != MISMATCH:
+        if not _another_person(tumour, normal, settings):
             of_tumour = of(tumour, normal, FROM_NORMAL)
     elif tumour is not None:
         of_tumour = of(tumour, tumour, FROM_SELF)
     return Contaminations(of_tumour, of_normal, source)
+
+
+def _another_person(tumour: Counts, normal: Counts, settings: Settings) -> bool:
+    """Whether opposite homozygotes say so: foreign DNA below one half makes none, however much lowers concordance."""
+    limits = {"min_depth": settings.snp_min_depth, "edge": settings.snp_homozygous_vaf}
+    (mine_ref, mine_alt), (own_ref, own_alt) = (
+        homozygous_sites(one.alt, one.depth, **limits) for one in (tumour, normal)
+    )
+    opposite = int(((mine_ref & own_alt) | (mine_alt & own_ref)).sum())
+    same = int(((mine_ref & own_ref) | (mine_alt & own_alt)).sum())
+    return opposite > (1 - settings.identity_fail) * (opposite + same)

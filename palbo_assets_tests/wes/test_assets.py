@@ -13,6 +13,8 @@ import pytest
 import sqlalchemy as sa
 
 from palbo_assets.platform.io_managers import TableIOManager
+from palbo_assets.platform.partitioning import Level
+from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
@@ -22,8 +24,11 @@ from palbo_assets.wes.checks import CHECKS
 from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS, TABLES
 from palbo_assets_tests.wes.conftest import Twin
 
-SAMPLE_LEVEL = [asset for asset in ASSETS if asset.key.path[-1] != "forced_genotypes"]
-PATIENT_LEVEL = [asset for asset in ASSETS if asset.key.path[-1] == "forced_genotypes"]
+
+def of_level(level: Level) -> list[dg.AssetsDefinition]:
+    """The exome's products of a level (plasma's reads another modality)."""
+    named = [(asset, SPECS[asset.key.path[-1]]) for asset in ASSETS]
+    return [asset for asset, spec in named if spec.level is level and spec.reads != ("ctdna",)]
 
 
 @dataclass(frozen=True)
@@ -77,12 +82,12 @@ class Trial:
         return ""
 
     def run(self, key: str) -> dg.ExecuteInProcessResult:
-        level = SAMPLE_LEVEL if "|" in key else PATIENT_LEVEL
+        level = of_level(Level.SAMPLE if "|" in key else Level.PATIENT if key else Level.COHORT)
         checks = [check for check in CHECKS if {one.asset_key for one in check.check_specs} <= {a.key for a in level}]
         result = dg.materialize(
             [*ASSETS, *checks],
             selection=[*(asset.key.path[-1] for asset in level)],
-            partition_key=key,
+            partition_key=key or None,
             instance=self.instance,
             resources={
                 "installation": self.installation,
