@@ -10,8 +10,6 @@ from palbo_assets.platform.tables import PATIENT_ID, Table
 
 WHO = (PATIENT_ID,)
 FAILURES = ProductSpec(Table("failures", "d", "row", WHO), Level.COHORT, (), (), (), None, "t", "1", by_patient=True)
-    Table("failures", "d", "row", (PATIENT_ID,)), Level.COHORT, (), (), (), None, "t", "1", by_patient=True
-)
 PAIR = ProductSpec(Table("pair", "d", "row", (PATIENT_ID,)), Level.PATIENT, (), ("failures",), (), None, "t", "1")
 SUMMARY = ProductSpec(Table("summary", "d", "row", (PATIENT_ID,)), Level.COHORT, (), ("failures",), (), None, "t", "1")
 SPECS = {spec.name: spec for spec in (FAILURES, PAIR, SUMMARY)}
