@@ -89,6 +89,49 @@ def upgrade() -> None:
     with op.batch_alter_table('elisa_controls', schema=None) as batch_op:
         batch_op.create_index('ix_elisa_controls_partition', ['partition_key'], unique=False)
 
+    op.create_table('identity_failures',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('source', sa.Text(), nullable=False, comment='What was sequenced'),
+    sa.Column('verdict', sa.Text(), nullable=False, comment='Outcome'),
+    sa.Column('likely_partner', sa.Text(), nullable=True, comment="Patient that the sample seems to come from; null where it is nobody's"),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'source'),
+    comment="Samples that aren't their patient's by comparison with all others; what is paired rests on none"
+    )
+    with op.batch_alter_table('identity_failures', schema=None) as batch_op:
+        batch_op.create_index('ix_identity_failures_partition', ['partition_key'], unique=False)
+
+    op.create_table('identity_matches',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('source', sa.Text(), nullable=False, comment='What was sequenced'),
+    sa.Column('verdict', sa.Text(), nullable=False, comment="Outcome; no_match: neither its patient's nor any other's"),
+    sa.Column('likely_partner', sa.Text(), nullable=True, comment='Patient that the sample seems to come from instead; null where it is its own'),
+    sa.Column('partner_specimen_id', sa.Text(), nullable=True, comment="That patient's specimen that seems to be this patient's: the other side of a swap"),
+    sa.Column('n_compared', sa.BigInteger(), nullable=False, comment='Samples that share enough SNPs with it [samples]'),
+    sa.Column('best_match', sa.Text(), nullable=True, comment='Specimen that it matches best'),
+    sa.Column('best_match_patient', sa.Text(), nullable=True, comment='Patient of best_match'),
+    sa.Column('n_sites', sa.BigInteger(), nullable=True, comment='SNPs seen in both [SNPs]'),
+    sa.Column('n_homozygous', sa.BigInteger(), nullable=True, comment='Those homozygous in both [SNPs]'),
+    sa.Column('concordance', sa.Double(), nullable=True, comment='Share of n_homozygous with the same allele [1]'),
+    sa.Column('relatedness', sa.Double(), nullable=True, comment='1 - opposite homozygotes / those between strangers: 1 one person, 0 strangers [1]'),
+    sa.Column('score', sa.Double(), nullable=True, comment='log10 likelihood ratio of one person against two, with best_match [log10]'),
+    sa.Column('own_score', sa.Double(), nullable=True, comment="The same with the best of the patient's own other samples [log10]"),
+    sa.Column('margin', sa.Double(), nullable=True, comment='Score of the best patient minus that of the next [log10]'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'source'),
+    comment='Every sequenced sample against every other: whose it is, how surely, and whose it seems to be instead'
+    )
+    with op.batch_alter_table('identity_matches', schema=None) as batch_op:
+        batch_op.create_index('ix_identity_matches_partition', ['partition_key'], unique=False)
+
     op.create_table('immune_deconvolution',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -389,6 +432,23 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('concentration_high_pg_ml', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [pg/mL]'))
         batch_op.add_column(sa.Column('log_se', sa.Double(), nullable=True, comment='Standard error of the natural logarithm of the concentration, within the plate'))
 
+    with op.batch_alter_table('read_qc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('insert_median', sa.Double(), nullable=True, comment="Median fragment length of the tumour's proper pairs [bp]"))
+        batch_op.add_column(sa.Column('insert_iqr', sa.Double(), nullable=True, comment='Interquartile range of fragment lengths of the tumour [bp]'))
+        batch_op.add_column(sa.Column('normal_insert_median', sa.Double(), nullable=True, comment="Median fragment length of the normal's proper pairs [bp]"))
+        batch_op.add_column(sa.Column('tumour_contamination', sa.Double(), nullable=True, comment="Share of another person's DNA in the tumour [1]"))
+        batch_op.add_column(sa.Column('tumour_contamination_low', sa.Double(), nullable=True, comment='Lower end of its 95 % interval [1]'))
+        batch_op.add_column(sa.Column('tumour_contamination_high', sa.Double(), nullable=True, comment='Upper end of its 95 % interval [1]'))
+        batch_op.add_column(sa.Column('tumour_contamination_sites', sa.BigInteger(), nullable=True, comment='SNPs that it rests on [SNPs]'))
+        batch_op.add_column(sa.Column('tumour_contamination_method', sa.Text(), nullable=True, comment='Where the person is homozygous: by the normal, by the sample itself, or not evaluable'))
+        batch_op.add_column(sa.Column('normal_contamination', sa.Double(), nullable=True, comment="Share of another person's DNA in the normal, by its own SNPs [1]"))
+        batch_op.add_column(sa.Column('normal_contamination_high', sa.Double(), nullable=True, comment='Upper end of its 95 % interval [1]'))
+        batch_op.add_column(sa.Column('contamination_frequencies', sa.Text(), nullable=True, comment='Allele frequencies used'))
+        batch_op.add_column(sa.Column('sex', sa.Text(), nullable=True, comment='Sex by depth of X and Y in the normal'))
+        batch_op.add_column(sa.Column('x_ratio', sa.Double(), nullable=True, comment='Depth of X targets / of autosomal targets in the normal [1]'))
+        batch_op.add_column(sa.Column('y_ratio', sa.Double(), nullable=True, comment='Depth of Y targets / of autosomal targets in the normal [1]'))
+        batch_op.add_column(sa.Column('metric_verdicts', sa.Text(), nullable=True, comment='metric=pass|warn|fail, joined by ;'))
+
     with op.batch_alter_table('rna_qc', schema=None) as batch_op:
         batch_op.add_column(sa.Column('hepatocyte_share', sa.Double(), nullable=True, comment='Share of assigned reads in ALB and APOA1 [1]'))
         batch_op.add_column(sa.Column('three_prime_ratio', sa.Double(), nullable=True, comment="Median coverage at the 3' end over the 5' end; null where no metrics are delivered [1]"))
@@ -493,6 +553,23 @@ def downgrade() -> None:
         batch_op.drop_column('ribosomal_share')
         batch_op.drop_column('three_prime_ratio')
         batch_op.drop_column('hepatocyte_share')
+
+    with op.batch_alter_table('read_qc', schema=None) as batch_op:
+        batch_op.drop_column('metric_verdicts')
+        batch_op.drop_column('y_ratio')
+        batch_op.drop_column('x_ratio')
+        batch_op.drop_column('sex')
+        batch_op.drop_column('contamination_frequencies')
+        batch_op.drop_column('normal_contamination_high')
+        batch_op.drop_column('normal_contamination')
+        batch_op.drop_column('tumour_contamination_method')
+        batch_op.drop_column('tumour_contamination_sites')
+        batch_op.drop_column('tumour_contamination_high')
+        batch_op.drop_column('tumour_contamination_low')
+        batch_op.drop_column('tumour_contamination')
+        batch_op.drop_column('normal_insert_median')
+        batch_op.drop_column('insert_iqr')
+        batch_op.drop_column('insert_median')
 
     with op.batch_alter_table('nrg1_elisa', schema=None) as batch_op:
         batch_op.drop_column('log_se')
@@ -632,6 +709,14 @@ def downgrade() -> None:
         batch_op.drop_index('ix_immune_deconvolution_partition')
 
     op.drop_table('immune_deconvolution')
+    with op.batch_alter_table('identity_matches', schema=None) as batch_op:
+        batch_op.drop_index('ix_identity_matches_partition')
+
+    op.drop_table('identity_matches')
+    with op.batch_alter_table('identity_failures', schema=None) as batch_op:
+        batch_op.drop_index('ix_identity_failures_partition')
+
+    op.drop_table('identity_failures')
     with op.batch_alter_table('elisa_controls', schema=None) as batch_op:
         batch_op.drop_index('ix_elisa_controls_partition')
 
