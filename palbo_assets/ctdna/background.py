@@ -1,16 +1,17 @@
-"""How often a consensus base is wrong: a beta-binomial background for each kind of error.
+"""How often a consensus base is wrong: a beta-binomial background for each kind of error, its context and its site.
 
 Kinds are the six strand-folded substitutions (C>A stands for G>T too: which strand carried the damage isn't known once
 both were sequenced), insertions and deletions. The rates come from healthy plasmas when the reference bundle has such a
-table (``ctdna_background``); otherwise from the sample's own panel bases, leaving out what looks like a variant.
+table (``ctdna_background``) for the panel version; it may refine a kind by its trinucleotide and by its site. Otherwise
+they come from the sample's own panel bases, leaving out what looks like a variant.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.consensus_reads import BASES
 from palbo_assets.ctdna.molecules import MoleculeCounts
@@ -33,10 +34,21 @@ _ROUNDS = 20
 
 @dataclass(frozen=True)
 class Background:
-    """Beta distribution of the error rate per kind: ``parameters[kind] = (alpha, beta)``; ``source`` says whence."""
+    """Beta distributions (alpha, beta) of the error rate; the finest one that is known counts.
+
+    ``parameters``: per kind. ``contexts``: per folded trinucleotide (``A[C>T]G``). ``sites``: per VCF allele.
+    ``source`` says whence.
+    """
 
     parameters: Mapping[str, tuple[float, float]]
     source: str
+    contexts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    sites: Mapping[tuple[str, int, str, str], tuple[float, float]] = field(default_factory=dict)
+
+    def at(self, chrom: str, pos: int, ref: str, alt: str, triplet: str = "") -> tuple[float, float]:
+        """(alpha, beta) for one allele; ``triplet``: the reference bases around a single base change."""
+        of_site = self.sites.get((chrom, pos, ref, alt))
+        return of_site or self.contexts.get(context_of(triplet, alt)) or self.parameters[kind_of(ref, alt)]
 
     def rate(self, kind: str) -> float:
         """Mean errors per molecule and base."""
@@ -53,9 +65,26 @@ def kind_of(ref: str, alt: str) -> str:
     return INSERTION if len(alt) > len(ref) else DELETION
 
 
-def read_background(path: Path, settings: Settings) -> Background:
-    """The reference table of healthy plasmas: TSV with ``substitution`` and either ``alpha, beta`` or
-    ``errors, total`` (errors among total molecules x bases; Jeffreys prior).
+def context_of(triplet: str, alt: str) -> str:
+    """``A[C>T]G`` for the middle base of three becoming ``alt``, folded to the pyrimidine; empty where unknown."""
+    if len(triplet) != 3 or len(alt) != 1 or any(base not in BASES for base in triplet + alt):
+        return ""
+    if triplet[1] in "AG":
+        triplet, alt = "".join(_COMPLEMENT[base] for base in reversed(triplet)), _COMPLEMENT[alt]
+    return f"{triplet[0]}[{triplet[1]}>{alt}]{triplet[2]}"
+
+
+def read_background(path: Path, settings: Settings, panel_version: str = "") -> Background | None:
+    """The reference table of healthy plasmas; None when it is of other panel versions than the plasma's.
+
+    Parameters
+    ----------
+    path
+        TSV with ``substitution`` and either ``alpha, beta`` or ``errors, total`` (errors among total molecules x
+        bases; Jeffreys prior). ``substitution`` is a kind (``C>A``, ``ins``, ``del``) or a context (``A[C>A]G``);
+        rows with ``chrom, pos, ref, alt`` are one allele's. Rows with ``panel_version`` hold for that version alone.
+    panel_version
+        Version of the plasma's panel.
 
     Raises
     ------
@@ -68,23 +97,38 @@ def read_background(path: Path, settings: Settings) -> Background:
         raise ReferenceBundleError(
             "E_REFERENCE_SCHEMA", "the background has neither alpha, beta nor errors, total", file=path.name, row=1
         )
-    parameters: dict[str, tuple[float, float]] = {}
+    if "panel_version" in table.columns:
+        table = table[table["panel_version"].isin(("", panel_version))]
+        if table.empty:
+            return None
+    levels: tuple[dict[Any, tuple[float, float]], ...] = ({}, {}, {})
     for row, cells in table.iterrows():
-        kind = cells["substitution"]
-        ref, mark, alt = kind.partition(">")
-        if mark and ref in BASES and alt in BASES:
-            kind = kind_of(ref, alt)
         first, second = (number(cells[name], path=path, row=int(str(row)), column=name) for name in names)
         if first is None or second is None or first < 0 or second <= first or (names[0] == "alpha" and first == 0):
             raise ReferenceBundleError(
                 "E_REFERENCE_SCHEMA", "the numbers can't be a rate below 1", file=path.name, row=int(str(row))
             )
         alpha, beta = (first, second) if names[0] == "alpha" else (first + 0.5, second - first + 0.5)
-        parameters[kind] = _bounded(alpha / (alpha + beta), alpha + beta, settings)
-    missing = [kind for kind in KINDS if kind not in parameters]
+        level, key = _level(cells, path, int(str(row)))
+        levels[level][key] = bounded(alpha / (alpha + beta), alpha + beta, settings)
+    missing = [kind for kind in KINDS if kind not in levels[0]]
     if missing:
         raise ReferenceBundleError("E_REFERENCE_SCHEMA", f"the background lacks {', '.join(missing)}", file=path.name)
-    return Background(parameters, HEALTHY_PLASMA)
+    return Background(levels[0], HEALTHY_PLASMA, levels[1], levels[2])
+
+
+def _level(cells: Any, path: Path, row: int) -> tuple[int, Any]:
+    """(0, kind), (1, context) or (2, allele) that a row of the reference table is about."""
+    if cells.get("chrom", ""):
+        pos, ref, alt = (cells.get(name, "") for name in ("pos", "ref", "alt"))
+        if not str(pos).isdigit() or not ref or not alt or set(ref + alt) - set(BASES):
+            raise ReferenceBundleError("E_REFERENCE_SCHEMA", "the row's allele can't be read", file=path.name, row=row)
+        return 2, (cells["chrom"], int(pos), ref, alt)
+    kind = cells["substitution"]
+    if "[" in kind:
+        return 1, kind
+    ref, mark, alt = kind.partition(">")
+    return 0, kind_of(ref, alt) if mark and ref in BASES and alt in BASES else kind
 
 
 def estimate_background(
@@ -150,7 +194,7 @@ def _robust_fit(alt: NDArray[np.float64], depth: NDArray[np.float64], settings: 
     import numpy as np
 
     if alt.size == 0:
-        return _bounded(settings.error_floor, settings.concentration_cap, settings)
+        return bounded(settings.error_floor, settings.concentration_cap, settings)
     fraction = alt / depth
     keep = fraction <= np.quantile(fraction, 0.9)
     for _ in range(_ROUNDS):
@@ -169,17 +213,30 @@ def _moments(alt: NDArray[np.float64], depth: NDArray[np.float64], settings: Set
     import numpy as np
 
     mean = (alt.sum() + 0.5) / (depth.sum() + 1.0)
-    pearson = float(np.sum((alt - depth * mean) ** 2 / (depth * mean * (1.0 - mean))))
+    return bounded(float(mean), concentration(alt, depth, np.float64(mean), settings), settings)
+
+
+def concentration(
+    alt: NDArray[np.float64], depth: NDArray[np.float64], mean: NDArray[np.float64] | float, settings: Settings
+) -> float:
+    """alpha + beta from Pearson's statistic of counts around ``mean`` (broadcast); the cap where nothing varies."""
+    import numpy as np
+
+    seen = depth > 0
+    alt, expected = alt[seen], np.broadcast_to(np.asarray(mean), depth.shape)[seen]
+    depth = depth[seen]
+    pearson = float(np.sum((alt - depth * expected) ** 2 / (depth * expected * (1.0 - expected))))
     spare = float(np.sum(depth - 1.0))
     correlation = (pearson - alt.size) / spare if spare > 0 else 0.0
-    concentration = 1.0 / correlation - 1.0 if correlation > 0 else settings.concentration_cap
-    return _bounded(float(mean), concentration, settings)
+    found = 1.0 / correlation - 1.0 if correlation > 0 else settings.concentration_cap
+    return min(max(found, 10.0), settings.concentration_cap)
 
 
-def _bounded(mean: float, concentration: float, settings: Settings) -> tuple[float, float]:
+def bounded(mean: float, concentration: float, settings: Settings) -> tuple[float, float]:
+    """(alpha, beta) of a mean and a concentration, both kept within the settings' bounds."""
     mean = max(mean, settings.error_floor)
-    concentration = min(max(concentration, 10.0), settings.concentration_cap)
-    return mean * concentration, (1.0 - mean) * concentration
+    total = min(max(concentration, 10.0), settings.concentration_cap)
+    return mean * total, (1.0 - mean) * total
 
 
 def log_probabilities(least: int, depth: int, alpha: float, beta: float) -> NDArray[np.float64]:

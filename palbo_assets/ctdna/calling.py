@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palbo_assets.ctdna.background import Background, kind_of, tail_probability
+from palbo_assets.ctdna.background import Background, tail_probability
 from palbo_assets.ctdna.consensus_reads import BASES
 from palbo_assets.ctdna.molecules import Evidence, MoleculeCounts
 from palbo_assets.ctdna.panel import Panel
@@ -242,8 +242,7 @@ def _measured(
     evidence = counts.evidence(call.chrom, call.pos, call.ref, call.alt)
     if evidence is None or evidence.depth == 0:
         return replace(call, unique_depth=0, alt_molecules=0)
-    kind = kind_of(call.ref, call.alt)
-    alpha, beta = background.parameters[kind]
+    alpha, beta = background.at(call.chrom, call.pos, call.ref, call.alt, triplet_at(counts, call.chrom, call.pos))
     critical = critical_count(evidence.depth, alpha, beta, threshold, least)
     return replace(
         call,
@@ -253,12 +252,18 @@ def _measured(
         alt_forward=evidence.alt_forward,
         alt_reverse=evidence.alt_reverse,
         vaf=evidence.alt / evidence.depth,
-        background_rate=background.rate(kind),
+        background_rate=alpha / (alpha + beta),
         p_value=tail_probability(evidence.alt, evidence.depth, alpha, beta),
         critical_molecules=critical,
         lod95_vaf=lod95(evidence.depth, critical, settings.required_power),
         power=detection_power(evidence.depth, settings.excluded_vaf, critical),
     )
+
+
+def triplet_at(counts: MoleculeCounts, chrom: str, pos: int) -> str:
+    """The three reference bases around a 1-based position; fewer at a region's ends."""
+    region = counts.region_at(chrom, pos)
+    return "" if region is None else region.reference[max(pos - 2 - region.start, 0) : pos + 1 - region.start]
 
 
 def one_strand_only(evidence: Evidence, settings: Settings) -> bool:

@@ -11,8 +11,10 @@ from palbo_assets.ctdna.tables import (
     CTDNA_BURDEN,
     CTDNA_CALLS,
     CTDNA_MOLECULES,
+    CTDNA_ORIGINS,
     CTDNA_PANELS,
     CTDNA_QC,
+    CTDNA_RESIDUAL_DISEASE,
     CTDNA_WET_LAB,
     PATIENT_GENOTYPES,
 )
@@ -130,6 +132,28 @@ def blood_shows_no_tumour_variant(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["sample_kind"] == "normal") & rows["trace"].astype(bool)]
 
 
+@row_check(CTDNA_ORIGINS, PATIENT, description="No allele called in plasma is of blood cells or the germline")
+def present_alleles_are_the_tumours(rows: pd.DataFrame) -> pd.DataFrame:
+    """PRESENT alleles that the patient's white cells hold: not to be read as tumour."""
+    return rows[(rows["state"] == CallState.PRESENT) & rows["origin"].isin(["CHIP", "GERMLINE"])]
+
+
+@row_check(
+    CTDNA_RESIDUAL_DISEASE,
+    PATIENT,
+    description="ABSENT is said only where twice the allele fraction to be excluded would have been found",
+    severity=dg.AssetCheckSeverity.ERROR,
+)
+def absent_tumour_dna_has_power(rows: pd.DataFrame) -> pd.DataFrame:
+    powered = (rows["lod95_tumour_fraction"] <= 2 * _DEFAULTS.excluded_vaf).fillna(False)
+    return rows[(rows["state"] == CallState.ABSENT) & ~powered]
+
+
+@row_check(CTDNA_RESIDUAL_DISEASE, PATIENT, description="A tumour fraction is stated exactly where DNA is PRESENT")
+def tumour_fraction_follows_the_state(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["state"] == CallState.PRESENT) != rows["tumour_fraction"].notna()]
+
+
 CHECKS = (
     schema_check(CTDNA_WET_LAB, BATCH),
     input_suffices,
@@ -154,4 +178,9 @@ CHECKS = (
     schema_check(PATIENT_GENOTYPES, PATIENT),
     genotype_absence_has_power,
     blood_shows_no_tumour_variant,
+    schema_check(CTDNA_ORIGINS, PATIENT),
+    present_alleles_are_the_tumours,
+    schema_check(CTDNA_RESIDUAL_DISEASE, PATIENT),
+    absent_tumour_dna_has_power,
+    tumour_fraction_follows_the_state,
 )

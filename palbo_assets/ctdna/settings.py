@@ -200,6 +200,52 @@ class Settings(BaseModel):
         " any consensus error",
     )
 
+    # Origin of an allele: the patient's white cells.
+    white_cell_error: float = Field(
+        default=1e-3,
+        gt=0,
+        lt=1,
+        description="errors per fragment and base of reads without molecular barcodes at Q30. Source: Phred definition",
+    )
+    white_cell_alpha: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="1; below, white cells hold the allele (binomial against white_cell_error), and above, plasma holds"
+        " no more of it than they (Fisher). Source: Fisher p > 0.01 means clonal haematopoiesis",
+    )
+    white_cell_ratio: float = Field(
+        default=1 / 3,
+        gt=0,
+        le=1,
+        description="1; an allele whose VAF in white cells is this share of plasma's comes from them. Source: >= 1/3",
+    )
+    germline_white_vaf: float = Field(
+        default=0.30,
+        gt=0,
+        le=1,
+        description="1; VAF in white cells from here is taken for germline. Source: product default, 4 SD below a"
+        " heterozygous 0.5 at 100 fragments; a clone of blood cells above it is called germline, never tumour",
+    )
+    white_cell_min_base_quality: int = Field(
+        default=30, ge=0, le=93, description="Phred; white cells' bases below don't count. Source: white_cell_error"
+    )
+
+    # Residual disease.
+    alpha_residual: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="1; false-positive rate of the joint test over a patient's own sites. Source: specificity >= 99 %"
+        " of tumour-informed assays",
+    )
+    min_residual_sites: int = Field(
+        default=2,
+        ge=2,
+        description="sites; so many tracked on the panel, and so many with a molecule, before the joint test says"
+        " PRESENT. Source: >= 2 sites",
+    )
+
     # Sample quality.
     unique_depth_pass: int = Field(
         default=1500, ge=1, description="molecules; median unique depth to pass. Source: >= 1,500"

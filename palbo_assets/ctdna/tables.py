@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palbo_assets.ctdna.white_cells import ORIGINS
 from palbo_assets.platform.tables import (
     PATIENT_ID,
     SPECIMEN_ID,
@@ -113,9 +114,9 @@ CTDNA_CALLS = Table(
         text("ref", "Reference allele, left-aligned", nullable=False, key=True),
         text("alt", "Alternative allele, left-aligned", nullable=False, key=True),
         text("gene", "Gene of the tracked site or of the panel's target"),
-        text("hgvsp_short", "Protein change; known for tracked sites only"),
-        text("consequence", "Consequence; null: this product annotates none"),
-        boolean("lof", "Loss of function; known for tracked sites only"),
+        text("hgvsp_short", "Protein change: the list's for tracked sites, the gene models' for new alleles"),
+        text("consequence", "MAF variant class of a new allele; null for tracked ones and without gene models"),
+        boolean("lof", "Loss of function: the list's for tracked sites, the gene models' for new alleles"),
         boolean("tracked", "Whether the site was looked at by name rather than found", nullable=False),
         text("state", "State of the allele in this plasma", nullable=False, allowed=tuple(CallState)),
         text("filter", "PASS or flags, ';'-joined: strand_bias, germline_band, not_snv_or_indel, sample_qc, no_genome,"
@@ -219,4 +220,70 @@ CTDNA_PANELS = Table(
     ),
 )
 
-TABLES = (CTDNA_WET_LAB, CTDNA_PANELS, CTDNA_MOLECULES, CTDNA_QC, CTDNA_CALLS, CTDNA_BURDEN, PATIENT_GENOTYPES)
+CTDNA_ORIGINS = Table(
+    name="ctdna_origins",
+    description="Whence each allele found in plasma is, by the patient's own white cells; nothing is dropped",
+    grain="variant x plasma",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("pos", "Position of the VCF alleles, 1-based", unit="bp", minimum=1, nullable=False, key=True),
+        text("ref", "Reference allele, left-aligned", nullable=False, key=True),
+        text("alt", "Alternative allele, left-aligned", nullable=False, key=True),
+        text("gene", "Gene as in ctdna_calls"),
+        text("hgvsp_short", "Protein change as in ctdna_calls"),
+        text("state", "State as in ctdna_calls", nullable=False, allowed=tuple(CallState)),
+        real("vaf", "Allele fraction in plasma", unit="1", minimum=0, maximum=1),
+        integer("white_depth", "Fragments of white cells at the site; null without white cells", unit="fragments",
+                minimum=0),
+        integer("white_alt", "Of these, with the allele", unit="fragments", minimum=0),
+        real("white_vaf", "white_alt / white_depth", unit="1", minimum=0, maximum=1),
+        real("power", "Power of white cells to show the allele at plasma's fraction", unit="1", minimum=0, maximum=1),
+        text("origin", "TUMOUR, CHIP (clonal haematopoiesis), GERMLINE, or UNRESOLVED", nullable=False,
+             allowed=ORIGINS),
+        text("reason", "What the origin rests on", nullable=False),
+    ),
+)  # fmt: skip
+
+CTDNA_RESIDUAL_DISEASE = Table(
+    name="ctdna_residual_disease",
+    description="Whether a plasma holds DNA of the patient's own tumour: one test over the variants of its tissue",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        integer("n_tracked", "Somatic variants of the patient's tissue", unit="variants", minimum=0),
+        integer("n_sites", "Of these, on the panel version and read", unit="sites", minimum=0),
+        integer("n_sites_with_molecules", "Sites with a mutant molecule", unit="sites", minimum=0),
+        integer("molecules", "Molecules at these sites together", unit="molecules", minimum=0),
+        integer("alt_molecules", "Mutant molecules together", unit="molecules", minimum=0),
+        real("expected_errors", "Molecules that the background alone makes", unit="molecules", minimum=0),
+        real("p_value", "Chance that the background makes as many", unit="1", minimum=0, maximum=1),
+        integer("critical_molecules", "Fewest molecules that make a positive plasma", unit="molecules", minimum=1),
+        real("tumour_fraction", "Tumour DNA in cell-free DNA; null unless PRESENT", unit="1", minimum=0, maximum=1),
+        real("tumour_fraction_low", "Lower end of its 95 % interval", unit="1", minimum=0, maximum=1),
+        real("tumour_fraction_high", "Upper end, also where nothing was found", unit="1", minimum=0, maximum=1),
+        real("lod95_tumour_fraction", "Smallest tumour fraction found with 95 % power", unit="1", minimum=0, maximum=1),
+        real("hge_per_ml", "Tumour's haploid genome equivalents in plasma; for PRESENT", unit="1/mL", minimum=0),
+        text("state", "State of the tumour's DNA in this plasma", nullable=False, allowed=tuple(CallState)),
+        text("reason", "Why it isn't evaluable or assayed; empty otherwise", nullable=False),
+        text("panel_version", "Panel version of the library; null if the delivery doesn't tell"),
+        text("background", "Where the error rates are from; null if nothing was computed",
+             allowed=("healthy_plasma", "in_sample")),
+    ),
+)  # fmt: skip
+
+TABLES = (
+    CTDNA_WET_LAB,
+    CTDNA_PANELS,
+    CTDNA_QC,
+    CTDNA_CALLS,
+    CTDNA_MOLECULES,
+    CTDNA_BURDEN,
+    PATIENT_GENOTYPES,
+    CTDNA_ORIGINS,
+    CTDNA_RESIDUAL_DISEASE,
+)

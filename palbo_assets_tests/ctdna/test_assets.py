@@ -15,7 +15,15 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from palbo_assets.ctdna.assets import ASSETS, ctdna_panels, ctdna_wet_lab, patient_genotypes
+import palbo_assets.wes.assets  # noqa: F401  declares the tables that this room reads
+from palbo_assets.ctdna.assets import (
+    ASSETS,
+    ctdna_origins,
+    ctdna_panels,
+    ctdna_residual_disease,
+    ctdna_wet_lab,
+    patient_genotypes,
+)
 from palbo_assets.ctdna.checks import (
     CHECKS,
     a_version_is_one_bed,
@@ -33,9 +41,14 @@ from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Table, frame_from_rows, sql_table
+from palbo_assets.study.partitions import SAMPLE
+from palbo_assets.wes.tables import SOMATIC_CALLS
 from palbo_assets_tests.ctdna.conftest import Plasma
 
 KEY = "PALBO-001|PD"
+SOMATIC = dg.AssetSpec("somatic_calls", partitions_def=SAMPLE.definition).with_io_manager_key("warehouse")
+OWN = tuple(asset for asset in ASSETS if asset is not patient_genotypes)
+OF_PATIENT = (ctdna_origins, ctdna_residual_disease)
 BATCH_KEY = "ctdna-wet-lab-1"
 SCOPES = {"panel_bed": Scope.COHORT, "wet_lab": Scope.BATCH, "consensus_bam": Scope.SAMPLE, "raw_umi_bam": Scope.SAMPLE}
 
@@ -88,7 +101,7 @@ class House:
         self.installation = InstallationResource(root=str(self.root), reference=str(self.reference))
         self.installation.home.create()
         metadata = sa.MetaData()
-        for table in TABLES:
+        for table in (*TABLES, SOMATIC_CALLS):
             sql_table(table, metadata)
         for tables in (SYSTEM, metadata):
             tables.create_all(self.installation.warehouse.engine)
@@ -112,7 +125,7 @@ class House:
     def run(self, *, wet_lab: bool = True) -> Iterator[dg.ExecuteInProcessResult]:
         files = [self.bam, self.bed, self.wet_lab] if wet_lab else [self.bam, self.bed]
         resources = self.resources(files)
-        sample = [asset for asset in ASSETS if asset not in (ctdna_wet_lab, ctdna_panels, patient_genotypes)]
+        sample = [asset for asset in OWN if asset not in (ctdna_wet_lab, ctdna_panels, *OF_PATIENT)]
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions("patient", ["PALBO-001"])
             instance.add_dynamic_partitions("plate", [BATCH_KEY])
@@ -123,13 +136,22 @@ class House:
                 )  # fmt: skip
             yield self.panels(files)
             yield dg.materialize(
-                [*ASSETS, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
+                [*OWN, SOMATIC, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
                 partition_key=dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "PD"}),
                 selection=dg.AssetSelection.assets(*sample),
             )  # fmt: skip
+            yield dg.materialize(
+                [*OWN, SOMATIC, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
+                partition_key="PALBO-001", selection=dg.AssetSelection.assets(*OF_PATIENT),
+            )  # fmt: skip
 
     def rows(self, table: Table) -> pd.DataFrame:
-        key = {"ctdna_wet_lab": BATCH_KEY, "ctdna_panels": ""}.get(table.name, KEY)
+        key = {
+            "ctdna_wet_lab": BATCH_KEY,
+            "ctdna_panels": "",
+            "ctdna_origins": "PALBO-001",
+            "ctdna_residual_disease": "PALBO-001",
+        }.get(table.name, KEY)
         return self.installation.warehouse.read(table, partition_key=key)
 
 

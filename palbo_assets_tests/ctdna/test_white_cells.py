@@ -1,0 +1,47 @@
+"""Origins: planted clones of blood cells and germline alleles are told from the tumour's, with power or not at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.white_cells import CHIP, GERMLINE, TUMOUR, UNRESOLVED, origin_of
+
+
+@pytest.mark.parametrize(
+    ("plasma", "white", "origin", "reason"),
+    [
+        ((40, 2000), (0, 1500), TUMOUR, "white_cells_free_of_it"),
+        ((40, 2000), (25, 1500), CHIP, "in_white_cells"),
+        ((1000, 2000), (48, 100), GERMLINE, "in_white_cells"),
+        ((1990, 2000), (100, 100), GERMLINE, "in_white_cells"),
+        ((600, 2000), (8, 1500), TUMOUR, "far_less_in_white_cells"),
+        ((10, 2000), (0, 60), UNRESOLVED, "white_cells_too_shallow"),
+        ((10, 2000), (None, None), UNRESOLVED, "no_white_cells"),
+        ((10, 2000), (0, 0), UNRESOLVED, "no_white_cells"),
+    ],
+)
+def test_an_allele_is_attributed(
+    plasma: tuple[int, int], white: tuple[int | None, int | None], origin: str, reason: str
+) -> None:
+    found = origin_of(*plasma, *white, Settings())
+    assert (found.origin, found.reason) == (origin, reason)
+
+
+def test_tissue_decides_only_where_white_cells_can_not() -> None:
+    assert origin_of(10, 2000, 0, 60, Settings(), in_tissue=True)[:2] == (TUMOUR, "called_in_tissue")
+    assert origin_of(40, 2000, 25, 1500, Settings(), in_tissue=True).origin == CHIP
+
+
+def test_planted_clones_and_germline_are_told_apart() -> None:
+    rng = np.random.default_rng(2)
+    settings = Settings()
+    planted = {CHIP: (0.02, 0.02), GERMLINE: (0.5, 0.5), TUMOUR: (0.02, 0.0)}
+    for origin, (in_plasma, in_white) in planted.items():
+        found = []
+        for _ in range(200):
+            white = int(rng.binomial(1000, in_white + 3e-4))
+            found.append(origin_of(int(rng.binomial(2500, in_plasma)), 2500, white, 1000, settings).origin)
+        assert found.count(origin) >= 190, (origin, found.count(origin))
+        assert not (origin != TUMOUR and TUMOUR in found and found.count(TUMOUR) > 2)
