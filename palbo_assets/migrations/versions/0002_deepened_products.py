@@ -30,6 +30,63 @@ def upgrade() -> None:
     with op.batch_alter_table('biopsy_selection', schema=None) as batch_op:
         batch_op.create_index('ix_biopsy_selection_partition', ['partition_key'], unique=False)
 
+    op.create_table('ctdna_origins',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('chrom', sa.Text(), nullable=False, comment='Contig'),
+    sa.Column('pos', sa.BigInteger(), nullable=False, comment='Position of the VCF alleles, 1-based [bp]'),
+    sa.Column('ref', sa.Text(), nullable=False, comment='Reference allele, left-aligned'),
+    sa.Column('alt', sa.Text(), nullable=False, comment='Alternative allele, left-aligned'),
+    sa.Column('gene', sa.Text(), nullable=True, comment='Gene as in ctdna_calls'),
+    sa.Column('hgvsp_short', sa.Text(), nullable=True, comment='Protein change as in ctdna_calls'),
+    sa.Column('state', sa.Text(), nullable=False, comment='State as in ctdna_calls'),
+    sa.Column('vaf', sa.Double(), nullable=True, comment='Allele fraction in plasma [1]'),
+    sa.Column('white_depth', sa.BigInteger(), nullable=True, comment='Fragments of white cells at the site; null without white cells [fragments]'),
+    sa.Column('white_alt', sa.BigInteger(), nullable=True, comment='Of these, with the allele [fragments]'),
+    sa.Column('white_vaf', sa.Double(), nullable=True, comment='white_alt / white_depth [1]'),
+    sa.Column('power', sa.Double(), nullable=True, comment="Power of white cells to show the allele at plasma's fraction [1]"),
+    sa.Column('origin', sa.Text(), nullable=False, comment='TUMOUR, CHIP (clonal haematopoiesis), GERMLINE, or UNRESOLVED'),
+    sa.Column('reason', sa.Text(), nullable=False, comment='What the origin rests on'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'chrom', 'pos', 'ref', 'alt'),
+    comment="Whence each allele found in plasma is, by the patient's own white cells; nothing is dropped"
+    )
+    with op.batch_alter_table('ctdna_origins', schema=None) as batch_op:
+        batch_op.create_index('ix_ctdna_origins_partition', ['partition_key'], unique=False)
+
+    op.create_table('ctdna_residual_disease',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('n_tracked', sa.BigInteger(), nullable=True, comment="Somatic variants of the patient's tissue [variants]"),
+    sa.Column('n_sites', sa.BigInteger(), nullable=True, comment='Of these, on the panel version and read [sites]'),
+    sa.Column('n_sites_with_molecules', sa.BigInteger(), nullable=True, comment='Sites with a mutant molecule [sites]'),
+    sa.Column('molecules', sa.BigInteger(), nullable=True, comment='Molecules at these sites together [molecules]'),
+    sa.Column('alt_molecules', sa.BigInteger(), nullable=True, comment='Mutant molecules together [molecules]'),
+    sa.Column('expected_errors', sa.Double(), nullable=True, comment='Molecules that the background alone makes [molecules]'),
+    sa.Column('p_value', sa.Double(), nullable=True, comment='Chance that the background makes as many [1]'),
+    sa.Column('critical_molecules', sa.BigInteger(), nullable=True, comment='Fewest molecules that make a positive plasma [molecules]'),
+    sa.Column('tumour_fraction', sa.Double(), nullable=True, comment='Tumour DNA in cell-free DNA; null unless PRESENT [1]'),
+    sa.Column('tumour_fraction_low', sa.Double(), nullable=True, comment='Lower end of its 95 % interval [1]'),
+    sa.Column('tumour_fraction_high', sa.Double(), nullable=True, comment='Upper end, also where nothing was found [1]'),
+    sa.Column('lod95_tumour_fraction', sa.Double(), nullable=True, comment='Smallest tumour fraction found with 95 % power [1]'),
+    sa.Column('hge_per_ml', sa.Double(), nullable=True, comment="Tumour's haploid genome equivalents in plasma; for PRESENT [1/mL]"),
+    sa.Column('state', sa.Text(), nullable=False, comment="State of the tumour's DNA in this plasma"),
+    sa.Column('reason', sa.Text(), nullable=False, comment="Why it isn't evaluable or assayed; empty otherwise"),
+    sa.Column('panel_version', sa.Text(), nullable=True, comment="Panel version of the library; null if the delivery doesn't tell"),
+    sa.Column('background', sa.Text(), nullable=True, comment='Where the error rates are from; null if nothing was computed'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id'),
+    comment="Whether a plasma holds DNA of the patient's own tumour: one test over the variants of its tissue"
+    )
+    with op.batch_alter_table('ctdna_residual_disease', schema=None) as batch_op:
+        batch_op.create_index('ix_ctdna_residual_disease_partition', ['partition_key'], unique=False)
+
     op.create_table('cyclin_e_pairs',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -729,6 +786,14 @@ def downgrade() -> None:
         batch_op.drop_index('ix_cyclin_e_pairs_partition')
 
     op.drop_table('cyclin_e_pairs')
+    with op.batch_alter_table('ctdna_residual_disease', schema=None) as batch_op:
+        batch_op.drop_index('ix_ctdna_residual_disease_partition')
+
+    op.drop_table('ctdna_residual_disease')
+    with op.batch_alter_table('ctdna_origins', schema=None) as batch_op:
+        batch_op.drop_index('ix_ctdna_origins_partition')
+
+    op.drop_table('ctdna_origins')
     with op.batch_alter_table('biopsy_selection', schema=None) as batch_op:
         batch_op.drop_index('ix_biopsy_selection_partition')
 
