@@ -308,7 +308,7 @@ def test_a_corrected_file_renews_its_sample_and_what_depends_on_it_and_nothing_e
     samples = {key for key in changed if "|" in key[1]}
     assert {partition for _, partition in samples} == {"PALBO-009|BL"}
     assert {product for product, _ in samples} == {
-        "expression", "rna_qc", "expression_signatures", "intrinsic_subtype", "facts",
+        "expression", "rna_qc", "expression_signatures", "intrinsic_subtype", "immune_deconvolution", "facts",
     }  # fmt: skip
     assert {partition for product, partition in changed if SPECS[product].level == "patient"} == {"PALBO-009"}
     receipt = json.loads((trial.home.landing / "rna" / "rna-01" / "receipt.json").read_text(encoding="utf-8"))
