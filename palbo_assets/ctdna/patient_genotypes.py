@@ -194,4 +194,5 @@ def _row(kind: str, variant: Variant, known: Known, expected: float | None) -> d
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return list(frame.astype(object).where(frame.notna(), None).to_dict("records"))
+    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
