@@ -292,11 +292,13 @@ def ledger(
             ((one.patient_before, one.timepoint_before), (one.patient_after, one.timepoint_after), one.sentence())
             for one in corrected
         ]
+        import pandas as pd
+
         told = [
             [text for before, after, text in places if place in (before, after)]
             for place in zip(rows["patient_id"], rows["timepoint"], strict=True)
         ]
-        typer.echo(rows.assign(relabelled=told).to_json(orient="records"))
+        typer.echo(rows.assign(relabelled=pd.Series(told, index=rows.index, dtype=object)).to_json(orient="records"))
         return
     table = Table("patient", "timepoint", "assay", "state", "reason")
     for row in rows[rows["state"] != "NOT_EXPECTED"].fillna("").to_dict("records"):

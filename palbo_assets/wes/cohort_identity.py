@@ -32,7 +32,8 @@ def matched_rows(genotypes: pd.DataFrame, settings: Settings) -> list[dict[str, 
     sites, column = np.unique(site.to_numpy(dtype=str), return_inverse=True)
     groups = kept.groupby(_WHO, sort=True, observed=True)
     row = groups.ngroup().to_numpy()
-    samples = [Sample(*map(str, key)) for key in groups.groups]
+    keys: list[Any] = list(groups.groups)
+    samples = [Sample(*[str(part) for part in key]) for key in keys]
     shape = (len(samples), len(sites))
     alt, depth = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     alt[row, column] = kept["alt_count"].to_numpy(dtype=np.int64)

@@ -149,9 +149,9 @@ def contaminations(genotypes: pd.DataFrame, specimen_id: str, settings: Settings
 
 def _another_person(tumour: Counts, normal: Counts, settings: Settings) -> bool:
     """Whether opposite homozygotes say so: foreign DNA below one half makes none, however much lowers concordance."""
-    limits = {"min_depth": settings.snp_min_depth, "edge": settings.snp_homozygous_vaf}
+    min_depth, edge = settings.snp_min_depth, settings.snp_homozygous_vaf
     (mine_ref, mine_alt), (own_ref, own_alt) = (
-        homozygous_sites(one.alt, one.depth, **limits) for one in (tumour, normal)
+        homozygous_sites(one.alt, one.depth, min_depth=min_depth, edge=edge) for one in (tumour, normal)
     )
     opposite = int(((mine_ref & own_alt) | (mine_alt & own_ref)).sum())
     same = int(((mine_ref & own_ref) | (mine_alt & own_alt)).sum())

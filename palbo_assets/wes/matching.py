@@ -235,7 +235,8 @@ def judge(
 
 def _core(samples: Sequence[Sample], members: Sequence[int], one_person: np.ndarray) -> frozenset[int]:
     """The largest connected group; of equal ones that with the blood, then the one that begins first."""
-    left, groups = list(members), []
+    left = list(members)
+    groups: list[set[int]] = []
     while left:
         group, edge = {left[0]}, [left[0]]
         while edge:
@@ -261,10 +262,10 @@ def _judge_one(
     core_of: dict[int, str],
 ) -> Match:
     me = samples[index].patient_id
-    others = np.nonzero(evaluable[index])[0]
-    if not len(others):
+    others = [int(other) for other in np.nonzero(evaluable[index])[0]]
+    if not others:
         return Match(NOT_EVALUABLE)
-    best = int(others[np.argmax(pairs.score[index, others])])
+    best = others[int(np.argmax(pairs.score[index, others]))]
     best_of: dict[str, float] = {}
     for other in others:
         patient = samples[other].patient_id

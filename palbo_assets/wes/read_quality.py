@@ -169,7 +169,12 @@ def metric_verdicts(
         ("tumour_covered_20x_pct", tumour.covered_20x_pct, settings.covered_20x_pass, settings.covered_20x_fail),
         ("mapped_pct", tumour.mapped_pct, settings.mapped_pass, settings.mapped_fail),
         ("on_target_pct", tumour.on_target_pct, settings.on_target_pass, settings.on_target_fail),
-        ("normal_mean_depth", normal and normal.mean_depth, settings.normal_depth_pass, settings.normal_depth_fail),
+        (
+            "normal_mean_depth",
+            normal.mean_depth if normal else None,
+            settings.normal_depth_pass,
+            settings.normal_depth_fail,
+        ),
         ("insert_median", tumour.insert_median, settings.insert_pass, settings.insert_fail),
     ]
     limits = settings.contamination_pass, settings.contamination_fail
