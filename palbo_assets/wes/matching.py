@@ -246,9 +246,11 @@ def _core(samples: Sequence[Sample], members: Sequence[int], one_person: np.ndar
             edge += near
         groups.append(group)
         left = [index for index in left if index not in group]
-    return frozenset(
-        max(groups, key=lambda group: (len(group), any(samples[i].kind == BLOOD for i in group), -min(group)))
-    )
+
+    def rank(group: set[int]) -> tuple[int, bool, int]:
+        return len(group), any(samples[i].kind == BLOOD for i in group), -min(group)
+
+    return frozenset(max(groups, key=rank))
 
 
 def _judge_one(
