@@ -250,7 +250,8 @@ def _core(samples: Sequence[Sample], members: Sequence[int], one_person: np.ndar
     def rank(group: set[int]) -> tuple[int, bool, int]:
         return len(group), any(samples[i].kind == BLOOD for i in group), -min(group)
 
-    return frozenset(max(groups, key=rank))
+    largest = max(groups, key=rank)
+    return frozenset(largest)
 
 
 def _judge_one(
