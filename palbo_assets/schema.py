@@ -44,9 +44,28 @@ def _config(engine: sa.Engine, tables: Iterable[Table]) -> Config:
 
 
 def upgrade(warehouse: Warehouse, tables: Iterable[Table]) -> None:
-    """Bring the database to the newest revision; nothing happens when it is there."""
+    """Bring the database to the newest revision, and its comments to the declarations."""
     warehouse.home.create()
-    command.upgrade(_config(warehouse.engine, tables), "head")
+    config = _config(warehouse.engine, tables)
+    command.upgrade(config, "head")
+    _describe(warehouse.engine, config.attributes["target_metadata"])
+
+
+def _describe(engine: sa.Engine, declared: sa.MetaData) -> None:
+    """Write descriptions into the database where it keeps comments: a better wording is no revision of the schema."""
+    if not engine.dialect.supports_comments:
+        return
+    inspector = sa.inspect(engine)
+    tables, columns = inspector.get_multi_table_comment(), inspector.get_multi_columns()
+    with engine.begin() as connection:
+        for table in declared.sorted_tables:
+            known = tables.get((None, table.name))
+            if known is None or known["text"] != table.comment:
+                connection.execute(sa.schema.SetTableComment(table))
+            found = {column["name"]: column.get("comment") for column in columns.get((None, table.name), ())}
+            for column in table.columns:
+                if found.get(column.name) != column.comment:
+                    connection.execute(sa.schema.SetColumnComment(column))
 
 
 def new_revision(warehouse: Warehouse, tables: Iterable[Table], message: str) -> None:

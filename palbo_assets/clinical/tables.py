@@ -192,8 +192,8 @@ BIOPSY_SELECTION = Table(
         text("level", "Level of a category; `median` of a number", nullable=False, key=True),
         integer("n_biopsied", "Biopsied at progression, with the characteristic known", minimum=0, nullable=False),
         integer("n_not_biopsied", "Not biopsied, with the characteristic known", minimum=0, nullable=False),
-        real("biopsied", "Share (%) with the level, or the median, of the biopsied"),
-        real("not_biopsied", "The same of those who were not"),
+        real("biopsied", "Share with the level, or the median, of the biopsied", unit="%; own for a median"),
+        real("not_biopsied", "The same of those who were not", unit="%; own for a median"),
         real("standardised_difference", "Difference in units of the pooled standard deviation (Austin 2009)", unit="1"),
     ),
 )
@@ -233,7 +233,13 @@ SURVIVAL_COMPARISONS = Table(
         real("hazard_ratio", "Cox, one factor at a time, unadjusted", unit="1", minimum=0),
         real("hazard_low", "Lower limit of its 95 % interval", unit="1", minimum=0),
         real("hazard_high", "Upper limit of its 95 % interval", unit="1", minimum=0),
-        real("log_rank_p", "p of the log-rank test, not adjusted for the number of factors", minimum=0, maximum=1),
+        real(
+            "log_rank_p",
+            "p of the log-rank test, not adjusted for the number of factors",
+            unit="1",
+            minimum=0,
+            maximum=1,
+        ),
         text("reason", "Why there is no hazard ratio"),
     ),
 )

@@ -38,7 +38,7 @@ CTDNA_WET_LAB = Table(
 CTDNA_MOLECULES = Table(
     name="ctdna_molecules",
     description="What each plasma's molecules say at every base of its panel version; calls, quality and forced"
-    " genotypes follow from it. No rows where the panel version isn't known",
+    " genotypes follow from it. No rows where the panel version isn't known.",
     grain="panel base x plasma",
     storage=Storage.PARQUET,
     columns=(

@@ -31,7 +31,9 @@ _CONCENTRATION = real(
 )
 _LOW = real("concentration_low_pg_ml", "Lower limit of its 95 % interval, of wells and curve", unit="pg/mL", minimum=0)
 _HIGH = real("concentration_high_pg_ml", "Upper limit of its 95 % interval", unit="pg/mL", minimum=0)
-_LOG_SE = real("log_se", "Standard error of the natural logarithm of the concentration, within the plate", minimum=0)
+_LOG_SE = real(
+    "log_se", "Standard error of the natural logarithm of the concentration, within the plate", unit="1", minimum=0
+)
 _CV = real("cv_pct", "Coefficient of variation of the replicates' concentrations", unit="%", minimum=0)
 
 ELISA_PLATES = Table(
@@ -161,7 +163,12 @@ ELISA_CONTROL_CHART = Table(
         integer("n_plates", "Plates that hold the control", nullable=False, minimum=1),
         real("median_pg_ml", "Median over these plates", unit="pg/mL", minimum=0),
         real("deviation_pct", "The plate's value from that median", unit="%"),
-        real("plate_log_sd", "Standard deviation between plates, natural logarithm; null with few plates", minimum=0),
+        real(
+            "plate_log_sd",
+            "Standard deviation between plates, natural logarithm; null with few plates",
+            unit="1",
+            minimum=0,
+        ),
         real("z", "Deviation in standard deviations between plates", unit="1"),
         boolean("within_tolerance", "Within the bridge tolerance; null with few plates"),
     ),
@@ -178,7 +185,12 @@ NRG1_CHANGES = Table(
         real("log2_low", "Lower limit of its 95 % interval", unit="log2"),
         real("log2_high", "Upper limit of its 95 % interval", unit="log2"),
         boolean("same_plate", "Whether both were read on one plate"),
-        real("plate_log2_sd", "Standard deviation between plates that the interval carries; 0 on one plate", minimum=0),
+        real(
+            "plate_log2_sd",
+            "Standard deviation between plates that the interval carries; 0 on one plate",
+            unit="log2",
+            minimum=0,
+        ),
         text("direction", "Where a limit hides one of the two: which way it went", allowed=("up", "down")),
         text("status", "OBSERVED, or why there is no ratio", nullable=False, allowed=STATUSES),
         _REASON,

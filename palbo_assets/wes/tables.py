@@ -52,7 +52,11 @@ SOMATIC_CALLS = Table(
         integer("t_alt_reverse", "t_alt from reverse reads", unit="fragments", minimum=0),
         integer("t_alt_f1r2", "t_alt from fragments whose read 1 is forward", unit="fragments", minimum=0),
         integer("t_alt_f2r1", "t_alt from fragments whose read 1 is reverse", unit="fragments", minimum=0),
-        real("t_lod", "log10 odds of the alternative over base errors in the tumour (MuTect); null without reads"),
+        real(
+            "t_lod",
+            "log10 odds of the alternative over base errors in the tumour (MuTect); null without reads",
+            unit="log10",
+        ),
         integer("n_depth", "Fragments that cover the place in the normal", unit="fragments", minimum=0),
         integer("n_alt", "Fragments of the normal with the alternative allele", unit="fragments", minimum=0),
         real("p_value", "One-sided Fisher p that the fraction is larger in the tumour", **_FRACTION),
@@ -109,14 +113,14 @@ _COUNTS: tuple[Column, ...] = (
 )
 SNP_GENOTYPES = Table(
     name="snp_genotypes",
-    description="Allele counts at identity SNPs in tumour and blood exomes. Identifies people: never leaves the study",
+    description="Allele counts at identity SNPs in tumour and blood exomes. Identifies people: never leaves the study.",
     grain="SNP x specimen",
     columns=_COUNTS,
     storage=Storage.PARQUET,
 )
 PLASMA_SNP_GENOTYPES = Table(
     name="plasma_snp_genotypes",
-    description="Allele counts at identity SNPs in plasma consensus reads. Identifies people: never leaves the study",
+    description="Allele counts at identity SNPs in plasma consensus reads. Identifies people: never leaves the study.",
     grain="SNP x specimen",
     columns=_COUNTS,
     storage=Storage.PARQUET,

@@ -250,7 +250,8 @@ def test_salmon_and_rsem_of_one_library_agree(transcriptomes: Site) -> None:
     scores = transcriptomes.table("expression_signatures")
     hallmark = scores[scores["signature"].str.startswith("HALLMARK_")]
     wide = hallmark.pivot_table(index="signature", columns="specimen_id", values="score").astype(float)
-    assert wide[["ERR188021", "RSEM"]].notna().all().all() and len(wide) == 50
+    # MSigDB's fifty, and E2F targets without CCNE1.
+    assert wide[["ERR188021", "RSEM"]].notna().all().all() and len(wide) == 51
     assert wide[["ERR188021", "RSEM"]].corr().iloc[0, 1] > 0.98
 
 
@@ -483,8 +484,8 @@ def test_a_trials_sdtm_domains_become_the_clinical_tables(shared_data: Path, fou
 
 
 # How many of the conformance suite get their folder's verdict; docs/wes.md says what the others are.
-PASSED_ACCEPTED = 25
-FAILED_REFUSED = 38
+PASSED_ACCEPTED = 15
+FAILED_REFUSED = 157
 
 # --- files that are not what they should be -------------------------------------------------------------------------
 

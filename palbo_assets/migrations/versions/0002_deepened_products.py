@@ -18,8 +18,8 @@ def upgrade() -> None:
     sa.Column('level', sa.Text(), nullable=False, comment='Level of a category; `median` of a number'),
     sa.Column('n_biopsied', sa.BigInteger(), nullable=False, comment='Biopsied at progression, with the characteristic known'),
     sa.Column('n_not_biopsied', sa.BigInteger(), nullable=False, comment='Not biopsied, with the characteristic known'),
-    sa.Column('biopsied', sa.Double(), nullable=True, comment='Share (%) with the level, or the median, of the biopsied'),
-    sa.Column('not_biopsied', sa.Double(), nullable=True, comment='The same of those who were not'),
+    sa.Column('biopsied', sa.Double(), nullable=True, comment='Share with the level, or the median, of the biopsied [%; own for a median]'),
+    sa.Column('not_biopsied', sa.Double(), nullable=True, comment='The same of those who were not [%; own for a median]'),
     sa.Column('standardised_difference', sa.Double(), nullable=True, comment='Difference in units of the pooled standard deviation (Austin 2009) [1]'),
     sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
     sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
@@ -116,7 +116,7 @@ def upgrade() -> None:
     sa.Column('n_plates', sa.BigInteger(), nullable=False, comment='Plates that hold the control'),
     sa.Column('median_pg_ml', sa.Double(), nullable=True, comment='Median over these plates [pg/mL]'),
     sa.Column('deviation_pct', sa.Double(), nullable=True, comment="The plate's value from that median [%]"),
-    sa.Column('plate_log_sd', sa.Double(), nullable=True, comment='Standard deviation between plates, natural logarithm; null with few plates'),
+    sa.Column('plate_log_sd', sa.Double(), nullable=True, comment='Standard deviation between plates, natural logarithm; null with few plates [1]'),
     sa.Column('z', sa.Double(), nullable=True, comment='Deviation in standard deviations between plates [1]'),
     sa.Column('within_tolerance', sa.Boolean(), nullable=True, comment='Within the bridge tolerance; null with few plates'),
     sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
@@ -238,7 +238,7 @@ def upgrade() -> None:
     sa.Column('log2_low', sa.Double(), nullable=True, comment='Lower limit of its 95 % interval [log2]'),
     sa.Column('log2_high', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [log2]'),
     sa.Column('same_plate', sa.Boolean(), nullable=True, comment='Whether both were read on one plate'),
-    sa.Column('plate_log2_sd', sa.Double(), nullable=True, comment='Standard deviation between plates that the interval carries; 0 on one plate'),
+    sa.Column('plate_log2_sd', sa.Double(), nullable=True, comment='Standard deviation between plates that the interval carries; 0 on one plate [log2]'),
     sa.Column('direction', sa.Text(), nullable=True, comment='Where a limit hides one of the two: which way it went'),
     sa.Column('status', sa.Text(), nullable=False, comment='OBSERVED, or why there is no ratio'),
     sa.Column('reason', sa.Text(), nullable=True, comment='Named cause of a missing value'),
@@ -358,7 +358,7 @@ def upgrade() -> None:
     sa.Column('hazard_ratio', sa.Double(), nullable=True, comment='Cox, one factor at a time, unadjusted [1]'),
     sa.Column('hazard_low', sa.Double(), nullable=True, comment='Lower limit of its 95 % interval [1]'),
     sa.Column('hazard_high', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [1]'),
-    sa.Column('log_rank_p', sa.Double(), nullable=True, comment='p of the log-rank test, not adjusted for the number of factors'),
+    sa.Column('log_rank_p', sa.Double(), nullable=True, comment='p of the log-rank test, not adjusted for the number of factors [1]'),
     sa.Column('reason', sa.Text(), nullable=True, comment='Why there is no hazard ratio'),
     sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
     sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
@@ -419,7 +419,7 @@ def upgrade() -> None:
     with op.batch_alter_table('elisa_results', schema=None) as batch_op:
         batch_op.add_column(sa.Column('concentration_low_pg_ml', sa.Double(), nullable=True, comment='Lower limit of its 95 % interval, of wells and curve [pg/mL]'))
         batch_op.add_column(sa.Column('concentration_high_pg_ml', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [pg/mL]'))
-        batch_op.add_column(sa.Column('log_se', sa.Double(), nullable=True, comment='Standard error of the natural logarithm of the concentration, within the plate'))
+        batch_op.add_column(sa.Column('log_se', sa.Double(), nullable=True, comment='Standard error of the natural logarithm of the concentration, within the plate [1]'))
         batch_op.add_column(sa.Column('parallelism_pct', sa.Double(), nullable=True, comment='Share of the value at the lowest dilution; null with one [%]'))
 
     with op.batch_alter_table('integrated_resistance_pairs', schema=None) as batch_op:
@@ -487,7 +487,7 @@ def upgrade() -> None:
     with op.batch_alter_table('nrg1_elisa', schema=None) as batch_op:
         batch_op.add_column(sa.Column('concentration_low_pg_ml', sa.Double(), nullable=True, comment='Lower limit of its 95 % interval, of wells and curve [pg/mL]'))
         batch_op.add_column(sa.Column('concentration_high_pg_ml', sa.Double(), nullable=True, comment='Upper limit of its 95 % interval [pg/mL]'))
-        batch_op.add_column(sa.Column('log_se', sa.Double(), nullable=True, comment='Standard error of the natural logarithm of the concentration, within the plate'))
+        batch_op.add_column(sa.Column('log_se', sa.Double(), nullable=True, comment='Standard error of the natural logarithm of the concentration, within the plate [1]'))
 
     with op.batch_alter_table('read_qc', schema=None) as batch_op:
         batch_op.add_column(sa.Column('insert_median', sa.Double(), nullable=True, comment="Median fragment length of the tumour's proper pairs [bp]"))
@@ -517,7 +517,7 @@ def upgrade() -> None:
     with op.batch_alter_table('somatic_calls', schema=None) as batch_op:
         batch_op.add_column(sa.Column('t_alt_f1r2', sa.BigInteger(), nullable=True, comment='t_alt from fragments whose read 1 is forward [fragments]'))
         batch_op.add_column(sa.Column('t_alt_f2r1', sa.BigInteger(), nullable=True, comment='t_alt from fragments whose read 1 is reverse [fragments]'))
-        batch_op.add_column(sa.Column('t_lod', sa.Double(), nullable=True, comment='log10 odds of the alternative over base errors in the tumour (MuTect); null without reads'))
+        batch_op.add_column(sa.Column('t_lod', sa.Double(), nullable=True, comment='log10 odds of the alternative over base errors in the tumour (MuTect); null without reads [log10]'))
         batch_op.add_column(sa.Column('callers_passing', sa.BigInteger(), nullable=True, comment='Sources that pass it, our own counting included [sources]'))
         batch_op.add_column(sa.Column('callers_asked', sa.BigInteger(), nullable=True, comment='Sources that could have seen this kind of variant [sources]'))
         batch_op.add_column(sa.Column('lab_gene', sa.Text(), nullable=True, comment="Gene symbol in the lab's own annotation (VEP, SnpEff, Funcotator, MAF); null without one"))
