@@ -163,3 +163,18 @@ class Settings(BaseModel):
     duplicates_fail: float = Field(default=60, description="% of mapped primary reads, at most. Design")
     on_target_pass: float = Field(default=60, description="% of mapped, unique primary reads in padded targets. Design")
     on_target_fail: float = Field(default=40, description="% of mapped, unique primary reads in padded targets. Design")
+
+    # Scars of homologous recombination deficiency
+    hrd_loh_length: int = Field(default=15_000_000, description="bp; LOH must be longer. Abkevich 2012, scarHRD")
+    hrd_tai_length: int = Field(default=1_000_000, description="bp; shorter segments are left out of TAI. scarHRD")
+    hrd_lst_length: int = Field(default=10_000_000, description="bp on both sides of a transition. Popova 2012")
+    hrd_lst_smooth: int = Field(
+        default=3_000_000, description="bp; shorter segments are smoothed away, wider gaps break. Popova 2012"
+    )
+    hrd_ploidy_slope: float = Field(default=15.5, description="events per unit of ploidy. Popova 2012, scarHRD")
+    hrd_min_purity: float = Field(default=0.3, description="fraction of tumour cells; no scars below. Design")
+    hrd_min_segments: int = Field(default=30, description="autosomal segments, joined; no scars below. Design")
+
+    # Mutational burden
+    tmb_confidence: float = Field(default=0.95, gt=0, lt=1, description="coverage of the Poisson interval. Design")
+    tmb_min_callable: int = Field(default=1_000_000, gt=0, description="callable bases; no burden below. Design")
