@@ -62,9 +62,7 @@ class Settings(BaseModel):
         le=1,
         description="share of the fragments of each of neighbouring substitutions that show all, to be one. Design",
     )
-    max_population_af: float = Field(
-        default=0.001, description="fraction of any population's alleles, at most. Design"
-    )
+    max_population_af: float = Field(default=0.001, description="fraction of any population's alleles, at most. Design")
     homopolymer_length: int = Field(default=7, description="bp; indels in runs this long need more evidence. Design")
     homopolymer_vaf: float = Field(default=0.1, description="fraction that indels in homopolymers need. Design")
 
