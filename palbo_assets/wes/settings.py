@@ -176,3 +176,10 @@ class Settings(BaseModel):
     # Mutational burden
     tmb_confidence: float = Field(default=0.95, gt=0, lt=1, description="coverage of the Poisson interval. Design")
     tmb_min_callable: int = Field(default=1_000_000, gt=0, description="callable bases; no burden below. Design")
+
+    # Mutational signatures
+    signature_min_mutations: int = Field(
+        default=20, gt=0, description="SNVs; no shares below. Design, after simulation of APOBEC shares"
+    )
+    signature_sure_mutations: int = Field(default=50, description="SNVs; below, shares are of low confidence. Design")
+    signature_bootstraps: int = Field(default=200, gt=0, description="resamplings for the 95 % interval. Design")
