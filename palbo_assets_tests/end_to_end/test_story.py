@@ -21,9 +21,11 @@ import pytest
 from palbo_assets.demo.summary import catches, planted_faults
 from palbo_assets.demo.twin import write_twin
 from palbo_assets.ingest import IngestResult, ingest
+from palbo_assets.landing import relabel
 from palbo_assets.platform.config import Home
 from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.store import file_sha256
+from palbo_assets.platform.tables import Storage
 from palbo_assets.platform.warehouse import Warehouse
 from palbo_assets.study.vocabulary import Absence
 from palbo_assets.trace import trace_value
@@ -314,3 +316,33 @@ def test_a_corrected_file_renews_its_sample_and_what_depends_on_it_and_nothing_e
     receipt = json.loads((trial.home.landing / "rna" / "rna-01" / "receipt.json").read_text(encoding="utf-8"))
     replaced = next(file for file in receipt["files"] if "PALBO-009-BL" in file["file"])
     assert replaced["status"] == "SUPERSEDED"
+
+
+def test_a_swap_is_put_right_by_relabelling_and_taken_back_without_a_trace_in_the_products(trial: Trial) -> None:
+    before = trial.warehouse.versions()
+    failures = trial.read("identity_failures")
+    partners = dict(zip(failures["patient_id"], failures["likely_partner"], strict=True))
+    assert partners == {"PALBO-006": "PALBO-007", "PALBO-007": "PALBO-006"}
+    tumours = [f"sequencing/wes-{patient}-PD/{patient}-PD-T.bam" for patient in sorted(partners)]
+    relabel.swap(trial.warehouse.engine, *tumours, reason="genotypes name the partner", actor="data management")
+    assert ingest(trial.home, workers=1).failed == []
+
+    after = trial.warehouse.versions()
+    changed = {key for key in after if before.get(key) != after[key]}
+    assert {key for _, key in changed if "|" in key} == {"PALBO-006|PD", "PALBO-007|PD"}
+    assert {key for product, key in changed if SPECS[product].level == "patient"} == set(partners)
+    assert not {"expression", "til_scores", "ctdna_calls", "nrg1_elisa"} & {product for product, _ in changed}
+    assert trial.read("identity_failures").empty
+    states = trial.read("resistance_states").set_index(["patient_id", "timepoint", "source"]).sort_index()
+    for patient in partners:
+        assert (states.loc[(patient, "PD", "wes"), "state"] != "NOT_EVALUABLE").any()
+
+    relabel.undo(trial.warehouse.engine, tumours, reason="only tried", actor="data management")
+    assert ingest(trial.home, workers=1).failed == []
+    undone = trial.warehouse.versions()
+    assert {key: each.data_version for key, each in undone.items()} == {
+        key: each.data_version for key, each in before.items()
+    }
+    # Files carry the run in their rows; what stands in SQL has the same content again.
+    in_sql = {key for key in before if SPECS[key[0]].table.storage is Storage.SQL}
+    assert {key: undone[key].content_sha256 for key in in_sql} == {key: before[key].content_sha256 for key in in_sql}
