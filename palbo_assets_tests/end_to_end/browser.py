@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,7 +83,13 @@ class Page:
             )
             return found[number] if found and -len(found) <= number < len(found) else None
 
-        x, y = wait_until(place, seconds, f"something to click says {text!r}")
+        def resting_place() -> list[float] | None:
+            """Menus slide in: what still moves would be missed."""
+            first = place()
+            time.sleep(0.3)
+            return first if first is not None and place() == first else None
+
+        x, y = wait_until(resting_place, seconds, f"something to click says {text!r}")
         self.click_at(x, y)
 
     def click_at(self, x: float, y: float) -> None:

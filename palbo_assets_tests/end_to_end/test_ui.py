@@ -69,11 +69,17 @@ def test_a_partition_is_materialised_by_clicking_and_its_row_count_shows(ui: Ui)
     page = ui.page
     with ui.installation.instance() as instance:
         wait_until(lambda: instance.has_dynamic_partition("patient", PATIENT), 90, "the patient is registered")
-        ui.open("/assets/expression?view=partitions", PATIENT, "Materialize…")
-        page.click("Materialize…")
-        page.shows("Launch runs to materialize expression")
-        ui.picture("materialise-dialog")
-        _choose_only(page, "BL")
+        for attempt in range(3):
+            ui.open("/assets/expression?view=partitions", PATIENT, "Materialize…")
+            page.click("Materialize…")
+            page.shows("Launch runs to materialize expression")
+            ui.picture("materialise-dialog")
+            try:
+                _choose_only(page, "BL")
+                break
+            except AssertionError:  # on a busy machine a list may fill while it is clicked: a person would try again
+                if attempt == 2:
+                    raise
         ui.picture("materialise-dialog-chosen")
         page.click("Launch", exact=False, number=-1)
 
@@ -96,7 +102,7 @@ def _choose_only(page: Page, timepoint: str) -> None:
     page.click("Select a partition or create one", number=-1)
     page.click(timepoint, number=-1)
     page.press_escape()
-    page.shows("1 partition")
+    page.shows("1 partition", seconds=20)
 
 
 def test_an_assets_page_explains_its_columns_with_units(ui: Ui) -> None:
