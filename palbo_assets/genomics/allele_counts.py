@@ -136,7 +136,7 @@ def count_alleles(
     min_base_quality, min_mapping_quality
         Phred; what is below doesn't count.
     ranges
-        Virtual offsets in file order that hold the reads in question (from a `genomics.pileup.BlockMap`); the whole
+        Virtual offsets in file order that hold the reads in question (from an index); the whole
         file when left out.
 
     Returns
