@@ -9,6 +9,7 @@ import dagster as dg
 from palbo_assets.landing.resource import LandingResource
 from palbo_assets.landing.sensor import landing_sensor
 from palbo_assets.platform.checks import together
+from palbo_assets.platform.formats import Scope, registry
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import OWNER, SPECS, landed_key
@@ -34,7 +35,7 @@ def landed_assets() -> list[dg.AssetSpec]:
     return [
         dg.AssetSpec(
             key,
-            description="Files that labs delivered and the landing accepted",
+            description=_what_is_taken(key),
             group_name="landing",
             owners=[OWNER],
             kinds={"file"},
@@ -42,6 +43,16 @@ def landed_assets() -> list[dg.AssetSpec]:
         )
         for key, level in sorted(finest.items())
     ]
+
+
+def _what_is_taken(key: dg.AssetKey) -> str:
+    """The roles that the landing accepts under a landed asset, as Markdown: that is what a lab may deliver."""
+    roles = [
+        f"- `{form.role}`: {form.description}"
+        for form in registry().values()
+        if landed_key(form.modality, Level.BATCH if form.scope is Scope.BATCH else Level.SAMPLE) == key
+    ]
+    return "\n".join(["Files that labs delivered and the landing accepted, by role:", "", *roles])
 
 
 def products() -> list[dg.AssetsDefinition]:

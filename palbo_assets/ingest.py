@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
-from palbo_assets.platform.config import Home, check_sections
+from palbo_assets.platform.config import Home, check_names
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -67,13 +67,18 @@ class Progress:
 def prepare(home: Home) -> None:
     """Make the folders, bring the warehouse to the newest revision, and give Dagster its instance file."""
     from palbo_assets import definitions, schema
+    from palbo_assets.landing.settings import Settings
     from palbo_assets.platform.store import sweep
     from palbo_assets.platform.warehouse import Warehouse
 
     del definitions  # importing it declares every product
     from palbo_assets.platform.product import SPECS
 
-    check_sections(home.settings_file, {"landing", *(spec.room for spec in SPECS.values() if spec.settings)})
+    known: dict[str, set[str]] = {"landing": set(Settings.model_fields)}
+    for spec in SPECS.values():
+        if spec.settings:
+            known.setdefault(spec.room, set()).update(spec.settings.model_fields)
+    check_names(home.settings_file, known)
     home.create()
     for folder in (home.objects, home.products, home.pages):
         sweep(folder, older_than_seconds=STAGING_SECONDS)

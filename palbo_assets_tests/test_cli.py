@@ -147,7 +147,16 @@ def test_a_file_that_is_no_database_is_one_line(home: Home) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"wes: [unclosed", b"wes: {no_such_threshold: 3}", b"wess: {}", b"- a list", b"\xff\xfe\x00", b"landing: {x: 1}"],
+    [
+        b"wes: [unclosed",
+        b"wes: {no_such_threshold: 3}",
+        b"wess: {}",
+        b"cytometry: {min_viability: 3}",
+        b"resistance: {x: 1}",
+        b"- a list",
+        b"\xff\xfe\x00",
+        b"landing: {x: 1}",
+    ],
 )
 def test_broken_settings_are_named_before_anything_runs(home: Home, content: bytes) -> None:
     home.create()

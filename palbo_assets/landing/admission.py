@@ -177,28 +177,25 @@ def verify_contents(
     todo = [entry for entry in entries if _to_verify(entry)]
     if not todo:
         return
-    keys = {entry: verdict_key(entry, genome) for entry in todo}
     with engine.connect() as connection:
         known = read_all(connection, landing_verdict)
-    for entry in todo:
-        entry.verdict = _cached(known.get(keys[entry]), entry)
-    usable = {entry for entry in todo if entry.verdict is None or entry.verdict.problem is None}
-    usable |= {entry for entry in entries if entry.verdict is not None and entry.verdict.problem is None}
+    usable = set(todo) | {entry for entry in entries if entry.verdict is not None and entry.verdict.problem is None}
     done: list[dict[str, Any]] = []
     fresh: dict[str, Verdict] = {}
     with Sandbox(settings) as sandbox:
         for entry in sorted(todo, key=_verification_order):
-            if entry.verdict is not None or not met(entry, usable):
+            if not met(entry, usable):
                 continue
-            if keys[entry] in fresh:
-                entry.verdict = fresh[keys[entry]]
-            elif budget.allows_verifying():
-                _verify(entry, sandbox, genome)
+            beside = _offered(entry, usable)
+            key = _verdict_key(entry, beside, genome)
+            entry.verdict = _cached(known.get(key), entry) or fresh.get(key)
+            if entry.verdict is None and budget.allows_verifying():
+                _verify(entry, beside, sandbox, genome)
                 budget.files_verified += 1
                 if entry.verdict is not None:
-                    fresh[keys[entry]] = entry.verdict
-                    done.append(_verdict_row(keys[entry], entry.verdict))
-            else:
+                    fresh[key] = entry.verdict
+                    done.append(_verdict_row(key, entry.verdict))
+            elif entry.verdict is None:
                 _keep_stored(entry, stored)
             if entry.verdict is not None and entry.verdict.problem is not None:
                 usable.discard(entry)
@@ -218,9 +215,17 @@ def _verification_order(entry: Entry) -> tuple[bool, int, str]:
     return needs, entry.size, entry.path
 
 
-def _verify(entry: Entry, sandbox: Sandbox, genome: Context) -> None:
+def _offered(entry: Entry, usable: Collection[Entry]) -> dict[str, Entry]:
+    """The nearest companion of each role that isn't refused: a bad panel must not blame the file beside it."""
+    nearest = {
+        role: next((other for other in others if other in usable), None) for role, others in entry.companions.items()
+    }
+    return {role: other for role, other in nearest.items() if other is not None}
+
+
+def _verify(entry: Entry, beside: Mapping[str, Entry], sandbox: Sandbox, genome: Context) -> None:
     assert entry.claim is not None and entry.file_format is not None
-    siblings = {role: others[0].on_disk for role, others in entry.companions.items()}
+    siblings = {role: other.on_disk for role, other in beside.items()}
     if entry.index is not None:
         siblings["index"] = entry.index
     context = Context(siblings, genome.genome_build, genome.contig_lengths)
@@ -241,15 +246,11 @@ def _keep_stored(entry: Entry, stored: Mapping[str, Mapping[str, Any]]) -> None:
         entry.verdict = stored_verdict(row)
 
 
-def verdict_key(entry: Entry, genome: Context) -> str:
+def _verdict_key(entry: Entry, beside: Mapping[str, Entry], genome: Context) -> str:
     """What a verdict depends on: content, claim, companions, genome. Not the verifier's version (see `_cached`)."""
     assert entry.claim is not None and entry.file_format is not None
     needed = {role for roles in entry.file_format.needs for role in roles}
-    beside = {
-        role: others[0].sha256
-        for role, others in entry.companions.items()
-        if role in needed or entry.size <= _CHEAP_TO_REREAD
-    }
+    hashes = {role: other.sha256 for role, other in beside.items() if role in needed or entry.size <= _CHEAP_TO_REREAD}
     stated = entry.delivered or entry.claim
     claim = {name: value for name, value in vars(stated).items() if name not in ("file", "sha256", "note")}
     content = [
@@ -257,7 +258,7 @@ def verdict_key(entry: Entry, genome: Context) -> str:
         entry.name,
         entry.role,
         claim,
-        beside,
+        hashes,
         genome.genome_build,
         sorted(genome.contig_lengths.items()),
     ]

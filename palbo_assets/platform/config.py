@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -119,20 +120,37 @@ def load_settings(model: type[Model], room: str, file: Path) -> Model:
         ) from None
 
 
-def check_sections(file: Path, known: Iterable[str]) -> None:
-    """Refuse settings of a room that there isn't: they would be ignored, and nobody would notice the misspelling.
+def check_names(file: Path, known: Mapping[str, Collection[str]]) -> None:
+    """Refuse settings that nothing reads: they would be ignored, and nobody would notice the misspelling.
+
+    Parameters
+    ----------
+    known
+        Section -> names of its fields, over all models that read the section.
 
     Raises
     ------
     PalboError
-        ``E_SETTINGS`` naming the section and those that there are.
+        ``E_SETTINGS`` naming the section or field, and the nearest name that there is.
     """
-    rooms = sorted(set(known))
-    unknown = sorted(str(name) for name in _read_settings(file) if name not in rooms)
-    if unknown:
-        raise PalboError(
-            "E_SETTINGS", f"there is no section {unknown[0]}", file=file.name, fix=f"one of {', '.join(rooms)}"
-        )
+    for section, fields in _read_settings(file).items():
+        if section not in known:
+            raise PalboError(
+                "E_SETTINGS",
+                f"there is no section {section}",
+                file=file.name,
+                fix=f"one of {', '.join(sorted(known))}",
+            )
+        for field in fields:
+            if field not in known[section]:
+                near = get_close_matches(str(field), sorted(known[section]), n=1)
+                raise PalboError(
+                    "E_SETTINGS",
+                    f"section {section}: there is no such field",
+                    file=file.name,
+                    column=str(field),
+                    fix=f"is {near[0]} meant? remove it otherwise" if near else "remove it",
+                )
 
 
 def _read_settings(file: Path) -> dict[str, Any]:

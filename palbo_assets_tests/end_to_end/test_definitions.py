@@ -75,6 +75,17 @@ def test_what_follows_from_samples_has_a_condition_and_the_sensor_asks_for_the_r
     assert (repository.asset_graph.get(dg.AssetKey(name)).automation_condition is not None) == follows
 
 
+def test_a_landed_asset_says_what_a_lab_may_deliver_there(repository: dg.RepositoryDefinition) -> None:
+    described = {
+        key.path[-1]: repository.asset_graph.get(key).description
+        for key in repository.asset_graph.get_all_asset_keys()
+        if key.path[0] == "landed"
+    }
+    assert len(set(described.values())) == len(described)
+    assert "`tumour_bam`: Aligned reads" in described["wes"]
+    assert "`cbc`" in described["facs_batches"] and "`cbc`" not in described["facs"]
+
+
 def test_every_modality_that_a_product_reads_is_an_asset_of_the_landing(repository: dg.RepositoryDefinition) -> None:
     graph = repository.asset_graph
     landed = {key for key in graph.get_all_asset_keys() if key.path[0] == "landed"}

@@ -307,6 +307,17 @@ def test_a_file_waits_for_what_it_needs_wherever_and_whenever_that_comes(landing
     assert {file.role for file in report.newly_accepted} == {"tumour_bam", "normal_bam"}
 
 
+def test_a_refused_companion_is_not_held_against_the_file_beside_it(landing: Landing) -> None:
+    ids = {"modality": "facs", "patient_id": "P-1", "timepoint": "BL"}
+    rows = [{"file": "a.fcs", **ids}, {"file": "g.xml", **ids}]
+    landing.deliver("lab/d1", {"a.fcs": "a larger file of events", "g.xml": "TRUNCATED"}, rows)
+    landing.scan()
+    assert [(file.role, file.facts["siblings"]) for file in landing.accepted()] == [("fcs", "")]
+    landing.deliver("lab/d1", {"a.fcs": "a larger file of events", "g.xml": "gates"}, rows)
+    landing.scan()
+    assert {file.role: file.facts["siblings"] for file in landing.accepted()} == {"fcs": "gating", "gating": "fcs"}
+
+
 def test_plates_are_read_with_the_layout_of_the_nearest_name(landing: Landing) -> None:
     files = {
         f"{kind}_{plate}.{suffix}": f"{kind} {plate}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, Field
 
-from palbo_assets.platform.config import Home, explicit_driver, load_settings
+from palbo_assets.platform.config import Home, check_names, explicit_driver, load_settings
 from palbo_assets.platform.errors import PalboError, ReferenceBundleError
 from palbo_assets.platform.instance import INSTANCE_YAML
 from palbo_assets.platform.references import ReferenceBundle, add_entry, write_bundle
@@ -32,6 +32,27 @@ def test_settings_that_can_not_be_used_are_refused_with_a_clear_line(tmp_path: P
     file.write_text(content)
     with pytest.raises(PalboError, match="E_SETTINGS"):
         load_settings(Settings, "wes", file)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("wess: {depth: 3}", "no section wess"),
+        ("wes: {dept: 3}", "is depth meant?"),
+        ("wes: {zzz: 3}", "remove it"),
+        ("wes: {3: 3}", "remove it"),
+    ],
+)
+def test_a_misspelt_setting_is_refused_with_the_name_that_was_meant(tmp_path: Path, content: str, told: str) -> None:
+    file = tmp_path / "settings.yaml"
+    known = {"wes": {"depth", "purity"}}
+    file.write_text("wes: {depth: 50, purity: 0.5}")
+    check_names(file, known)
+    file.write_text(content)
+    with pytest.raises(PalboError) as refused:
+        check_names(file, known)
+    assert refused.value.code == "E_SETTINGS"
+    assert told in str(refused.value) + refused.value.fix
 
 
 def test_a_postgres_url_gets_its_driver_spelled_out() -> None:
