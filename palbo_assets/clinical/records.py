@@ -31,7 +31,8 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
 
 # Without a date validation REDCap takes any text, and a day that can't be read would silently be missing.
 DATES = ("consent_date", "withdrawal_date", "start", "date", "visit_date", "pd_date", "death_date", "next_line_start",
-         "collect_datetime")  # fmt: skip
+         "collect_datetime", "adjuvant_et_start", "adjuvant_et_stop", "relapse_date", "met_et_start",
+         "met_et_pd_date")  # fmt: skip
 
 _KEEPS_DATA = "stop_followup"  # the one scope of withdrawal that leaves what was collected in the study
 
@@ -149,7 +150,7 @@ def require_study_fields(export: Export, dictionary: Dictionary, file: Path) -> 
             fix="export all instruments of the study",
         )
     for name in DATES:
-        if not dictionary.fields[name].validation.startswith("date"):
+        if name in dictionary.fields and not dictionary.fields[name].validation.startswith("date"):
             raise InputError(
                 "E_SCHEMA",
                 "the field isn't validated as a date in the project",

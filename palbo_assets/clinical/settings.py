@@ -71,6 +71,21 @@ class Settings(BaseModel):
     primary_resistance_months: float = Field(
         default=6.0, description="Progression before this many months is primary resistance (used by Lobo-Martins 2024)"
     )
+    adjuvant_resistance_months: float = Field(
+        default=24.0,
+        description="Relapse under adjuvant endocrine treatment before this many months of it is primary resistance"
+        " (ESO-ESMO ABC5, 2020)",
+    )
+    after_adjuvant_months: float = Field(
+        default=12.0,
+        description="Relapse up to this many months after adjuvant endocrine treatment is secondary resistance"
+        " (ESO-ESMO ABC5, 2020)",
+    )
+    first_line_resistance_months: float = Field(
+        default=6.0,
+        description="Progression before this many months of a first endocrine line for metastatic disease is primary"
+        " resistance (ESO-ESMO ABC5, 2020)",
+    )
     assessment_interval_days: int = Field(
         default=84, description="Longest planned interval between tumour assessments in days (12 weeks, study default)"
     )

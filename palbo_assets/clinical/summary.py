@@ -9,6 +9,7 @@ from typing import Any
 
 from palbo_assets.clinical.accrual import Patient, accrual_rows
 from palbo_assets.clinical.eligibility import judge
+from palbo_assets.clinical.endocrine import endocrine_sensitivity
 from palbo_assets.clinical.queries import Query, codes
 from palbo_assets.clinical.recist import Response
 from palbo_assets.clinical.records import Cohort, PatientRecord, build, require_study_fields, squeeze
@@ -129,6 +130,7 @@ def _patient_row(record: PatientRecord, response: ResponseRecord, settings: Sett
         "her2": str(verdict.her2),
         "et_partner": _word(record, "et_partner"),
         "endo_sensitivity": _word(record, "endo_sensitivity"),
+        "endo_sensitivity_derived": _text(endocrine_sensitivity(record, settings)),
         "de_novo": record.yes("de_novo_met"),
         "dfi_months": _within(record, "dfi_months", 0, 1200),
         "visceral": record.yes("visceral"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palbo_assets.clinical.delivery_ledger import DeliveryState
+from palbo_assets.clinical.endocrine import EndocrineSensitivity
 from palbo_assets.clinical.recist import RESPONSES
 from palbo_assets.clinical.sample_manifest import UNASSIGNED, SpecimenStatus
 from palbo_assets.clinical.survival import CensorReason, EventBasis, ResistanceClass
@@ -41,6 +42,11 @@ PATIENTS = Table(
         text("her2", "HER2 status", allowed=("negative", "positive", "unknown")),
         text("et_partner", "Endocrine treatment given with palbociclib"),
         text("endo_sensitivity", "Endocrine sensitivity at entry as recorded"),
+        text(
+            "endo_sensitivity_derived",
+            "Endocrine sensitivity by the dates of earlier treatment (ESO-ESMO ABC5); null where they decide nothing",
+            allowed=tuple(map(str, EndocrineSensitivity)),
+        ),
         boolean("de_novo", "Metastatic at first diagnosis"),
         real("dfi_months", "Disease-free interval", unit="mo", minimum=0),
         boolean("visceral", "Visceral disease at baseline"),

@@ -233,7 +233,22 @@ def _baseline(site_codes: Sequence[str], calendar: _Calendar, rng: np.random.Gen
         "n_met_sites": str(len(site_codes)),
         "prior_ct": str(int(rng.integers(0, 2))),
         "prior_et": str(int(not de_novo)),
-        "endo_sensitivity": str(rng.choice(["1", "1", "3"])),
+        **_earlier_treatment(de_novo, calendar, rng),
+    }
+
+
+def _earlier_treatment(de_novo: bool, calendar: _Calendar, rng: np.random.Generator) -> Row:
+    """Adjuvant endocrine treatment whose dates give the recorded sensitivity; none for who was metastatic at first."""
+    drawn = str(rng.choice(["1", "1", "3"]))
+    if de_novo:
+        return {"endo_sensitivity": "4"}
+    relapse = -60
+    stopped = relapse - (900 if drawn == "1" else 120)
+    return {
+        "endo_sensitivity": drawn,
+        "adjuvant_et_start": calendar(stopped - 5 * 365),
+        "adjuvant_et_stop": calendar(stopped),
+        "relapse_date": calendar(relapse),
     }
 
 

@@ -26,6 +26,7 @@ KINDS = {
     "7": "WHOLE_BLOOD",
 }
 RESPONSES = {"1": "CR", "2": "PR", "3": "SD", "4": "PD", "5": "NE", "6": "nonCR-nonPD"}
+ENDOCRINE = {"1": "sensitive", "2": "primary resistance", "3": "secondary resistance", "4": "naive"}
 
 
 def _choice(kind: str, choices: Mapping[str, str]) -> tuple[str, str, str]:
@@ -75,9 +76,10 @@ PROJECT: Mapping[str, Mapping[str, tuple[str, str, str]]] = {
         "n_met_sites": _INTEGER,
         "prior_ct": _YES_NO,
         "prior_et": _YES_NO,
-        "endo_sensitivity": _choice(
-            "radio", {"1": "sensitive", "2": "primary resistance", "3": "secondary resistance"}
-        ),
+        "endo_sensitivity": _choice("radio", ENDOCRINE),
+        "adjuvant_et_start": _DATE,
+        "adjuvant_et_stop": _DATE,
+        "relapse_date": _DATE,
     },
     "treatment": {
         "drug": _TEXT,
