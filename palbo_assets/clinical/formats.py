@@ -120,10 +120,10 @@ def refuse_identifiers(path: Path, table: pd.DataFrame, dictionary: Dictionary |
 
 
 SDTM_ROLES = {
-    "sdtm_dm": "SDTM DM: subjects, first dose, death (CSV)",
-    "sdtm_tu": "SDTM TU: lesions that were identified (CSV)",
-    "sdtm_tr": "SDTM TR: lesions as measured at each visit (CSV)",
-    "sdtm_rs": "SDTM RS: overall responses at each visit (CSV)",
+    "sdtm_dm": "SDTM DM: subjects, first dose, death (CSV or XPT)",
+    "sdtm_tu": "SDTM TU: lesions that were identified (CSV or XPT)",
+    "sdtm_tr": "SDTM TR: lesions as measured at each visit (CSV or XPT)",
+    "sdtm_rs": "SDTM RS: overall responses at each visit (CSV or XPT)",
 }
 
 FORMATS = (
@@ -150,7 +150,7 @@ FORMATS = (
         FileFormat(
             modality="clinical",
             role=role,
-            suffixes=(f"{role.removeprefix('sdtm_')}.csv",),
+            suffixes=tuple(f"{role.removeprefix('sdtm_')}{suffix}" for suffix in (".csv", ".xpt")),
             scope=Scope.COHORT,
             verify=verify_subjects if role == "sdtm_dm" else verify_tumour_domain,
             description=description,

@@ -2,7 +2,7 @@
 
 DM names the subjects and their first dose, TU identifies lesions, TR measures them, RS holds the overall responses
 (SDTM Implementation Guide 3.4, sections 5.2 and 6.3.14; Oncology Disease Response Supplement, RECIST 1.1). Each is one
-CSV file. One assessor's readings are used: the others' are another opinion, not more data.
+file, CSV or SAS transport. One assessor's readings are used: the others' are another opinion, not more data.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.clinical.datasets import read_dataset
 from palbo_assets.clinical.dates import parse_date
 from palbo_assets.clinical.export import Export
 from palbo_assets.clinical.queries import Query
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.platform.errors import InputError
-from palbo_assets.platform.text import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,6 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
            "TREVAL"),
     "RS": ("USUBJID", "VISITNUM", "RSTESTCD", "RSSTRESC", "RSDTC", "RSEVAL"),
 }  # fmt: skip
-_BLANK = ("", "NA", ".")  # R and SAS write missing cells so into CSV
 _SEX = {"F": "female", "M": "male"}
 _NODE = "LYMPH NODE"
 _PROGRESSED = ("UNEQUIVOCAL PROGRESSION", "PROGRESSION", "PD")
@@ -37,24 +36,14 @@ _PRESENT = ("PRESENT", *_PROGRESSED)
 
 
 def read_domain(path: Path, domain: str) -> pd.DataFrame:
-    """One domain as text, blanks as empty text, indexed by line.
+    """One domain as text, blanks as empty text, indexed by line (CSV) or observation (transport file).
 
     Raises
     ------
     InputError
-        ``E_SCHEMA`` when it is another domain, or lacks a column; and what `read_table` raises.
+        ``E_SCHEMA`` when it is another domain, or lacks a column; and what `read_dataset` raises.
     """
-    table = read_table(path)
-    missing = [name for name in REQUIRED[domain] if name not in table.columns]
-    if missing:
-        raise InputError(
-            "E_SCHEMA",
-            f"the SDTM domain {domain} lacks {', '.join(missing)}",
-            file=path.name,
-            row=1,
-            column=missing[0],
-            fix=f"export the whole domain {domain}",
-        )
+    table = read_dataset(path, f"SDTM domain {domain}", REQUIRED[domain])
     if "DOMAIN" in table.columns and (table["DOMAIN"] != domain).any():
         raise InputError(
             "E_SCHEMA",
@@ -64,7 +53,7 @@ def read_domain(path: Path, domain: str) -> pd.DataFrame:
             column="DOMAIN",
             fix="deliver one domain a file, each in its role",
         )
-    return table.mask(table.isin(_BLANK), "")
+    return table
 
 
 def read_sdtm(domains: Mapping[str, Path], settings: Settings) -> Export:

@@ -122,3 +122,37 @@ def test_the_door_needs_all_four_domains_and_counts_the_subjects(domains: dict[s
     assert finding["n_patients"] == 306
     lesions = known["sdtm_tu"].verify(domains["sdtm_tu"], Claim("tu.csv", "clinical", role="sdtm_tu"), Context())
     assert lesions == {"rows": 75, "subjects": 8}
+
+
+NUMBERS = ("NUM", "STRESN", "SEQ", "DY", "AGE")
+
+
+def as_transport(source: Path, target: Path) -> Path:
+    """The dataset as a SAS transport file, numbers as numbers, as a sponsor would submit it."""
+    import pandas as pd
+    import pyreadstat
+
+    table = pd.read_csv(source, dtype=str, keep_default_na=False).replace({"NA": ""})
+    for name in table.columns:
+        if name.endswith(NUMBERS):
+            table[name] = pd.to_numeric(table[name], errors="coerce")
+    pyreadstat.write_xport(table, str(target), table_name=target.stem.upper(), file_format_version=5)
+    return target
+
+
+def test_transport_files_give_what_the_csv_files_give(domains: dict[str, Path], tmp_path: Path) -> None:
+    transported = {role: as_transport(path, tmp_path / f"{role[-2:]}.xpt") for role, path in domains.items()}
+    ours, theirs = tables(transported), tables(domains)
+    assert any(row["sum_mm"] == 0 for row in ours.response_visits)  # a zero stays a zero
+    for mine, other in zip(ours.queries, theirs.queries, strict=True):
+        assert {**mine, "row": 0} == {**other, "row": 0}  # observations instead of lines
+    for name in ("patients", "response_visits", "treatment_response"):
+        assert getattr(ours, name) == getattr(theirs, name)
+
+
+@pytest.mark.parametrize(("keep", "code"), [(100, "E_TRUNCATED"), (960, "E_SCHEMA"), (-40, "E_TRUNCATED")])
+def test_damaged_transport_files_are_refused(domains: dict[str, Path], tmp_path: Path, keep: int, code: str) -> None:
+    whole = as_transport(domains["sdtm_tr"], tmp_path / "tr.xpt").read_bytes()
+    cut = tmp_path / "cut.xpt"
+    cut.write_bytes(whole[:keep])
+    assert refused({**domains, "sdtm_tr": cut}).code == code
