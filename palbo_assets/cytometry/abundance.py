@@ -40,7 +40,7 @@ class Counted:
 
 def count_gated(sample: Stained, strategy: Strategy, gated: Mapping[str, NDArray[np.intp] | None]) -> list[Counted]:
     """Counts and the median compensated intensity of the functional markers, for the room's own gating."""
-    found = [Counted(ROOT, "", int(sample.values.shape[0]))]
+    found = [Counted(ROOT, "", sample.count)]
     shown = [marker for marker in strategy.functional if marker in sample.columns]
     for population in strategy.populations:
         events = gated[population.name]

@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from palbo_assets.cytometry.fcs_data import BLOCK
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from palbo_assets.cytometry.fcs_data import ListMode, Rows
+
+FEW_EVENTS = 200_000  # below, loading the compiler takes longer than it saves
 
 
 @dataclass(frozen=True)
@@ -63,23 +68,61 @@ def parse_spill(text: str, channels: Sequence[str], *, file: str = "") -> Spill:
         names, cells = parts[1 : 1 + size], parts[1 + size :]
     else:
         raise refuse("the spill matrix is incomplete")
-    known = {name.upper(): name for name in channels}
-    if all(name.isdigit() for name in names) and not all(name in known for name in names):
-        names = [channels[int(name) - 1] if 0 < int(name) <= len(channels) else name for name in names]
-    if any(name.upper() not in known for name in names) or len({name.upper() for name in names}) != size:
-        raise refuse("the spill matrix names channels that the file hasn't got")
     try:
         matrix = np.array([float(cell) for cell in cells]).reshape(size, size)
     except ValueError:
         raise refuse("the spill matrix holds cells that are no numbers") from None
     if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e6:
         raise refuse("the spill matrix can't be inverted")
+    known = {name.upper(): name for name in channels}
+    if np.array_equal(matrix, np.eye(size)):  # takes nothing out of any channel, whatever it calls them
+        names = [name for name in names if name.upper() in known]
+        matrix = np.eye(len(names))
+    if all(name.isdigit() for name in names) and not all(name in known for name in names):
+        names = [channels[int(name) - 1] if 0 < int(name) <= len(channels) else name for name in names]
+    if any(name.upper() not in known for name in names) or len({name.upper() for name in names}) != len(names):
+        raise refuse("the spill matrix names channels that the file hasn't got")
     return Spill(tuple(known[name.upper()] for name in names), matrix)
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """How true signals come out of what was observed in the channels ``columns`` (of the file): observed @ inverse."""
+
+    columns: NDArray[np.intp]
+    inverse: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, spill: Spill, channels: Sequence[str]) -> Compensation:
+        """For a file with these ``channels``, which hold those of ``spill``."""
+        names = list(channels)
+        columns = np.array([names.index(name) for name in spill.channels], dtype=np.intp)
+        return cls(columns, np.linalg.inv(spill.matrix).astype(np.float64))
+
+    def column(self, data: ListMode, channel: int, rows: Rows | slice | None = None) -> NDArray[np.float64]:
+        """Compensated linear values of one channel, of all events or of some; nothing else is computed or kept."""
+        at = np.flatnonzero(self.columns == channel)
+        if not at.size:
+            return data.column(channel, rows)
+        wanted = np.arange(data.count)[rows] if isinstance(rows, slice) else rows
+        weights = np.ascontiguousarray(self.inverse[:, at[0]])
+        count = data.count if wanted is None else len(wanted)
+        plain = data.plain
+        if plain is not None and count >= FEW_EVENTS:
+            from palbo_assets.cytometry.kernels import weighted_rows
+
+            every = np.empty(0, np.intp) if wanted is None else wanted
+            return weighted_rows(plain, self.columns, weights, every, wanted is None)
+        result = np.empty(count)
+        for start in range(0, count, BLOCK):
+            part = slice(start, min(start + BLOCK, count))
+            result[part] = data.rows(part if wanted is None else wanted[part])[:, self.columns] @ weights
+        return result
 
 
 def compensate(values: NDArray[np.float64], channels: Sequence[str], spill: Spill) -> NDArray[np.float64]:
     """``values`` (events x channels, linear) with the channels of ``spill`` compensated; the others unchanged."""
-    columns = [list(channels).index(name) for name in spill.channels]
-    result = np.array(values, order="F")  # gates read single channels, so each lies in one piece
-    result[:, columns] = result[:, columns] @ np.linalg.inv(spill.matrix)
+    compensation = Compensation.of(spill, channels)
+    result = np.array(values, order="F")
+    result[:, compensation.columns] = result[:, compensation.columns] @ compensation.inverse
     return result

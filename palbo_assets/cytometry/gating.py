@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from palbo_assets.cytometry.compensation import compensate
+from palbo_assets.cytometry.compensation import Compensation
 from palbo_assets.cytometry.logicle import Logicle
 from palbo_assets.cytometry.panel import SCATTER, marker_columns
 from palbo_assets.platform.errors import ReferenceBundleError
@@ -76,16 +76,30 @@ class Strategy:
 
 @dataclass(frozen=True)
 class Stained:
-    """Compensated events with the columns of their markers: what gates, quality and abundances look at."""
+    """Events with the columns of their markers and their compensation: what gates, quality and abundances look at."""
 
-    values: NDArray[np.float64]
+    events: Events
     columns: Mapping[str, int]
-    compensated: bool
+    compensation: Compensation | None
+
+    @property
+    def count(self) -> int:
+        return self.events.count
+
+    @property
+    def compensated(self) -> bool:
+        return self.compensation is not None
 
     def of(self, marker: str, events: Indices | None = None) -> NDArray[np.float64]:
-        """Linear values of a marker, of all or of some events."""
-        column = self.values[:, self.columns[marker]]
-        return column if events is None else column[events]
+        """Compensated linear values of a marker, of all or of some events; computed anew at every call."""
+        return self.channel(self.columns[marker], events)
+
+    def channel(self, column: int, events: Indices | None = None) -> NDArray[np.float64]:
+        """As `of`, for any channel of the file."""
+        data = self.events.data
+        return (
+            data.column(column, events) if self.compensation is None else self.compensation.column(data, column, events)
+        )
 
 
 def load_strategy(path: Path | None = None) -> Strategy:
@@ -161,13 +175,13 @@ def stained(events: Events, strategy: Strategy, panel: Mapping[str, str] | None 
     """
     columns = marker_columns(events, strategy.markers, panel, file=file)
     if events.spill is None or events.spill.is_identity:
-        return Stained(events.values, columns, compensated=False)
-    return Stained(compensate(events.values, events.channels, events.spill), columns, compensated=True)
+        return Stained(events, columns, None)
+    return Stained(events, columns, Compensation.of(events.spill, events.channels))
 
 
 def gate(sample: Stained, strategy: Strategy) -> dict[str, Indices | None]:
     """Indices of the events of every population; None where the panel lacks a marker of it or of its parent."""
-    found: dict[str, Indices | None] = {ROOT: np.arange(sample.values.shape[0])}
+    found: dict[str, Indices | None] = {ROOT: np.arange(sample.count)}
     for population in strategy.populations:
         events = found[population.parent]
         if events is None or any(marker not in sample.columns for marker in population.markers):

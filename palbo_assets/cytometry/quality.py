@@ -75,8 +75,11 @@ def margin_percent(events: Events) -> float:
     columns = [column for column, name in enumerate(events.channels) if not name.upper().startswith(("TIME", "HDR"))]
     tops = np.array([events.ranges[column] for column in columns])
     # A detector's last bin is $PnR - 1 for integers; floats come within a thousandth of it.
-    at_top = events.values[:, columns] >= np.where(tops > 1, 0.999 * (tops - 1), np.inf)
-    return 100.0 * float(at_top.mean(axis=0).max()) if columns else 0.0
+    limits = np.where(tops > 1, 0.999 * (tops - 1), np.inf)
+    at_top = np.zeros(len(columns), dtype=np.int64)
+    for _, values in events.data.blocks():
+        at_top += np.count_nonzero(values[:, columns] >= limits, axis=0)
+    return 100.0 * float(at_top.max()) / events.count if columns else 0.0
 
 
 def time_drift(events: Events, sample: Stained, bins: int) -> tuple[float | None, bool]:
@@ -89,7 +92,7 @@ def time_drift(events: Events, sample: Stained, bins: int) -> tuple[float | None
     steady = [marker for marker in _STEADY if marker in sample.columns]
     if column is None or not steady or events.count < 10 * bins:
         return None, False
-    time = events.values[:, column]
+    time = events.data.column(column)
     reset = bool((np.diff(time) < -0.5 * (time.max() - time.min())).any()) if time.max() > time.min() else False
     order = np.argsort(time, kind="stable")
     worst = 0.0

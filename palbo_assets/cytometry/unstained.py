@@ -24,7 +24,7 @@ def positive_percent(events: Events, sample: Stained, threshold: float, scale: L
     viability = sample.columns.get("Viability")
     linear = float(scale.inverse(threshold))
     return {
-        events.channels[column]: 100.0 * float(np.mean(sample.values[:, column] >= linear))
+        events.channels[column]: 100.0 * float(np.mean(sample.channel(column) >= linear))
         for column in events.fluorescence
         if column != viability
     }

@@ -508,8 +508,9 @@ def test_damaged_files_of_every_kind_end_in_a_receipt_with_a_code_and_never_in_a
     deliveries: dict[str, tuple[Sent, set[str]]] = {
         "corrupted.fcs": (Sent(fcs / "corrupted/corrupted.fcs", "facs", **sample), {"E_SCHEMA"}),
         "sample_header.fcs": (Sent(fcs / "cytek-nl-2000/sample_header.fcs", "facs", **sample), {"E_TRUNCATED"}),
-        "duplicate.fcs": (
-            Sent(next(fcs.rglob("*Duplicate_Names.fcs")), "facs", name="duplicate.fcs", **sample), {"E_SCHEMA"},
+        "other_panel.fcs": (
+            Sent(next(fcs.rglob("*Duplicate_Names.fcs")), "facs", name="other_panel.fcs", **sample),
+            {"E_PANEL"},
         ),
         "start.fcs": (
             Sent(start, "facs", name="start.fcs", **sample),
