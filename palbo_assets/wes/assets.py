@@ -10,6 +10,7 @@ from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
+    COPY_NUMBER_SEGMENTS,
     FORCED_GENOTYPES,
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
@@ -291,6 +292,41 @@ def sample_identity(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
 
 
 @product(
+    COPY_NUMBER_SEGMENTS,
+    SAMPLE,
+    reads=("wes",),
+    roles=("segments", "purity"),
+    references=("genome_fasta",),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"numpy", "sql"},
+)
+def copy_number_segments(step: Step) -> pd.DataFrame:
+    """Segments of the lab's copy-number tool in one form, solved for absolute copies with the stated purity."""
+    from palbo_assets.wes.call import References
+    from palbo_assets.wes.tumour_profile import read_tumour_profile, segment_rows
+
+    contigs = References(fasta=step.references.get("genome_fasta")).contigs()
+    by_specimen: dict[str, list[Any]] = {}
+    for file in sorted(step.files("segments", "purity"), key=lambda file: (file.role, file.sha256)):
+        by_specimen.setdefault(file.specimen_id, []).append(file)
+    rows = []
+    for _, files in sorted(by_specimen.items()):
+        segments = [(file.path, file.sample_name) for file in files if file.role == "segments"]
+        fits = [file.path for file in files if file.role == "purity"]
+        profile = read_tumour_profile(segments, fits, step.settings)
+        if profile is None:
+            continue
+        found = segment_rows(profile, contigs)
+        rows += [{**_specimen(step, files[0]), **row} for row in found]
+        step.report(segments=len(found), tool=profile.tool, reason=profile.reason)
+        if profile.purity is not None:
+            step.report(purity=profile.purity)
+    return frame_from_rows(COPY_NUMBER_SEGMENTS, rows)
+
+
+@product(
     SOMATIC_CALLS,
     SAMPLE,
     reads=("wes",),
@@ -402,6 +438,7 @@ ASSETS = (
     identity_failures,
     read_qc,
     sample_identity,
+    copy_number_segments,
     somatic_calls,
     forced_genotypes,
 )

@@ -14,23 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import floor
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from palbo_assets.wes.copy_number_files import CopyNumberProfile, CopyNumberSegment, plain_chromosome
+from palbo_assets.wes.settings import Settings
 
-
-class CopyNumberLimits(BaseModel):
-    """Thresholds of copy number. "Design" marks a value of this study's analysis plan."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    min_purity: float = Field(default=0.30, description="fraction; below, copies are NOT_EVALUABLE. Design")
-    high_ploidy: float = Field(default=2.7, description="copies; above, the genome counts as doubled. COSMIC")
-    amplified_copies: int = Field(default=5, description="copies, at least, at ploidy up to high_ploidy. COSMIC")
-    amplified_copies_high: int = Field(default=9, description="copies, at least, above high_ploidy. COSMIC")
-    focal_bases: int = Field(default=3_000_000, description="bp; a shorter event is focal. Design")
-    arm_share: float = Field(default=0.7, description="share of an arm that an arm-level event covers. Design")
-    min_exon_share: float = Field(default=0.9, description="share of exons in segments to judge a gene. Design")
+NO_PURITY = "NO_PURITY"
+LOW_PURITY = "LOW_PURITY"
+RESCALING_UNKNOWN = "UNKNOWN_WHETHER_LOG2_IS_RESCALED"
 
 
 class State(StrEnum):
@@ -101,16 +90,14 @@ def absolute_segments(
     profile: CopyNumberProfile,
     purity: float | None,
     *,
-    limits: CopyNumberLimits,
-    log2_rescaled: bool | None = None,
-    copies_at_zero: float = 2.0,
+    settings: Settings,
 ) -> tuple[tuple[CopyNumberSegment, ...], str]:
     """The segments with absolute copies, and why there are none.
 
     Copies that a tool modelled with its own purity are taken as they are. Ratios are solved with ``purity``. CNVkit's
-    ``call`` may have rescaled log2 for purity and doesn't say so in the file: with a ``cn`` column the caller states it
-    (``log2_rescaled``), and None is not guessed. Copies of X and Y from ratios depend on the reference's sex and stay
-    null.
+    ``call`` may have rescaled log2 for purity and doesn't say so in the file: with a ``cn`` column the settings state
+    it (``cn_log2_rescaled``), and None is not guessed. Copies of X and Y from ratios depend on the reference's sex and
+    stay null.
 
     Returns
     -------
@@ -120,21 +107,21 @@ def absolute_segments(
     purity = profile.purity if purity is None else purity
     blank = tuple(_with(one, None, None) for one in profile.segments)
     if purity is None:
-        return blank, "no_purity"
+        return blank, NO_PURITY
     if not 0 < purity <= 1:
         raise ValueError("purity is a fraction above 0")
-    if purity < limits.min_purity:
-        return blank, "low_purity"
+    if purity < settings.cn_min_purity:
+        return blank, LOW_PURITY
     if profile.modelled:
         return profile.segments, ""
     if any(one.total_cn is not None for one in profile.segments):
-        if log2_rescaled is None:
-            return blank, "unknown_whether_log2_is_rescaled"
-        if log2_rescaled:
+        if settings.cn_log2_rescaled is None:
+            return blank, RESCALING_UNKNOWN
+        if settings.cn_log2_rescaled:
             return profile.segments, ""
     return tuple(
-        _with(one, None if one.log2 is None else tumour_copies(one.log2, purity, copies_at_zero=copies_at_zero), None)
-        if one.chrom not in ("X", "Y")
+        _with(one, tumour_copies(one.log2, purity, copies_at_zero=settings.cn_log2_zero), None)
+        if one.log2 is not None and one.chrom not in ("X", "Y")
         else _with(one, None, None)
         for one in profile.segments
     ), ""
@@ -145,7 +132,7 @@ def gene_copy_number(
     segments: Sequence[CopyNumberSegment],
     *,
     ploidy: float,
-    limits: CopyNumberLimits,
+    settings: Settings,
     arm: tuple[int, int] | None = None,
     reason: str = "",
 ) -> GeneCopyNumber:
@@ -166,7 +153,7 @@ def gene_copy_number(
     share = sum(any(_overlap(one, *exon) for one in judged) for exon in gene.exons) / len(gene.exons)
     log2 = _mean([(one.log2, overlap) for one, overlap in found])
     if not known:
-        why = reason or ("no_absolute_copies" if found else "no_segment")
+        why = reason or ("NO_ABSOLUTE_COPIES" if found else "NO_SEGMENT")
         return GeneCopyNumber(
             gene.symbol, State.NOT_EVALUABLE, Heterozygosity.NOT_EVALUABLE, None, None, None, log2, None, share, why
         )
@@ -175,25 +162,25 @@ def gene_copy_number(
     lowest = worst.total_cn
     assert mean is not None and lowest is not None
     minors = [one.minor_cn for one, _ in known if one.minor_cn is not None]
-    heterozygosity = _heterozygosity([one for one, _ in known], complete=share >= limits.min_exon_share)
-    state = _state(mean, lowest, ploidy, heterozygosity, limits)
+    heterozygosity = _heterozygosity([one for one, _ in known], complete=share >= settings.cn_min_exon_share)
+    state = _state(mean, lowest, ploidy, heterozygosity, settings)
     # Exons that no segment covers may be deleted; a homozygous deletion that was seen stands all the same.
-    if share < limits.min_exon_share and state is not State.HOMOZYGOUS_DELETION:
-        state, reason = State.NOT_EVALUABLE, "exons_without_segment"
+    if share < settings.cn_min_exon_share and state is not State.HOMOZYGOUS_DELETION:
+        state, reason = State.NOT_EVALUABLE, "EXONS_WITHOUT_SEGMENT"
     altered = state not in (State.NEUTRAL, State.NOT_EVALUABLE)
     most = max(known, key=lambda pair: pair[1])[0]
     loss = state in (State.HOMOZYGOUS_DELETION, State.LOSS)
-    extent = _extent(worst if loss else most, here, arm, limits) if altered else None
+    extent = _extent(worst if loss else most, here, arm, settings) if altered else None
     minor = min(minors) if minors else None
     return GeneCopyNumber(gene.symbol, state, heterozygosity, mean, lowest, minor, log2, extent, share, reason)
 
 
-def _state(mean: float, lowest: float, ploidy: float, het: Heterozygosity, limits: CopyNumberLimits) -> State:
+def _state(mean: float, lowest: float, ploidy: float, het: Heterozygosity, settings: Settings) -> State:
     usual = _whole(ploidy)
-    doubled = ploidy > limits.high_ploidy
+    doubled = ploidy > settings.cn_high_ploidy
     if _whole(lowest) == 0:
         return State.HOMOZYGOUS_DELETION
-    if _whole(mean) >= (limits.amplified_copies_high if doubled else limits.amplified_copies):
+    if _whole(mean) >= (settings.cn_amplified_doubled if doubled else settings.cn_amplified):
         return State.AMPLIFICATION
     if _whole(lowest) < usual:
         return State.LOSS
@@ -212,7 +199,7 @@ def _heterozygosity(known: list[CopyNumberSegment], *, complete: bool) -> Hetero
 
 
 def _extent(
-    seed: CopyNumberSegment, here: list[CopyNumberSegment], arm: tuple[int, int] | None, limits: CopyNumberLimits
+    seed: CopyNumberSegment, here: list[CopyNumberSegment], arm: tuple[int, int] | None, settings: Settings
 ) -> Extent:
     """Neighbours with the same whole copies of both alleles belong to the event."""
     ordered = sorted(here, key=lambda one: one.start)
@@ -222,9 +209,9 @@ def _extent(
     while last + 1 < len(ordered) and _same(ordered[last + 1], seed):
         last += 1
     start, end = ordered[first].start, ordered[last].end
-    if arm and min(end, arm[1]) - max(start, arm[0]) >= limits.arm_share * (arm[1] - arm[0]):
+    if arm and min(end, arm[1]) - max(start, arm[0]) >= settings.cn_arm_share * (arm[1] - arm[0]):
         return Extent.ARM
-    return Extent.FOCAL if end - start < limits.focal_bases else Extent.LARGE
+    return Extent.FOCAL if end - start < settings.cn_focal_bases else Extent.LARGE
 
 
 def _same(one: CopyNumberSegment, other: CopyNumberSegment) -> bool:

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import log2
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.text import number, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MISSING = ("", "NA", "NaN", "nan")
 # PURPLE's fractional copies and their rounding may put the lesser allele a little above half or below zero.
@@ -126,14 +130,17 @@ class CopyNumberProfile:
         return self.tool in MODELLED
 
 
-def read_copy_number(path: Path) -> CopyNumberProfile:
+def read_copy_number(path: Path, sample: str = "") -> CopyNumberProfile:
     """Read the segments of one tumour, whichever tool wrote them.
+
+    ``sample`` names the tumour in a file of several (SEG, ASCAT); a file of one sample needs no name.
 
     Raises
     ------
     InputError
-        ``E_SCHEMA`` with row and column: unknown columns, a segment without extent, overlapping segments, negative
-        copies, a lesser allele above half of the total, or two samples in a file; and what `read_table` raises.
+        ``E_SAMPLE_MISMATCH`` where several samples are there and none of them is named; ``E_SCHEMA`` with row and
+        column: unknown columns, a segment without extent, overlapping segments, negative
+        copies, a lesser allele above half of the total; and what `read_table` raises.
     """
     frame = read_table(path, delimiter="\t")
     spelled = {name.lower(): name for name in frame.columns}
@@ -141,9 +148,7 @@ def read_copy_number(path: Path) -> CopyNumberProfile:
     if tool is None:
         raise _wrong(path, "the columns are of no known segment file", 1, "", f"deliver one of: {', '.join(LAYOUTS)}")
     layout = LAYOUTS[tool]
-    if layout.sample and layout.sample.lower() in spelled and frame[spelled[layout.sample.lower()]].nunique() > 1:
-        fix = "deliver one file per sample"
-        raise _wrong(path, "the file holds several samples", 2, spelled[layout.sample.lower()], fix)
+    frame = _of_sample(path, frame, spelled.get((layout.sample or "").lower()), sample)
     segments, rows = [], []
     for index, cells in frame.iterrows():
         row = int(str(index))
@@ -162,6 +167,24 @@ def read_copy_number(path: Path) -> CopyNumberProfile:
             raise _wrong(path, f"the segment overlaps that of row {rows[left]}", rows[right], layout.start)
     purity, ploidy = _stated(path, frame, spelled, _PURITY), _stated(path, frame, spelled, _PLOIDY)
     return CopyNumberProfile(tool, tuple(segments[at] for at in order), *_checked(path, purity, ploidy))
+
+
+def _of_sample(path: Path, frame: pd.DataFrame, column: str | None, sample: str) -> pd.DataFrame:
+    """The rows of the named sample. A file of one sample is that sample's, however the lab spells it."""
+    if column is None or frame[column].nunique() <= 1:
+        return frame
+    if not sample:
+        fix = "name the sample in the manifest's sample_name, or deliver one file per sample"
+        raise InputError(
+            "E_SAMPLE_MISMATCH", "the file holds several samples", file=path.name, row=2, column=column, fix=fix
+        )
+    chosen = frame[frame[column] == sample]
+    if chosen.empty:
+        fix = "write sample_name as the file spells it"
+        raise InputError(
+            "E_SAMPLE_MISMATCH", "the named sample isn't in the file", file=path.name, column=column, fix=fix
+        )
+    return chosen
 
 
 def read_purity_ploidy(path: Path) -> tuple[float, float]:

@@ -248,9 +248,9 @@ def verify_maf(path: Path, claim: Claim, context: Context) -> Finding:
 def verify_segments(path: Path, claim: Claim, context: Context) -> Finding:
     """A copy-number segment file of a known tool whose contigs are the study's."""
     from palbo_assets.genomics.alleles import ContigNames
-    from palbo_assets.wes.segments import read_segments
+    from palbo_assets.wes.copy_number_files import read_copy_number
 
-    found = read_segments(path)
+    found = read_copy_number(path, claim.sample_name)
     names = ContigNames(context.contig_lengths)
     for one in found.segments:
         length = context.contig_lengths.get(names.canonical(one.chrom) or "")
@@ -262,6 +262,14 @@ def verify_segments(path: Path, claim: Claim, context: Context) -> Finding:
                 fix="deliver segments made on the study's build",
             )
     return {"segments": len(found.segments), "tool": found.tool}
+
+
+def verify_purity(path: Path, claim: Claim, context: Context) -> Finding:
+    """Purity and ploidy as the tool that wrote the segments fitted them."""
+    from palbo_assets.wes.copy_number_files import read_purity_ploidy
+
+    purity, ploidy = read_purity_ploidy(path)
+    return {"purity": purity, "ploidy": ploidy}
 
 
 def verify_coverage(path: Path, claim: Claim, context: Context) -> Finding:
@@ -320,10 +328,18 @@ FORMATS = (
     FileFormat(
         "wes",
         "segments",
-        (".cns", ".seg", "_segments.txt"),
+        (".cns", ".seg", "_segments.txt", ".segments.txt", ".cncf.txt", ".purple.cnv.somatic.tsv"),
         Scope.SAMPLE,
         verify_segments,
-        "Copy-number segments of CNVkit, Sequenza, FACETS, ASCAT or IGV/CBS",
+        "Copy-number segments of CNVkit, FACETS, Sequenza, ASCAT, PURPLE, or SEG of IGV, CBS and GDC",
+    ),
+    FileFormat(
+        "wes",
+        "purity",
+        ("_confints_cp.txt", ".purityploidy.txt", ".purple.purity.tsv"),
+        Scope.SAMPLE,
+        verify_purity,
+        "Purity and ploidy of the fit behind the segments: Sequenza, ASCAT, PURPLE, or columns purity and ploidy",
     ),
     FileFormat(
         "wes",

@@ -162,6 +162,31 @@ class Settings(BaseModel):
     on_target_pass: float = Field(default=60, description="% of mapped, unique primary reads in padded targets. Design")
     on_target_fail: float = Field(default=40, description="% of mapped, unique primary reads in padded targets. Design")
 
+    # Copy number
+    cn_min_purity: float = Field(
+        default=0.30, gt=0, le=1, description="fraction of tumour cells; below, copies are NOT_EVALUABLE. Design"
+    )
+    cn_high_ploidy: float = Field(default=2.7, description="copies; above, the genome counts as doubled. COSMIC")
+    cn_amplified: int = Field(default=5, description="copies, at least, at ploidy up to cn_high_ploidy. COSMIC")
+    cn_amplified_doubled: int = Field(default=9, description="copies, at least, above cn_high_ploidy. COSMIC")
+    cn_focal_bases: int = Field(default=3_000_000, description="bp; a shorter event is focal. Design")
+    cn_arm_share: float = Field(default=0.7, description="share of an arm that an arm-level event covers. Design")
+    cn_min_exon_share: float = Field(default=0.9, description="share of exons in segments to judge a gene. Design")
+    cn_log2_zero: float = Field(
+        default=2.0,
+        gt=0,
+        description="copies of a tumour cell where log2 is 0: 2 for ratios centred on the diploid mode. CNVkit",
+    )
+    cn_log2_rescaled: bool | None = Field(
+        default=None,
+        description="yes or no: whether CNVkit's log2 beside a cn column was rescaled for purity, which the file "
+        "doesn't say; unknown leaves such files NOT_EVALUABLE. Design",
+    )
+    cn_max_segments: int = Field(default=1000, gt=0, description="segments of a tumour; more is noise. Design")
+    purity_tolerance: float = Field(
+        default=0.15, ge=0, description="fraction; two stated purities that differ more contradict. Design"
+    )
+
     # Scars of homologous recombination deficiency
     hrd_loh_length: int = Field(default=15_000_000, description="bp; LOH must be longer. Abkevich 2012, scarHRD")
     hrd_tai_length: int = Field(default=1_000_000, description="bp; shorter segments are left out of TAI. scarHRD")

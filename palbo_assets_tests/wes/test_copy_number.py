@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palbo_assets.wes.copy_number import (
-    CopyNumberLimits,
     Extent,
     Gene,
     GeneCopyNumber,
@@ -21,8 +20,9 @@ from palbo_assets.wes.copy_number import (
     tumour_copies,
 )
 from palbo_assets.wes.copy_number_files import CopyNumberProfile, CopyNumberSegment, read_copy_number
+from palbo_assets.wes.settings import Settings
 
-LIMITS = CopyNumberLimits()
+SETTINGS = Settings()
 MB = 1_000_000
 GENE = Gene("G", "chr13", ((50 * MB, 50 * MB + 200), (50 * MB + 10_000, 50 * MB + 10_200)))
 ARM = (20 * MB, 110 * MB)
@@ -33,7 +33,7 @@ def piece(start: int, end: int, total: float | None, minor: float | None = None,
 
 
 def judged(*segments: CopyNumberSegment, ploidy: float = 2.0) -> GeneCopyNumber:
-    return gene_copy_number(GENE, segments, ploidy=ploidy, limits=LIMITS, arm=ARM)
+    return gene_copy_number(GENE, segments, ploidy=ploidy, settings=SETTINGS, arm=ARM)
 
 
 def mixture(copies: float, purity: float, zero: float = 2.0) -> float:
@@ -47,8 +47,8 @@ def test_the_ratio_of_a_mixture_gives_its_copies_back(copies: float, purity: flo
 
 def from_ratio(ratio: float, purity: float | None) -> GeneCopyNumber:
     profile = CopyNumberProfile("seg", (CopyNumberSegment("13", 49 * MB, 51 * MB, ratio, None, None, 40),))
-    segments, reason = absolute_segments(profile, purity, limits=LIMITS)
-    return gene_copy_number(GENE, segments, ploidy=2.0, limits=LIMITS, reason=reason)
+    segments, reason = absolute_segments(profile, purity, settings=SETTINGS)
+    return gene_copy_number(GENE, segments, ploidy=2.0, settings=SETTINGS, reason=reason)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_the_same_ratio_means_other_copies_at_another_purity(ratio: float, purit
     assert from_ratio(ratio, purity).state is state
 
 
-@pytest.mark.parametrize(("purity", "reason"), [(None, "no_purity"), (0.2, "low_purity")])
+@pytest.mark.parametrize(("purity", "reason"), [(None, "NO_PURITY"), (0.2, "LOW_PURITY")])
 def test_without_enough_purity_a_deletion_is_not_evaluable_and_not_absent(purity: float | None, reason: str) -> None:
     result = from_ratio(-0.32, purity)
     assert (result.state, result.reason, result.mean_copies) == (State.NOT_EVALUABLE, reason, None)
@@ -110,10 +110,10 @@ def test_a_deleted_exon_is_seen_though_the_mean_of_the_gene_is_one_copy() -> Non
 
 def test_an_exon_without_a_segment_leaves_the_gene_unjudged_unless_another_is_deleted() -> None:
     half = judged(piece(40 * MB, 50 * MB + 5000, 2, 1))
-    assert (half.state, half.reason) == (State.NOT_EVALUABLE, "exons_without_segment")
+    assert (half.state, half.reason) == (State.NOT_EVALUABLE, "EXONS_WITHOUT_SEGMENT")
     assert half.heterozygosity is Heterozygosity.NOT_EVALUABLE
     assert judged(piece(40 * MB, 50 * MB + 5000, 0, 0)).state is State.HOMOZYGOUS_DELETION
-    assert judged(piece(1, 90 * MB, 2, 1, chrom="14")).reason == "no_segment"
+    assert judged(piece(1, 90 * MB, 2, 1, chrom="14")).reason == "NO_SEGMENT"
 
 
 def test_an_event_reaches_as_far_as_its_copies_do() -> None:
@@ -129,19 +129,19 @@ def test_an_event_reaches_as_far_as_its_copies_do() -> None:
 
 def test_sex_chromosomes_are_not_judged_from_ratios() -> None:
     profile = CopyNumberProfile("seg", (CopyNumberSegment("X", 0, 90 * MB, -1.0, None, None, 40),))
-    segments, reason = absolute_segments(profile, 0.9, limits=LIMITS)
-    result = gene_copy_number(Gene("G", "chrX", ((5, 9),)), segments, ploidy=2.0, limits=LIMITS, reason=reason)
-    assert (result.state, result.reason) == (State.NOT_EVALUABLE, "no_absolute_copies")
+    segments, reason = absolute_segments(profile, 0.9, settings=SETTINGS)
+    result = gene_copy_number(Gene("G", "chrX", ((5, 9),)), segments, ploidy=2.0, settings=SETTINGS, reason=reason)
+    assert (result.state, result.reason) == (State.NOT_EVALUABLE, "NO_ABSOLUTE_COPIES")
 
 
 def test_copies_of_a_real_cnvkit_call_count_only_once_it_is_known_what_its_log2_is(shared_data: Path) -> None:
     folder = shared_data / "wes_somatic" / "cnv_cnvkit"
     called, plain = read_copy_number(folder / "p2-9_2.call.cns"), read_copy_number(folder / "p2-9_2.cns")
-    unknown, reason = absolute_segments(called, 0.5, limits=LIMITS)
-    assert reason == "unknown_whether_log2_is_rescaled" and all(one.total_cn is None for one in unknown)
+    unknown, reason = absolute_segments(called, 0.5, settings=SETTINGS)
+    assert reason == "UNKNOWN_WHETHER_LOG2_IS_RESCALED" and all(one.total_cn is None for one in unknown)
     # The call left log2 as it was, so both files say the same with the purity; CNVkit's own fixed cuts don't.
-    ours, _ = absolute_segments(called, 0.5, limits=LIMITS, log2_rescaled=False)
-    theirs, _ = absolute_segments(plain, 0.5, limits=LIMITS)
+    ours, _ = absolute_segments(called, 0.5, settings=Settings(cn_log2_rescaled=False))
+    theirs, _ = absolute_segments(plain, 0.5, settings=SETTINGS)
     assert [one.total_cn for one in ours] == [one.total_cn for one in theirs]
     autosomes = [
         (one.total_cn, fixed.total_cn)

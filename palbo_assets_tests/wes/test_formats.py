@@ -136,7 +136,7 @@ def test_segments_and_coverage_of_cnvkit_are_taken(shared_data: Path, tmp_path: 
     assert verify_segments(folder / "cnv_cnvkit" / "p2-9_2.cns", claim(), Context())["tool"] == "cnvkit"
     assert int(verify_coverage(folder / "cnv_cnvkit" / "p2-9_2.cnr", claim(), Context())["regions"]) > 1000
     bad = tmp_path / "bad.cns"
-    bad.write_text("chromosome\tstart\tend\tlog2\nchr1\t10\tx\t0.1\n")
+    bad.write_text("chromosome\tstart\tend\tlog2\tprobes\nchr1\t10\tx\t0.1\t5\n")
     with pytest.raises(InputError, match="row 2, column end"):
         verify_segments(bad, claim(), Context())
     bad.write_text("a\tb\n1\t2\n")
@@ -159,7 +159,7 @@ def test_segments_of_the_usual_tools_give_one_based_starts_copies_and_purity(tmp
 
 def test_the_normal_serves_the_whole_patient_and_the_tumour_waits_for_it() -> None:
     by_role = {one.role: one for one in FORMATS}
-    assert set(by_role) == {"tumour_bam", "normal_bam", "somatic_vcf", "somatic_maf", "segments", "coverage"}
+    assert set(by_role) == {"tumour_bam", "normal_bam", "somatic_vcf", "somatic_maf", "segments", "purity", "coverage"}
     assert by_role["normal_bam"].scope is Scope.PATIENT
     assert by_role["tumour_bam"].scope is Scope.SAMPLE
     assert by_role["tumour_bam"].needs == (frozenset({"normal_bam"}),)
