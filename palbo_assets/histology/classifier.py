@@ -193,13 +193,15 @@ def predictors(features: pd.DataFrame) -> NDArray[np.float64]:
     return values
 
 
-def train(settings: ModelSettings, labelled: pd.DataFrame | None = None) -> Training:
+def train(settings: ModelSettings, labelled: pd.DataFrame | None = None, *, scan_mpp: float = 0.5) -> Training:
     """Train the classifier, on human-labelled nuclei where given, else on rendered ones.
 
     Parameters
     ----------
     labelled
         `read_training`'s table, or None.
+    scan_mpp
+        Resolution of the images [um/px] that rendered nuclei are seen through, if coarser than 0.5.
 
     Returns
     -------
@@ -212,7 +214,7 @@ def train(settings: ModelSettings, labelled: pd.DataFrame | None = None) -> Trai
 
     from palbo_assets.histology.synthetic import training_nuclei
 
-    table = labelled if labelled is not None else training_nuclei(settings.nuclei_per_class, settings.seed)
+    table = labelled if labelled is not None else training_nuclei(settings.nuclei_per_class, settings.seed, scan_mpp)
     x, y, groups = predictors(table), table["label"].to_numpy(dtype=str), table["group"].to_numpy(dtype=str)
     folds = min(settings.folds, len(np.unique(groups)))
     accuracy = float("nan")

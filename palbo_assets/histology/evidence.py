@@ -90,13 +90,17 @@ class _Tile:
     in_focus: bool | None
 
 
-def measure(source: Source, settings: SlideSettings, regions: Regions | None = None) -> Evidence:
+def measure(
+    source: Source, settings: SlideSettings, regions: Regions | None = None, *, ruler: float | None = None
+) -> Evidence:
     """Read a slide's tissue at the target resolution and find its nuclei.
 
     Parameters
     ----------
     regions
         Annotated regions that restrict what is scored; the whole tissue without them.
+    ruler
+        Nuclear threshold [rgb2hed units] to measure with, where the source is too small for one of its own.
 
     Raises
     ------
@@ -114,7 +118,7 @@ def measure(source: Source, settings: SlideSettings, regions: Regions | None = N
     columns, rows = (int(np.ceil(s / side_um)) * edge for s in source.size_um)
     tissue_map = np.zeros((rows, columns), dtype=bool)
     threshold, hue = _stain(source, tiles[:: max(1, -(-len(tiles) // STAIN_TILES))], side, mpp)
-    ruler = max(threshold, stain.PALEST_THRESHOLD)
+    ruler = ruler or max(threshold, stain.PALEST_THRESHOLD)
 
     found: list[NDArray[np.float64]] = [np.zeros((0, len(nuclei.MEASURED)))]
     spots: list[NDArray[np.float32]] = [np.zeros((0, 4), np.float32)]
