@@ -8,7 +8,7 @@ error is taken; accuracy is that of the whole procedure, choice included, on pat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,21 +120,35 @@ def read(path: Path) -> list[ScoredField]:
     return fields
 
 
-def indices(fields: Sequence[ScoredField], model: Model) -> dict[str, NDArray[np.float64]]:
-    """Both indices of each field, without the limits of size that hold for slides."""
+def indices(fields: Sequence[ScoredField], model_at: Callable[[float], Model]) -> dict[str, NDArray[np.float64]]:
+    """Both indices of each field, without the limits of size that hold for slides.
+
+    A field holds too few nuclei for a ruler of its own: where all are pale, Otsu's threshold is pale too. So all are
+    measured with the median of their thresholds; no reading takes part in that.
+
+    Parameters
+    ----------
+    model_at
+        The classifier for images of a resolution [um/px].
+    """
     import cv2
 
-    from palbo_assets.histology.score import score
+    from palbo_assets.histology.evidence import measure
+    from palbo_assets.histology.score import judge
     from palbo_assets.histology.slide import Field
 
     lenient = SlideSettings(min_scored_mm2=0, min_nuclei=0, min_stroma_mm2=1e-4, focus_min=0, min_he_hue=0)
-    found: dict[str, list[float]] = {name: [] for name in INDICES}
+    pictures: list[Field] = []
     for field in fields:
         picture = cv2.imread(str(field.path), cv2.IMREAD_COLOR)
         if picture is None:
             raise InputError("E_SCHEMA", "a scored image can't be decoded", file=field.path.name)
-        rgb = np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8)
-        result = score(Field(rgb, field.mpp), model, lenient)
+        pictures.append(Field(np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8), field.mpp))
+    ruler = float(np.median([measure(picture, lenient).threshold for picture in pictures]))
+    models = {mpp: model_at(mpp) for mpp in sorted({field.mpp for field in fields})}
+    found: dict[str, list[float]] = {name: [] for name in INDICES}
+    for picture in pictures:
+        result = judge(picture, measure(picture, lenient, ruler=ruler), models[picture.mpp], lenient)
         found[AREA_RULE].append(result.area_rule_pct or 0.0)
         found[ISOLATED].append(result.isolated_density_mm2 or 0.0)
     return {name: np.array(values) for name, values in found.items()}

@@ -19,6 +19,7 @@ SMALLEST_UM2 = 8.0  # less is debris
 LARGEST_UM2 = 400.0  # more is a fold, ink or a clump that watershed couldn't split
 NEIGHBOURHOOD_UM = 20.0
 CELL_UM = 9.0  # a lymphocyte and its gap to the next
+GAP = 0.9  # chosen on rendered sheets and rendered vesicular nuclei: docs/histology.md
 
 
 def segment(od: NDArray[np.float32], mpp: float) -> NDArray[np.int32]:
@@ -44,9 +45,9 @@ def segment(od: NDArray[np.float32], mpp: float) -> NDArray[np.int32]:
     surroundings = cv2.blur(smooth, (_odd(30.0 / mpp), _odd(30.0 / mpp)))
     foreground: Any = ((smooth > 1.0) & (smooth > surroundings)).astype(np.uint8)
     foreground = cv2.morphologyEx(foreground, cv2.MORPH_OPEN, _disc(0.9 / mpp))
-    # Between cells that touch, stain falls below its mean over one cell though not to that of matrix: without these
-    # gaps, sheets of lymphocytes at 1 um/px and coarser would be one blob.
-    gap = smooth <= cv2.blur(smooth, (_odd(CELL_UM / mpp), _odd(CELL_UM / mpp)))
+    # Between cells that touch, stain falls below its mean over a cell, though not to that of the matrix. Without these
+    # gaps a sheet of lymphocytes scanned at 1 um/px is one blob; the pale middle of a vesicular nucleus isn't as deep.
+    gap = smooth <= GAP * cv2.blur(smooth, (_odd(CELL_UM / mpp), _odd(CELL_UM / mpp)))
     core = np.where(gap, 0, foreground).astype(np.uint8)
     depth = cv2.distanceTransform(core, cv2.DIST_L2, 5)
     depth = cv2.GaussianBlur(depth, (0, 0), 0.6 / mpp)
