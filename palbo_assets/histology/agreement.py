@@ -50,7 +50,7 @@ def mean_error(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of a method with the mean of the readers; each with its 95 % interval over resampled patients."""
+    """Of a method, or of the median reader, with the mean of the (other) readers; 95 % intervals over patients."""
 
     spearman: float
     spearman_interval: tuple[float, float]
@@ -64,41 +64,56 @@ def agree(
     guess: NDArray[np.float64], truth: NDArray[np.float64], patients: NDArray[np.str_], *, seed: int, rounds: int = 1000
 ) -> Agreement:
     """Agreement of ``guess`` with ``truth``, resampling whole patients: fields of a patient aren't independent."""
-    rng = np.random.default_rng(seed)
-    names = np.unique(patients)
-    rows = {name: np.flatnonzero(patients == name) for name in names}
-    samples = [np.concatenate([rows[n] for n in rng.choice(names, len(names))]) for _ in range(rounds)]
-
-    def with_interval(measure: Callable[..., float]) -> tuple[float, tuple[float, float]]:
-        values = np.array([measure(guess[k], truth[k]) for k in samples])
-        values = values[np.isfinite(values)]
-        low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (float("nan"),) * 2
-        return measure(guess, truth), (float(low), float(high))
-
-    return Agreement(
-        *with_interval(spearman),
-        *with_interval(lambda a, b: icc_2_1(np.column_stack([a, b]))),
-        *with_interval(mean_error),
-    )
+    pairs = np.column_stack([guess, truth])
+    return _resampled(lambda rows: _of_pairs(pairs[rows]), patients, seed, rounds)
 
 
-def readers_against_the_rest(ratings: NDArray[np.float64]) -> tuple[float, float]:
-    """(median Spearman, median mean error [points]) of each reader against the mean of the others.
+def readers_against_the_rest(
+    ratings: NDArray[np.float64], patients: NDArray[np.str_], *, seed: int, rounds: int = 1000
+) -> Agreement:
+    """The median reader's agreement with the mean of the others, resampling whole patients.
 
     Parameters
     ----------
     ratings
         (n fields, k readers), NaN where a reader gave none.
     """
-    correlations, errors = [], []
-    for reader in range(ratings.shape[1]):
-        own, rest = ratings[:, reader], np.delete(ratings, reader, axis=1)
-        both = np.isfinite(own) & np.isfinite(rest).any(axis=1)
-        if both.sum() < 3:
-            continue
-        others = np.nanmean(rest[both], axis=1)
-        correlations.append(spearman(own[both], others))
-        errors.append(mean_error(own[both], others))
-    if not correlations:
-        return float("nan"), float("nan")
-    return float(np.nanmedian(correlations)), float(np.median(errors))
+
+    def median_reader(rows: NDArray[np.int64]) -> tuple[float, float, float]:
+        found = []
+        for reader in range(ratings.shape[1]):
+            own, rest = ratings[rows, reader], np.delete(ratings[rows], reader, axis=1)
+            both = np.isfinite(own) & np.isfinite(rest).any(axis=1)
+            if both.sum() >= 3:
+                found.append(_of_pairs(np.column_stack([own[both], np.nanmean(rest[both], axis=1)])))
+        columns = [[value for value in column if np.isfinite(value)] for column in zip(*found, strict=True)]
+        first, second, third = (float(np.median(c)) if c else float("nan") for c in columns or [[], [], []])
+        return first, second, third
+
+    return _resampled(median_reader, patients, seed, rounds)
+
+
+def _of_pairs(pairs: NDArray[np.float64]) -> tuple[float, float, float]:
+    return spearman(pairs[:, 0], pairs[:, 1]), icc_2_1(pairs), mean_error(pairs[:, 0], pairs[:, 1])
+
+
+def _resampled(
+    measures: Callable[[NDArray[np.int64]], tuple[float, float, float]],
+    patients: NDArray[np.str_],
+    seed: int,
+    rounds: int,
+) -> Agreement:
+    """Three measures of all rows, each with its percentile interval over patients drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    names = np.unique(patients)
+    rows = {name: np.flatnonzero(patients == name) for name in names}
+    drawn = [np.concatenate([rows[n] for n in rng.choice(names, len(names))]) for _ in range(rounds)]
+    values = np.array([measures(sample) for sample in drawn])
+
+    def interval(column: NDArray[np.float64]) -> tuple[float, float]:
+        known = column[np.isfinite(column)]
+        low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (float("nan"),) * 2
+        return float(low), float(high)
+
+    rank, icc, error = measures(np.arange(len(patients)))
+    return Agreement(rank, interval(values[:, 0]), icc, interval(values[:, 1]), error, interval(values[:, 2]))

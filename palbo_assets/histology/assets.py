@@ -47,7 +47,9 @@ def til_model(step: Step) -> pd.DataFrame:
     settings = step.settings.training
     path = step.references.get("til_training")
     if path is not None and calibration.is_scored_fields(path):
-        training = classifier.calibrated(classifier.train(settings), calibration.read(path), step.settings.calibration)
+        training = classifier.calibrated(
+            classifier.train(settings), calibration.read(path), step.settings.calibration, settings
+        )
     else:
         training = classifier.train(settings, classifier.read_training(path, settings) if path is not None else None)
     row = classifier.model_row(training)
@@ -160,20 +162,17 @@ def _card(row: dict[str, Any]) -> Any:
         "not for lymph nodes",
     ]
     if row.get("n_fields"):
-        lines += [
-            f"- scored fields: {row['n_fields']} of {row['n_field_patients']} patients; {row['calibration_index']}",
-            *(
-                f"- {label}, left-out patients: {_rounded(row[name])} "
+        lines += [f"- scored fields: {row['n_fields']} of {row['n_field_patients']} patients"]
+        for who, prefix in (("left-out patients", "field"), ("median expert against the others", "reader")):
+            lines += [
+                f"- {label}, {who}: {_rounded(row[name])} "
                 f"({_rounded(row[name + '_low'])} to {_rounded(row[name + '_high'])})"
                 for label, name in (
-                    ("Spearman with the experts' mean", "field_spearman"),
-                    ("ICC(2,1)", "field_icc"),
-                    ("mean error [points]", "field_mae_points"),
+                    ("Spearman with the experts' mean", f"{prefix}_spearman"),
+                    ("ICC(2,1)", f"{prefix}_icc"),
+                    ("mean error [points]", f"{prefix}_mae_points"),
                 )
-            ),
-            f"- median expert against the others: Spearman {_rounded(row['reader_spearman'])}, "
-            f"error {_rounded(row['reader_mae_points'])} points",
-        ]
+            ]
     return MetadataValue.md("\n".join(lines))
 
 

@@ -1,9 +1,10 @@
 """From what the slide shows to what pathologists would call it: fields that experts scored calibrate the score.
 
 The reference `til_training` may be a table of scored fields: a row a reading, ``image, sha256, mpp, patient, reader,
-stil_pct``, the images beside it. Two indices compete: the area rule (`score`) and the density of isolated dark nuclei
-(`infiltrate`). The one whose straight line to the experts' mean predicts left-out patients with the smaller squared
-error is taken; accuracy is that of the whole procedure, choice included, on patients it has not seen (nested).
+stil_pct``, the images beside it. Readers call the area between mononuclear cells occupied too, so their figure is taken
+as proportional to the area rule (`score`): one slope through zero, since no cells are 0 %. Accuracy is that of slopes
+fitted without the patient in question. The order of the uncalibrated rule is stated as well: nothing in it was fitted
+on fields, so it needs no folds.
 """
 
 from __future__ import annotations
@@ -24,23 +25,17 @@ if TYPE_CHECKING:
 
     from palbo_assets.histology.classifier import Model
 
-AREA_RULE = "area rule"
-ISOLATED = "isolated nuclei"
-INDICES = (AREA_RULE, ISOLATED)
 COLUMNS = ("image", "sha256", "mpp", "patient", "reader", "stil_pct")
-Values = Mapping[str, "NDArray[np.float64]"]
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """stil_area_pct = intercept + slope x index, within 0-100; a slope is never negative."""
+    """stil_area_pct = slope x area rule, within 0-100; a slope is never negative."""
 
-    index: str
-    intercept: float
     slope: float
 
-    def percent(self, value: float | NDArray[np.float64]) -> Any:
-        return np.clip(self.intercept + self.slope * np.asarray(value), 0.0, 100.0)
+    def percent(self, area_rule: float | NDArray[np.float64]) -> Any:
+        return np.clip(self.slope * np.asarray(area_rule), 0.0, 100.0)
 
 
 @dataclass(frozen=True)
@@ -55,13 +50,25 @@ class ScoredField:
 
 @dataclass(frozen=True)
 class Study:
-    """A calibration and its accuracy on left-out patients; ``guess`` are the left-out predictions, in field order."""
+    """A calibration and what is known of it.
+
+    Attributes
+    ----------
+    guess
+        Left-out predictions [%], in field order.
+    accuracy
+        Of these predictions, against the experts' mean.
+    order
+        Of the uncalibrated area rule; only its rank correlation means something.
+    readers
+        Of the median expert, against the mean of the others.
+    """
 
     calibration: Calibration
     guess: NDArray[np.float64]
     accuracy: agreement.Agreement
-    reader_spearman: float
-    reader_mae_points: float
+    order: agreement.Agreement
+    readers: agreement.Agreement
     n_fields: int
     n_patients: int
     validated: bool
@@ -120,11 +127,11 @@ def read(path: Path) -> list[ScoredField]:
     return fields
 
 
-def indices(fields: Sequence[ScoredField], model_at: Callable[[float], Model]) -> dict[str, NDArray[np.float64]]:
-    """Both indices of each field, without the limits of size that hold for slides.
+def area_rule(fields: Sequence[ScoredField], model_at: Callable[[float], Model]) -> NDArray[np.float64]:
+    """Area rule [%] of each field, without the limits of size that hold for slides.
 
-    A field holds too few nuclei for a ruler of its own: where all are pale, Otsu's threshold is pale too. So all are
-    measured with the median of their thresholds; no reading takes part in that.
+    A field holds too few nuclei for a ruler of its own, so the fields of a patient share one, as tiles of a slide do:
+    the median of their nuclear thresholds. No reading takes part in that.
 
     Parameters
     ----------
@@ -144,63 +151,55 @@ def indices(fields: Sequence[ScoredField], model_at: Callable[[float], Model]) -
         if picture is None:
             raise InputError("E_SCHEMA", "a scored image can't be decoded", file=field.path.name)
         pictures.append(Field(np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8), field.mpp))
-    ruler = float(np.median([measure(picture, lenient).threshold for picture in pictures]))
+    patients = np.array([field.patient for field in fields])
+    thresholds = np.array([measure(picture, lenient).threshold for picture in pictures])
+    rulers = [float(np.median(thresholds[patients == patient])) for patient in patients]
     models = {mpp: model_at(mpp) for mpp in sorted({field.mpp for field in fields})}
-    found: dict[str, list[float]] = {name: [] for name in INDICES}
-    for picture in pictures:
-        result = judge(picture, measure(picture, lenient, ruler=ruler), models[picture.mpp], lenient)
-        found[AREA_RULE].append(result.area_rule_pct or 0.0)
-        found[ISOLATED].append(result.isolated_density_mm2 or 0.0)
-    return {name: np.array(values) for name, values in found.items()}
+    found = [
+        judge(picture, measure(picture, lenient, ruler=ruler), models[picture.mpp], lenient).area_rule_pct or 0.0
+        for picture, ruler in zip(pictures, rulers, strict=True)
+    ]
+    return np.array(found)
 
 
-def fit(index: str, values: NDArray[np.float64], truth: NDArray[np.float64]) -> Calibration:
-    """Least squares line; flat at the mean where it would fall."""
-    spread = ((values - values.mean()) ** 2).sum()
-    slope = float(((values - values.mean()) * (truth - truth.mean())).sum() / spread) if spread > 0 else 0.0
-    slope = max(slope, 0.0)
-    return Calibration(index, float(truth.mean() - slope * values.mean()), slope)
+def fit(values: NDArray[np.float64], truth: NDArray[np.float64]) -> Calibration:
+    """Least squares through zero; 0 where nothing was found anywhere."""
+    power = float((values**2).sum())
+    return Calibration(max(0.0, float((values * truth).sum()) / power) if power > 0 else 0.0)
 
 
 def left_out(
-    index: str, values: NDArray[np.float64], truth: NDArray[np.float64], patients: NDArray[np.str_]
+    values: NDArray[np.float64], truth: NDArray[np.float64], patients: NDArray[np.str_]
 ) -> NDArray[np.float64]:
-    """Prediction of each field by a line through the other patients' fields."""
+    """Prediction [%] of each field by a slope fitted on the other patients' fields."""
     guess = np.zeros(len(truth))
     for patient in np.unique(patients):
         own = patients == patient
-        guess[own] = fit(index, values[~own], truth[~own]).percent(values[own])
+        guess[own] = fit(values[~own], truth[~own]).percent(values[own])
     return guess
 
 
-def choose(values: Values, truth: NDArray[np.float64], patients: NDArray[np.str_]) -> Calibration:
-    """The index with the smaller squared error on left-out patients, and its line through all of them."""
-    errors = {name: ((left_out(name, values[name], truth, patients) - truth) ** 2).mean() for name in INDICES}
-    best = min(INDICES, key=lambda name: errors[name])
-    return fit(best, values[best], truth)
+def study(fields: Sequence[ScoredField], values: NDArray[np.float64], settings: CalibrationSettings) -> Study:
+    """Calibrate on all fields; state the accuracy of calibrating without the patient in question.
 
-
-def study(fields: Sequence[ScoredField], values: Values, settings: CalibrationSettings) -> Study:
-    """Calibrate on all fields; state the accuracy of choosing and calibrating without the patient in question."""
+    Parameters
+    ----------
+    values
+        `area_rule` of the fields.
+    """
     truth = np.array([np.mean(list(field.readings.values())) for field in fields])
     patients = np.array([field.patient for field in fields])
-    guess = np.zeros(len(truth))
-    for patient in np.unique(patients):
-        own = patients == patient
-        chosen = choose({name: v[~own] for name, v in values.items()}, truth[~own], patients[~own])
-        guess[own] = chosen.percent(values[chosen.index][own])
     readers = sorted({reader for field in fields for reader in field.readings})
     ratings = np.array([[field.readings.get(reader, np.nan) for reader in readers] for field in fields])
-    reader_spearman, reader_mae = agreement.readers_against_the_rest(ratings)
+    guess = left_out(values, truth, patients)
     accuracy = agreement.agree(guess, truth, patients, seed=settings.seed)
     n_patients = len(np.unique(patients))
-    calibration = choose(values, truth, patients)
     return Study(
-        calibration=Calibration(calibration.index, round(calibration.intercept, 6), round(calibration.slope, 9)),
+        calibration=Calibration(round(fit(values, truth).slope, 6)),
         guess=guess,
         accuracy=accuracy,
-        reader_spearman=reader_spearman,
-        reader_mae_points=reader_mae,
+        order=agreement.agree(values, truth, patients, seed=settings.seed),
+        readers=agreement.readers_against_the_rest(ratings, patients, seed=settings.seed),
         n_fields=len(fields),
         n_patients=n_patients,
         validated=bool(

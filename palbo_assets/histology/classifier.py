@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from palbo_assets.histology.calibration import INDICES, Calibration, ScoredField, Study
+from palbo_assets.histology.agreement import Agreement
+from palbo_assets.histology.calibration import Calibration, ScoredField, Study
 from palbo_assets.histology.settings import CalibrationSettings, ModelSettings
 from palbo_assets.histology.synthetic import CLASSES
 from palbo_assets.platform.errors import InputError, PalboError
@@ -70,23 +71,20 @@ class Model:
         """
         try:
             content = json.loads(text)
-            scale = content["calibration"]
+            calibration = content["calibration"]
             model = cls(
                 classes=tuple(content["classes"]),
                 mean=np.asarray(content["mean"], dtype=float),
                 scale=np.asarray(content["scale"], dtype=float),
                 coefficients=np.asarray(content["coefficients"], dtype=float),
                 intercept=np.asarray(content["intercept"], dtype=float),
-                calibration=None
-                if scale is None
-                else Calibration(str(scale["index"]), float(scale["intercept"]), float(scale["slope"])),
+                calibration=None if calibration is None else Calibration(float(calibration["slope"])),
             )
             fits = (
                 tuple(content["predictors"]) == PREDICTORS
                 and model.classes == CLASSES
                 and model.coefficients.shape == (len(CLASSES), len(PREDICTORS))
                 and model.intercept.shape == (len(CLASSES),)
-                and (model.calibration is None or model.calibration.index in INDICES)
                 and model.mean.shape == model.scale.shape == (len(PREDICTORS),)
             )
         except (ValueError, KeyError, TypeError):
@@ -129,14 +127,18 @@ class Training:
     study: Study | None = None  # of scored fields, where the reference holds these
 
 
-def calibrated(training: Training, fields: Sequence[ScoredField], settings: CalibrationSettings) -> Training:
+def calibrated(
+    training: Training, fields: Sequence[ScoredField], settings: CalibrationSettings, rendering: ModelSettings
+) -> Training:
     """The model with a score calibrated on fields that experts scored: what is validated then is that score.
 
-    A calibration that doesn't hold on left-out patients is stated, but moves nobody's score.
+    Fields are measured by a classifier whose nuclei were rendered through their resolution. A calibration that doesn't
+    hold on left-out patients is stated, but moves nobody's score.
     """
     from palbo_assets.histology import calibration
 
-    study = calibration.study(fields, calibration.indices(fields, training.model), settings)
+    values = calibration.area_rule(fields, lambda mpp: train(rendering, scan_mpp=mpp).model)
+    study = calibration.study(fields, values, settings)
     return replace(
         training,
         model=replace(training.model, calibration=study.calibration if study.validated else None),
@@ -163,18 +165,21 @@ def model_row(training: Training) -> dict[str, Any]:
 def _study_columns(study: Study | None) -> dict[str, Any]:
     if study is None:
         return {}
-    found = study.accuracy
     return {
-        "calibration_index": study.calibration.index,
-        "calibration_intercept": study.calibration.intercept,
         "calibration_slope": study.calibration.slope,
         "n_fields": study.n_fields,
         "n_field_patients": study.n_patients,
-        **_with_interval("field_spearman", found.spearman, found.spearman_interval),
-        **_with_interval("field_icc", found.icc, found.icc_interval),
-        **_with_interval("field_mae_points", found.mae_points, found.mae_interval),
-        "reader_spearman": _finite(study.reader_spearman),
-        "reader_mae_points": _finite(study.reader_mae_points),
+        **_with_interval("order_spearman", study.order.spearman, study.order.spearman_interval),
+        **_agreement("field", study.accuracy),
+        **_agreement("reader", study.readers),
+    }
+
+
+def _agreement(prefix: str, found: Agreement) -> dict[str, float | None]:
+    return {
+        **_with_interval(f"{prefix}_spearman", found.spearman, found.spearman_interval),
+        **_with_interval(f"{prefix}_icc", found.icc, found.icc_interval),
+        **_with_interval(f"{prefix}_mae_points", found.mae_points, found.mae_interval),
     }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from palbo_assets.histology import infiltrate, nuclei, stain, tissue
+from palbo_assets.histology import nuclei, stain, tissue
 from palbo_assets.histology.regions import Regions
 from palbo_assets.histology.settings import SlideSettings
 
@@ -51,8 +51,6 @@ class Evidence:
     ----------
     nuclei
         One row a nucleus: `nuclei.measure`'s columns in slide coordinates, and ``local_density``.
-    spots
-        (n, 4) dark spots: `infiltrate.spots`, in slide coordinates [um].
     tissue
         (rows, columns) map of `CELL_UM` cells that are tissue and were asked for.
     n_tiles, n_tiles_tissue
@@ -68,7 +66,6 @@ class Evidence:
     """
 
     nuclei: pd.DataFrame
-    spots: NDArray[np.float32]
     tissue: NDArray[np.bool_]
     n_tiles: int
     n_tiles_tissue: int
@@ -85,7 +82,6 @@ class Evidence:
 @dataclass(frozen=True)
 class _Tile:
     nuclei: NDArray[np.float64]
-    spots: NDArray[np.float32]
     cells: NDArray[np.bool_]
     in_focus: bool | None
 
@@ -121,7 +117,6 @@ def measure(
     ruler = ruler or max(threshold, stain.PALEST_THRESHOLD)
 
     found: list[NDArray[np.float64]] = [np.zeros((0, len(nuclei.MEASURED)))]
-    spots: list[NDArray[np.float32]] = [np.zeros((0, 4), np.float32)]
     in_focus: list[bool] = []
 
     def work(corner: tuple[float, float]) -> _Tile:
@@ -131,14 +126,12 @@ def measure(
         row, column = round(y_um / side_um) * edge, round(x_um / side_um) * edge
         tissue_map[row : row + edge, column : column + edge] = tile.cells
         found.append(tile.nuclei)
-        spots.append(tile.spots)
         if tile.in_focus is not None:
             in_focus.append(tile.in_focus)
     table = pd.DataFrame(np.concatenate(found), columns=list(nuclei.MEASURED))
     table["local_density"] = nuclei.local_density(table["x_um"].to_numpy(), table["y_um"].to_numpy())
     return Evidence(
         nuclei=table,
-        spots=np.concatenate(spots),
         tissue=tissue_map,
         n_tiles=len(tiles),
         n_tiles_tissue=n_tissue,
@@ -159,7 +152,7 @@ def _tile(
     regions: Regions | None,
     folds: NDArray[np.bool_],
 ) -> _Tile:
-    """Nuclei, spots and tissue of one tile; positions are the slide's."""
+    """Nuclei and tissue of one tile; positions are the slide's."""
     import cv2
 
     mpp, halo = settings.target_mpp, int(HALO_UM / settings.target_mpp)
@@ -188,12 +181,9 @@ def _tile(
 
     od = stain.separate(wide, scale=1 / ruler)
     measured = nuclei.as_array(nuclei.segment(od, mpp), od, mpp)
-    spots = infiltrate.spots(od, wide_tissue, mpp)
-    measured, spots = measured[within(measured[:, :2])], spots[within(spots[:, :2])]
-    shift = np.array([x_um - halo * mpp, y_um - halo * mpp])
-    measured[:, :2] += shift
-    spots[:, :2] += shift.astype(np.float32)
-    return _Tile(measured, spots, cells, sharp)
+    measured = measured[within(measured[:, :2])]
+    measured[:, :2] += np.array([x_um - halo * mpp, y_um - halo * mpp])
+    return _Tile(measured, cells, sharp)
 
 
 def _in_order(

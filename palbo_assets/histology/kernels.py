@@ -1,4 +1,4 @@
-"""Loops over the pixels of a tile, compiled: stain separation, watershed by steepest ascent, moments, isolation.
+"""Loops over the pixels of a tile, compiled: stain separation, watershed by steepest ascent, moments.
 
 Each has a readable twin in the tests (`test_kernels.py`), and scikit-image's watershed as a reference.
 """
@@ -9,10 +9,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-
-RING_DIRECTIONS = 16
-RING_RANK = 14
-"""Of 16 directions, as many that must be paler: two may run into a neighbour."""
 
 
 @njit(cache=True, nogil=True)
@@ -100,59 +96,3 @@ def moments(labels: Any, od: Any, n: int) -> Any:
                 to[6] += value
                 to[7] += value * value
     return sums
-
-
-@njit(cache=True, nogil=True)
-def isolation(centre: Any, sharp: Any, tissue: Any, floor: float, apart: int, radius: float) -> Any:
-    """Dark spots and how far they stand out of a ring around them.
-
-    Parameters
-    ----------
-    centre
-        Stain smoothed over a nucleus; spots are its largest values within ``apart`` pixels, above ``floor``, in
-        ``tissue``.
-    sharp
-        The same stain, less smoothed, sampled on a ring of ``radius`` pixels.
-
-    Returns
-    -------
-    (n, 4): y, x [px], density of the centre, centre minus the `RING_RANK`-th palest of 16 ring samples.
-    """
-    height, width = centre.shape
-    margin = int(radius) + 2
-    found = np.empty((max(1, height * width // (apart * apart)), 4), np.float32)
-    ring = np.empty(RING_DIRECTIONS, np.float32)
-    step_y = np.empty(RING_DIRECTIONS)
-    step_x = np.empty(RING_DIRECTIONS)
-    for k in range(RING_DIRECTIONS):
-        step_y[k] = radius * np.sin(2 * np.pi * k / RING_DIRECTIONS)
-        step_x[k] = radius * np.cos(2 * np.pi * k / RING_DIRECTIONS)
-    n = 0
-    for y in range(margin, height - margin):
-        for x in range(margin, width - margin):
-            value = centre[y, x]
-            if value <= floor or not tissue[y, x]:
-                continue
-            highest = True
-            for v in range(y - apart, y + apart + 1):
-                for u in range(x - apart, x + apart + 1):
-                    if centre[v, u] > value or (centre[v, u] == value and (v < y or (v == y and u < x))):
-                        highest = False
-                        break
-                if not highest:
-                    break
-            if not highest:
-                continue
-            for k in range(RING_DIRECTIONS):
-                sy, sx = y + step_y[k], x + step_x[k]
-                iy, ix = int(sy), int(sx)
-                fy, fx = np.float32(sy - iy), np.float32(sx - ix)
-                upper = sharp[iy, ix] * (1 - fx) + sharp[iy, ix + 1] * fx
-                lower = sharp[iy + 1, ix] * (1 - fx) + sharp[iy + 1, ix + 1] * fx
-                ring[k] = upper * (1 - fy) + lower * fy
-            ring.sort()
-            if n < found.shape[0]:
-                found[n, 0], found[n, 1] = y, x
-                found[n, 2], found[n, 3] = value, value - ring[RING_RANK]
-                n += 1
-    return found[:n]

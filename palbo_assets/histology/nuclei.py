@@ -1,4 +1,4 @@
-"""Nuclei by their haematoxylin: threshold, watershed of the distance from gaps between nuclei, shape and stain features as arrays.
+"""Nuclei by their haematoxylin: threshold, watershed of the distance to the nearest gap, shape and stain features.
 
 Watershed splitting of touching nuclei follows Malpica et al. (Cytometry 1997), computed by steepest ascent; features
 are image moments of all nuclei of a tile in one pass.

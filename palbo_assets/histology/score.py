@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from palbo_assets.histology import infiltrate
-from palbo_assets.histology.calibration import AREA_RULE, ISOLATED
 from palbo_assets.histology.classifier import CLASSES, Model
 from palbo_assets.histology.evidence import CELL_UM, Evidence, Source, measure
 from palbo_assets.histology.regions import Regions
@@ -58,7 +56,6 @@ class SlideScore:
 
     stil_area_pct: float | None
     area_rule_pct: float | None
-    isolated_density_mm2: float | None
     stil_density_mm2: float | None
     itil_density_mm2: float | None
     etil_pct: float | None
@@ -120,11 +117,9 @@ def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSetti
     observed = status == OBSERVED
     immune_or_tumour = n_lymphocytes + n_tumour
     area_rule = min(100.0, 100 * occupied_mm2 / stroma_mm2) if observed else None
-    isolated = infiltrate.density_mm2(evidence.spots, evidence.tissue_mm2) if observed else None
     return SlideScore(
-        stil_area_pct=_calibrated(model, {AREA_RULE: area_rule, ISOLATED: isolated}),
+        stil_area_pct=_calibrated(model, area_rule),
         area_rule_pct=area_rule,
-        isolated_density_mm2=isolated,
         stil_density_mm2=int((lymphocyte & ~in_nest).sum()) / stroma_mm2 if observed else None,
         itil_density_mm2=int((lymphocyte & in_nest).sum()) / nest_mm2 if observed and nest_mm2 > 0 else None,
         etil_pct=100 * n_lymphocytes / immune_or_tumour if observed and immune_or_tumour else None,
@@ -146,12 +141,11 @@ def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSetti
     )
 
 
-def _calibrated(model: Model, values: dict[str, float | None]) -> float | None:
+def _calibrated(model: Model, area_rule: float | None) -> float | None:
     """What experts would say where the model was calibrated on their scores, else the area rule as it is."""
-    if model.calibration is None:
-        return values[AREA_RULE]
-    value = values[model.calibration.index]
-    return None if value is None else float(model.calibration.percent(value))
+    if model.calibration is None or area_rule is None:
+        return area_rule
+    return float(model.calibration.percent(area_rule))
 
 
 def _verdict(
@@ -256,7 +250,7 @@ def as_row(result: SlideScore, site: str) -> dict[str, object]:
     """The score's columns of ``til_scores``."""
     place = _place(site)
     names = (
-        "stil_area_pct, area_rule_pct, isolated_density_mm2, stil_density_mm2, itil_density_mm2, etil_pct, n_nuclei, "
+        "stil_area_pct, area_rule_pct, stil_density_mm2, itil_density_mm2, etil_pct, n_nuclei, "
         "n_lymphocytes, n_tumour, tissue_mm2, stroma_mm2, nest_mm2, n_tiles, blurred_pct, folded_pct, he_hue_pct, "
         "nuclear_threshold, qc, status"
     )

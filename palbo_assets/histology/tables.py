@@ -60,19 +60,23 @@ TIL_MODEL = Table(
             "Accurate on left-out patients: labelled nuclei, or scored fields; never true of rendered nuclei alone",
             nullable=False,
         ),
-        text(
-            "calibration_index",
-            "What was calibrated on scored fields: area rule or isolated nuclei; moves scores only if validated",
+        real(
+            "calibration_slope",
+            "Points that experts give a point of the area rule, of scored fields; moves scores only if validated",
+            unit="1",
+            minimum=0,
         ),
-        real("calibration_intercept", "Score where the index is 0", unit="%"),
-        real("calibration_slope", "Points of score a unit of the index (%, or cells/mm2)", unit="%/unit", minimum=0),
         integer("n_fields", "Expert-scored fields", minimum=1),
         integer("n_field_patients", "Patients of the scored fields", minimum=1),
+        *_with_interval(
+            "order_spearman", "Rank correlation of the uncalibrated area rule with the mean of the experts", "1"
+        ),
         *_with_interval("field_spearman", "Rank correlation with the mean of the experts, left-out patients", "1"),
         *_with_interval("field_icc", "ICC(2,1) with the mean of the experts, left-out patients", "1"),
         *_with_interval("field_mae_points", "Mean error against the mean of the experts, left-out patients", "points"),
-        real("reader_spearman", "Median expert against the mean of the others: rank correlation", unit="1"),
-        real("reader_mae_points", "Median expert against the mean of the others: mean error", unit="points", minimum=0),
+        *_with_interval("reader_spearman", "Median expert against the mean of the others: rank correlation", "1"),
+        *_with_interval("reader_icc", "Median expert against the mean of the others: ICC(2,1)", "1"),
+        *_with_interval("reader_mae_points", "Median expert against the mean of the others: mean error", "points"),
     ),
 )
 
@@ -93,7 +97,6 @@ TIL_SCORES = Table(
             maximum=100,
         ),
         real("area_rule_pct", "The same before calibration", unit="%", minimum=0, maximum=100),
-        real("isolated_density_mm2", "Isolated dark nuclei per area of tissue", unit="cells/mm2", minimum=0),
         real("stil_density_mm2", "Lymphocytes in stroma per area of stroma", unit="cells/mm2", minimum=0),
         real("itil_density_mm2", "Lymphocytes in tumour nests per area of nests", unit="cells/mm2", minimum=0),
         real("etil_pct", "Lymphocytes among lymphocytes and tumour nuclei", unit="%", minimum=0, maximum=100),

@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from palbo_assets.demo import slides
-from palbo_assets.histology import infiltrate, kernels, nuclei, stain
+from palbo_assets.histology import kernels, nuclei, stain
 
 
 @pytest.fixture(scope="module")
@@ -73,48 +73,3 @@ def test_climbing_splits_nuclei_as_scikit_images_watershed_does(tile: Any) -> No
     pairs, counts = np.unique(np.stack([reference[foreground > 0], ours[foreground > 0]]), axis=1, return_counts=True)
     np.maximum.at(best, pairs[0], counts)
     assert best.sum() / foreground.sum() > 0.95  # of the pixels are in the nucleus that the reference puts them in
-
-
-def _isolation(centre: Any, sharp: Any, tissue: Any, floor: float, apart: int, radius: float) -> Any:
-    """The twin of `kernels.isolation`: whole images by scipy."""
-    angle = 2 * np.pi * np.arange(kernels.RING_DIRECTIONS) / kernels.RING_DIRECTIONS
-    highest = (centre == ndimage.maximum_filter(centre, 2 * apart + 1)) & tissue & (centre > floor)
-    margin = int(radius) + 2
-    y, x = np.nonzero(highest)
-    inner = (y >= margin) & (x >= margin) & (y < centre.shape[0] - margin) & (x < centre.shape[1] - margin)
-    y, x = y[inner], x[inner]
-    ring = np.array(
-        [ndimage.map_coordinates(sharp, [y + radius * np.sin(a), x + radius * np.cos(a)], order=1) for a in angle]
-    )
-    value = centre[y, x]
-    return np.column_stack([y, x, value, value - np.sort(ring, axis=0)[kernels.RING_RANK]])
-
-
-def test_isolation_equals_whole_image_filters(tile: Any) -> None:
-    centre, sharp = (cv2.GaussianBlur(tile, (0, 0), sigma) for sigma in (2.4, 1.4))
-    tissue = np.ones(tile.shape, dtype=bool)
-    tissue[:, :60] = False
-    found = kernels.isolation(centre, sharp, tissue, 1.0, 4, 14.0)
-    twin = _isolation(centre, sharp, tissue, 1.0, 4, 14.0)
-    assert len(found) > 100
-    np.testing.assert_allclose(found, twin, rtol=1e-4, atol=1e-4)
-
-
-def test_a_lone_dark_disc_is_isolated_and_one_in_a_crowd_is_not() -> None:
-    y, x = np.mgrid[0:200, 0:400]
-    od = np.full((200, 400), 0.3, np.float32)
-    lone = [(100, 60), (60, 120), (150, 120)]
-    crowd = [(100 + 11 * j, 300 + 11 * i) for j in range(-5, 6) for i in range(-5, 6)]
-    for cy, cx in lone + crowd:
-        od[(y - cy) ** 2 + (x - cx) ** 2 <= 7**2] = 2.0
-    spots = infiltrate.spots(od, np.ones(od.shape, dtype=bool), 0.5)
-    alone = spots[infiltrate.isolated(spots)]
-    assert (alone[:, 0] < 100).sum() == 3
-    inside = (np.abs(alone[:, 0] - 150) < 20) & (np.abs(alone[:, 1] - 50) < 20)
-    assert not inside.any()
-    assert infiltrate.density_mm2(spots, 0.5) == 2 * len(alone)
-
-
-def test_a_slide_without_spots_has_a_density_of_zero_and_none_without_area() -> None:
-    empty = np.zeros((0, 4), np.float32)
-    assert infiltrate.density_mm2(empty, 1.0) == 0 and np.isnan(infiltrate.density_mm2(empty, 0.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from skimage.color import rgb2hed
 from skimage.data import immunohistochemistry
 
+from palbo_assets.demo import slides
 from palbo_assets.histology import nuclei, stain, tissue
 
 
@@ -50,6 +52,32 @@ def test_touching_round_nuclei_are_told_apart_and_measured() -> None:
     assert alone["x_um"] == pytest.approx(50.25, abs=0.3)
     assert alone["eccentricity"] < 0.3
     assert alone["compactness"] == pytest.approx(1, abs=0.05)
+
+
+def _spread(
+    spacing_um: float, area_um2: tuple[float, float], amount: tuple[float, float], rim: float
+) -> tuple[int, int]:
+    """(planted, found) nuclei of a field of 0.16 mm2 that was scanned at 1.3 um/px."""
+    rng = np.random.default_rng(2)
+    density = np.full((800, 800), 0.05, np.float32)
+    sites = slides._lattice(rng, 800, spacing_um / 0.5, jitter=1.0, where=np.ones((800, 800), bool))
+    for y, x in sites:
+        slides._nucleus(density, y, x, rng.uniform(*area_um2), rng.uniform(1, 1.2), rng.uniform(*amount), rng, rim=rim)
+    scanned = cv2.resize(density, (308, 308), interpolation=cv2.INTER_AREA)
+    read = np.asarray(cv2.resize(scanned, (800, 800), interpolation=cv2.INTER_CUBIC), np.float32)
+    od = np.maximum(read, 0) / np.float32(stain.nuclear_threshold(read))
+    return len(sites), len(nuclei.measure(nuclei.segment(od, 0.5), od, 0.5))
+
+
+def test_a_sheet_of_lymphocytes_in_a_coarse_scan_is_no_blob() -> None:
+    planted, found = _spread(6.5, (20, 28), (0.75, 0.95), rim=0.0)
+    assert found == pytest.approx(planted, rel=0.1)
+
+
+@pytest.mark.parametrize("rim", [0.1, 0.4])
+def test_large_vesicular_nuclei_stay_whole(rim: float) -> None:
+    planted, found = _spread(20, (100, 200), (0.38, 0.52), rim=rim)
+    assert found == pytest.approx(planted, rel=0.12)
 
 
 def test_a_spindle_is_eccentric() -> None:
