@@ -295,7 +295,8 @@ def sample_identity(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
     COPY_NUMBER_SEGMENTS,
     SAMPLE,
     reads=("wes",),
-    roles=("segments", "purity"),
+    # A tumour without segments is published too, without rows: what was sequenced and not segmented stays known.
+    roles=("tumour_bam", "segments", "purity"),
     references=("genome_fasta",),
     settings=Settings,
     code_version="1",

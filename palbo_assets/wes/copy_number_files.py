@@ -27,7 +27,10 @@ _TOLERANCE = 0.5
 
 @dataclass(frozen=True)
 class Layout:
-    """Column names of one tool. ``base`` is 1 where starts count from one; sums of alleles have no ``total``."""
+    """Column names of one tool. ``base`` is 1 where starts count from one; sums of alleles have no ``total``.
+
+    ``sample`` lists the spellings of the column that names the sample.
+    """
 
     chrom: str
     start: str
@@ -39,7 +42,7 @@ class Layout:
     alleles: tuple[str, str] | None = None
     minor: str | None = None
     markers: str | None = None
-    sample: str | None = None
+    sample: tuple[str, ...] = ()
     told_by: tuple[str, ...] = ()
 
 
@@ -70,7 +73,7 @@ LAYOUTS: dict[str, Layout] = {
     "ascat": Layout(
         *("chr", "startpos", "endpos", 1),
         alleles=("nMajor", "nMinor"),
-        sample="sample",
+        sample=("sample",),
         told_by=("nMajor", "nMinor"),
     ),
     "cnvkit": Layout(
@@ -85,14 +88,14 @@ LAYOUTS: dict[str, Layout] = {
         *("chrom", "loc.start", "loc.end", 1),
         log2="seg.mean",
         markers="num.mark",
-        sample="ID",
+        sample=("ID",),
         told_by=("seg.mean",),
     ),
     "gdc_seg": Layout(
         *("Chromosome", "Start", "End", 1),
         log2="Segment_Mean",
         markers="Num_Probes",
-        sample="GDC_Aliquot",
+        sample=("GDC_Aliquot", "Sample"),
         told_by=("Segment_Mean",),
     ),
 }
@@ -148,7 +151,8 @@ def read_copy_number(path: Path, sample: str = "") -> CopyNumberProfile:
     if tool is None:
         raise _wrong(path, "the columns are of no known segment file", 1, "", f"deliver one of: {', '.join(LAYOUTS)}")
     layout = LAYOUTS[tool]
-    frame = _of_sample(path, frame, spelled.get((layout.sample or "").lower()), sample)
+    named = (spelled.get(name.lower()) for name in layout.sample)
+    frame = _of_sample(path, frame, next((name for name in named if name), None), sample)
     segments, rows = [], []
     for index, cells in frame.iterrows():
         row = int(str(index))
