@@ -33,7 +33,15 @@ from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, IMMUNE_DECONVOLUTI
 from palbo_assets.serum.tables import NRG1_ELISA
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import Transition
-from palbo_assets.wes.tables import FORCED_GENOTYPES, IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import (
+    FORCED_GENOTYPES,
+    IDENTITY_FAILURES,
+    MUTATIONAL_SIGNATURES,
+    READ_QC,
+    SAMPLE_IDENTITY,
+    SOMATIC_CALLS,
+    TUMOUR_MUTATIONAL_BURDEN,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +56,8 @@ FACT_SOURCES = (
     SAMPLE_IDENTITY,
     READ_QC,
     SOMATIC_CALLS,
+    MUTATIONAL_SIGNATURES,
+    TUMOUR_MUTATIONAL_BURDEN,
     RNA_QC,
     EXPRESSION_SIGNATURES,
     INTRINSIC_SUBTYPE,

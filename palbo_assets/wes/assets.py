@@ -175,9 +175,9 @@ def identity_failures(step: Step, identity_matches: pd.DataFrame) -> pd.DataFram
     reads=("wes",),
     roles=("tumour_bam", "normal_bam"),
     upstream=(SNP_GENOTYPES,),
-    references=("genome_fasta", "target_bed"),
+    references=("genome_fasta", "target_bed", "genes_gff3"),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group="wes",
     kinds={"bam", "sql"},
 )
@@ -186,12 +186,16 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import read_bed
     from palbo_assets.wes import read_quality
+    from palbo_assets.wes.callable_bases import coding_regions, count_callable
     from palbo_assets.wes.contamination import contaminations
     from palbo_assets.wes.sex import judge
 
     settings: Settings = step.settings
     bed, fasta = step.references.get("target_bed"), step.references.get("genome_fasta")
     targets = read_bed(bed) if bed else []
+    gff3 = step.references.get("genes_gff3")
+    coding = coding_regions(gff3) if gff3 else None
+    enough = (settings.min_tumour_depth, settings.min_normal_depth)
     normal_path = _normal(step)
 
     def measured(path: Path) -> read_quality.ReadQuality:
@@ -213,6 +217,11 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
             "tumour_contamination": foreign.tumour.fraction,
             "normal_contamination": foreign.normal.fraction,
         }
+        callable_bases = callable_coding = None
+        if normal is not None and targets:
+            callable_bases = count_callable(tumour.target_depth, normal.target_depth, targets, targets, enough)
+            if coding is not None:
+                callable_coding = count_callable(tumour.target_depth, normal.target_depth, targets, coding, enough)
         verdict, reasons = read_quality.verdict(tumour, normal, settings, **shares)
         metrics = read_quality.metric_verdicts(tumour, normal, settings, **shares)
         rows.append(
@@ -226,6 +235,8 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
                 "tumour_covered_20x_pct": tumour.covered_20x_pct,
                 "normal_mean_depth": normal.mean_depth if normal else None,
                 "normal_covered_20x_pct": normal.covered_20x_pct if normal else None,
+                "callable_bases": callable_bases,
+                "callable_coding_bases": callable_coding,
                 "insert_median": tumour.insert_median,
                 "insert_iqr": tumour.insert_iqr,
                 "normal_insert_median": normal.insert_median if normal else None,
@@ -432,6 +443,15 @@ def forced_genotypes(
     return frame_from_rows(FORCED_GENOTYPES, rows)
 
 
+# A product can only be declared after what it reads.
+from palbo_assets.wes.process_assets import (  # noqa: E402
+    apobec_enrichment,
+    mutation_spectra,
+    mutational_signatures,
+    private_signatures,
+    tumour_mutational_burden,
+)
+
 ASSETS = (
     snp_genotypes,
     plasma_snp_genotypes,
@@ -442,4 +462,9 @@ ASSETS = (
     copy_number_segments,
     somatic_calls,
     forced_genotypes,
+    mutation_spectra,
+    mutational_signatures,
+    private_signatures,
+    apobec_enrichment,
+    tumour_mutational_burden,
 )

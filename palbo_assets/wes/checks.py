@@ -8,6 +8,7 @@ import dagster as dg
 
 from palbo_assets.platform.checks import row_check, schema_check
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.wes.process_checks import PROCESS_CHECKS
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
     COPY_NUMBER_SEGMENTS,
@@ -171,4 +172,5 @@ CHECKS = (
     annotation_of_lab_agrees,
     called_variants_are_seen_again,
     absence_has_power,
+    *PROCESS_CHECKS,
 )

@@ -24,7 +24,8 @@ class ReadQuality:
     """Metrics of one file. Depths count unique primary reads base by base (x), shares are percentages of reads.
 
     ``insert_median`` and ``insert_iqr`` are fragment lengths of proper pairs in bp; ``depth_of``: contig -> (depth
-    over its targets in x, target bases).
+    over its targets in x, target bases). ``target_depth``: contig -> depth of each base of its merged targets, laid end
+    to end (uint8, 255 stands for more).
     """
 
     reads: int
@@ -36,6 +37,7 @@ class ReadQuality:
     insert_median: float | None = None
     insert_iqr: float | None = None
     depth_of: Mapping[str, tuple[float, int]] = field(default_factory=dict)
+    target_depth: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
 
 def measure(path: Path, targets: Sequence[Region], settings: Settings) -> ReadQuality:
@@ -74,6 +76,7 @@ def measure(path: Path, targets: Sequence[Region], settings: Settings) -> ReadQu
         float(100 * (depth >= 20).mean()) if len(depth) else None,
         *_spread(inserts),
         _by_contig(depth, exact, list(contigs)),
+        _depths(depth, exact, list(contigs)),
     )
 
 
@@ -98,6 +101,14 @@ def _by_contig(depth: np.ndarray, exact: np.ndarray, contigs: Sequence[str]) -> 
     bases = np.bincount(contig, minlength=len(contigs))
     sums = np.bincount(contig, weights=depth, minlength=len(contigs))
     return {name: (float(sums[i] / bases[i]), int(bases[i])) for i, name in enumerate(contigs) if bases[i]}
+
+
+def _depths(depth: np.ndarray, exact: np.ndarray, contigs: Sequence[str]) -> dict[str, np.ndarray]:
+    """contig -> depth of each of its target bases (uint8, saturated)."""
+    contig = np.repeat(exact[:, 0], exact[:, 2] - exact[:, 1])
+    small = np.minimum(depth, 255).astype(np.uint8)
+    ends = np.searchsorted(contig, np.arange(len(contigs) + 1))
+    return {name: small[ends[i] : ends[i + 1]] for i, name in enumerate(contigs) if ends[i] < ends[i + 1]}
 
 
 @numba.njit(cache=True, nogil=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Settings(BaseModel):
@@ -197,14 +197,50 @@ class Settings(BaseModel):
     hrd_ploidy_slope: float = Field(default=15.5, description="events per unit of ploidy. Popova 2012, scarHRD")
     hrd_min_purity: float = Field(default=0.3, description="fraction of tumour cells; no scars below. Design")
     hrd_min_segments: int = Field(default=30, description="autosomal segments, joined; no scars below. Design")
+    hrd_high: int = Field(
+        default=42, description="sum of scars from which a tumour is called high. MyChoice's cut-off (Telli 2016)"
+    )
 
     # Mutational burden
     tmb_confidence: float = Field(default=0.95, gt=0, lt=1, description="coverage of the Poisson interval. Design")
     tmb_min_callable: int = Field(default=1_000_000, gt=0, description="callable bases; no burden below. Design")
+    tmb_high: float = Field(
+        default=10.0, description="coding mutations per Mb from which a burden is high. FDA 2020 (KEYNOTE-158)"
+    )
 
     # Mutational signatures
+    signatures: tuple[str, ...] = Field(
+        default=("SBS1", "SBS2", "SBS3", "SBS5", "SBS8", "SBS13", "SBS17a", "SBS17b", "SBS18"),
+        description="names of the profiles to fit. Signatures of breast cancer (Nik-Zainal 2016), design",
+    )
+    apobec_signatures: tuple[str, ...] = Field(
+        default=("SBS2", "SBS13"), description="names of the profiles of APOBEC3. COSMIC"
+    )
+    signature_version: str = Field(
+        default="v3.4",
+        description="COSMIC release read from SigProfilerAssignment. The one that accuracy is stated for",
+    )
     signature_min_mutations: int = Field(
         default=20, gt=0, description="SNVs; no shares below. Design, after simulation of APOBEC shares"
     )
     signature_sure_mutations: int = Field(default=50, description="SNVs; below, shares are of low confidence. Design")
-    signature_bootstraps: int = Field(default=200, gt=0, description="resamplings for the 95 % interval. Design")
+    signature_bootstraps: int = Field(default=200, gt=0, description="resamplings for the interval. Design")
+    signature_confidence: float = Field(default=0.95, gt=0, lt=1, description="coverage of the interval. Design")
+    signature_min_cosine: float = Field(
+        default=0.90, description="similarity of spectrum and reconstruction; below, a check names the tumour. Design"
+    )
+    apobec_high_share: float = Field(default=0.25, description="share of APOBEC from which it is high. Design")
+    apobec_high_low: float = Field(
+        default=0.10, description="lower end of the interval that high APOBEC must exceed. Design"
+    )
+    apobec_flank: int = Field(default=20, gt=1, description="bp on each side that count as context. Roberts 2013")
+    apobec_min_mutations: int = Field(
+        default=20, gt=0, description="C>T and C>G; no enrichment below. Design, as signature_min_mutations"
+    )
+    apobec_max_q: float = Field(default=0.05, description="Benjamini-Hochberg q of enrichment, below. Roberts 2013")
+
+    @model_validator(mode="after")
+    def _apobec_is_fitted(self) -> Settings:
+        if not set(self.apobec_signatures) <= set(self.signatures):
+            raise ValueError("apobec_signatures must be among signatures")
+        return self

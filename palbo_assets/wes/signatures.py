@@ -1,10 +1,13 @@
-"""Refit of a spectrum to given signatures by non-negative least squares, with seeded bootstrap intervals.
+"""Refit of a spectrum to given signatures by maximum likelihood, with seeded bootstrap intervals.
 
-Refitting after Alexandrov 2013; intervals by multinomial resampling as in Huang 2018. No signature is extracted.
+Refitting after Alexandrov 2013 with the multinomial likelihood of the counts (its EM is Lee and Seung's 2001 update for
+Kullback-Leibler divergence): at the counts of exomes its errors are smaller than those of least squares, which weighs
+empty classes like full ones. Intervals by multinomial resampling as in Huang 2018. No signature is extracted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,15 +20,28 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+_STEPS = 3000  # of EM at most
+_STILL = 1e-6  # change of a share in one step from which on it has arrived
+
+
+@dataclass(frozen=True)
+class Share:
+    """Share of a spectrum's mutations with its 95 % interval (fractions)."""
+
+    share: float
+    low: float
+    high: float
+
 
 @dataclass(frozen=True)
 class Refit:
-    """Shares of mutations by signature (sum 1) with intervals; all null with a reason below the minimum."""
+    """Shares of mutations by signature (they sum to 1) and by named group; None with a reason below the minimum.
+
+    ``cosine`` is the similarity of spectrum and reconstruction (0..1).
+    """
 
     mutations: int
-    shares: dict[str, float] | None
-    low: dict[str, float] | None
-    high: dict[str, float] | None
+    shares: Mapping[str, Share] | None
     cosine: float | None
     reason: str | None
     low_confidence: bool
@@ -38,8 +54,11 @@ def read_profiles(path: Path) -> pd.DataFrame:
     """
     import pandas as pd
 
-    frame = pd.read_csv(path, sep="\t", index_col=0)
     fix = "Give 96 rows named like A[C>A]A and one column of shares a signature."
+    try:
+        frame = pd.read_csv(path, sep="\t", index_col=0)
+    except (ValueError, pd.errors.ParserError, UnicodeDecodeError):
+        raise InputError("E_SCHEMA", "The profiles aren't a tab-separated table.", fix=fix, file=path.name) from None
     if not frame.index.is_unique or set(frame.index) != set(CLASSES):
         raise InputError("E_SCHEMA", "The profiles don't have the 96 classes.", fix=fix, file=path.name)
     try:
@@ -51,8 +70,29 @@ def read_profiles(path: Path) -> pd.DataFrame:
     return frame / frame.sum()
 
 
-def refit(counts: np.ndarray, profiles: pd.DataFrame, settings: Settings, seed: int) -> Refit:
-    """Fit one spectrum (96); all and private mutations go in apart. ValueError for another shape."""
+def refit(
+    counts: np.ndarray,
+    profiles: pd.DataFrame,
+    settings: Settings,
+    seed: int,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> Refit:
+    """Fit one spectrum.
+
+    Parameters
+    ----------
+    counts
+        (96,) mutations in the order of ``CLASSES``; all and private mutations go in apart.
+    profiles
+        (96 x k), columns sum to 1.
+    groups
+        Name -> signatures whose shares are added up, with an interval of the sum.
+
+    Raises
+    ------
+    ValueError
+        Another shape or order.
+    """
     import numpy as np
 
     counts = np.asarray(counts)
@@ -60,28 +100,41 @@ def refit(counts: np.ndarray, profiles: pd.DataFrame, settings: Settings, seed: 
         raise ValueError("counts and profiles need the 96 classes in order")
     total = int(counts.sum())
     if total < settings.signature_min_mutations:
-        return Refit(total, None, None, None, None, "FEW_MUTATIONS", True)
+        return Refit(total, None, None, "FEW_MUTATIONS", True)
     matrix = profiles.to_numpy(dtype=float)
-    shares = _shares(matrix, counts)
-    if shares is None:
-        return Refit(total, None, None, None, None, "NOTHING_FITS", True)
     random = np.random.default_rng(seed)
     drawn = random.multinomial(total, counts / total, size=settings.signature_bootstraps)
-    fitted = [found for found in (_shares(matrix, one) for one in drawn) if found is not None]
-    low, high = np.quantile(np.array(fitted), [0.025, 0.975], axis=0)
-    rebuilt = matrix @ shares
-    cosine = float(rebuilt @ counts / (np.linalg.norm(rebuilt) * np.linalg.norm(counts)))
+    fitted = fitted_shares(matrix, np.vstack([counts, drawn]).T)
     names = [str(name) for name in profiles.columns]
+    values = {name: fitted[at] for at, name in enumerate(names)}
+    for group, members in (groups or {}).items():
+        values[group] = fitted[[names.index(member) for member in members]].sum(axis=0)
+    tail = (1 - settings.signature_confidence) / 2
+    shares = {
+        name: Share(float(one[0]), *(float(end) for end in np.quantile(one[1:], [tail, 1 - tail])))
+        for name, one in values.items()
+    }
+    rebuilt = matrix @ fitted[:, 0]
+    cosine = float(rebuilt @ counts / (np.linalg.norm(rebuilt) * np.linalg.norm(counts)))
+    return Refit(total, shares, min(cosine, 1.0), None, total < settings.signature_sure_mutations)
 
-    def named(values: np.ndarray) -> dict[str, float]:
-        return dict(zip(names, values.tolist(), strict=True))
 
-    unsure = total < settings.signature_sure_mutations
-    return Refit(total, named(shares), named(low), named(high), cosine, None, unsure)
+def fitted_shares(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Maximum-likelihood shares (k, n) of n spectra (96, n) over k profiles (96, k); each column sums to 1."""
+    import numpy as np
 
-
-def _shares(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray | None:
-    from scipy.optimize import nnls
-
-    weights = nnls(matrix, counts.astype(float))[0]
-    return weights / weights.sum() if weights.sum() > 0 else None
+    total = counts.sum(axis=0)
+    shares = np.full((matrix.shape[1], counts.shape[1]), 1.0 / matrix.shape[1])
+    # A class that no profile has says nothing; it neither adds to a share nor divides by zero.
+    open_classes = matrix.sum(axis=1) > 0
+    matrix, counts = matrix[open_classes], counts[open_classes]
+    for _ in range(_STEPS):
+        expected = np.maximum(matrix @ shares, 1e-300)
+        better = shares * (matrix.T @ (counts / expected)) / total
+        sums = better.sum(axis=0)
+        better = np.where(sums > 0, better / np.where(sums > 0, sums, 1), shares)
+        moved = np.abs(better - shares).max()
+        shares = better
+        if moved < _STILL:
+            break
+    return shares

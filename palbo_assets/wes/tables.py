@@ -16,6 +16,13 @@ from palbo_assets.platform.tables import (
     text,
 )
 from palbo_assets.study.vocabulary import State
+from palbo_assets.wes.process_tables import (
+    APOBEC_ENRICHMENT,
+    MUTATION_SPECTRA,
+    MUTATIONAL_SIGNATURES,
+    PRIVATE_SIGNATURES,
+    TUMOUR_MUTATIONAL_BURDEN,
+)
 
 TOOLS = ("purple", "sequenza", "facets", "ascat", "cnvkit", "seg", "gdc_seg")
 AGREEMENTS = ("same", "other_transcript", "gene", "consequence", "protein_change")
@@ -242,6 +249,8 @@ READ_QC = Table(
         real("tumour_covered_20x_pct", "Target bases at 20x or more in the tumour", **_PERCENT),
         real("normal_mean_depth", "Mean depth over targets, duplicates out", unit="x", minimum=0.0),
         real("normal_covered_20x_pct", "Target bases at 20x or more in the normal", **_PERCENT),
+        integer("callable_bases", "Target bases deep enough in tumour and normal for a call", unit="bases", minimum=0),
+        integer("callable_coding_bases", "Those of them that are coding", unit="bases", minimum=0),
         real("insert_median", "Median fragment length of the tumour's proper pairs", unit="bp", minimum=0.0),
         real("insert_iqr", "Interquartile range of fragment lengths of the tumour", unit="bp", minimum=0.0),
         real("normal_insert_median", "Median fragment length of the normal's proper pairs", unit="bp", minimum=0.0),
@@ -280,4 +289,9 @@ TABLES = (
     IDENTITY_MATCHES,
     IDENTITY_FAILURES,
     COPY_NUMBER_SEGMENTS,
+    MUTATION_SPECTRA,
+    MUTATIONAL_SIGNATURES,
+    PRIVATE_SIGNATURES,
+    APOBEC_ENRICHMENT,
+    TUMOUR_MUTATIONAL_BURDEN,
 )

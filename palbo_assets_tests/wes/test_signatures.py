@@ -10,7 +10,7 @@ import pytest
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.settings import Settings
-from palbo_assets.wes.signatures import read_profiles, refit
+from palbo_assets.wes.signatures import fitted_shares, read_profiles, refit
 from palbo_assets.wes.trinucleotides import CLASSES, INDEX, sbs_class, spectrum
 
 GENOME = "TTCAGGA"
@@ -57,23 +57,27 @@ def test_known_mixtures_are_recovered(shared_data: Path) -> None:
         shares = refit(samples[name].to_numpy(), profiles, settings, seed=1).shares
         assert shares is not None
         planted = truth[name] / truth[name].sum()
-        errors += [abs(shares[signature] - planted[signature]) for signature in profiles]
+        errors += [abs(shares[signature].share - planted[signature]) for signature in profiles]
     assert np.median(errors) < 0.03
 
 
-def test_a_planted_apobec_share_is_found_on_average(shared_data: Path) -> None:
+def test_the_refit_is_the_maximum_of_the_likelihood(shared_data: Path) -> None:
+    """Held against a plain search over the share of two signatures."""
     profiles = known_profiles(shared_data)[["SBS5", "SBS3"]]
-    weights = {f"T[C>{alt}]{right}": 1.0 for alt in "GT" for right in "AT"}
-    profiles["apobec"] = [weights.get(name, 0.01) for name in CLASSES]
-    profiles = profiles / profiles.sum()
-    random = np.random.default_rng(7)
-    mixture = profiles.to_numpy() @ np.array([0.4, 0.2, 0.4])
-    found = []
-    for _ in range(200):
-        shares = refit(random.multinomial(100, mixture), profiles, Settings(signature_bootstraps=2), seed=1).shares
-        assert shares is not None
-        found.append(shares["apobec"])
-    assert np.mean(found) == pytest.approx(0.4, abs=0.02)
+    counts = np.random.default_rng(3).multinomial(80, profiles.to_numpy() @ [0.3, 0.7])
+    grid = np.linspace(0, 1, 2001)[1:-1]
+    mixtures = profiles.to_numpy() @ np.stack([grid, 1 - grid])
+    best = grid[(counts[:, None] * np.log(mixtures)).sum(axis=0).argmax()]
+    assert fitted_shares(profiles.to_numpy(), counts[:, None])[0, 0] == pytest.approx(best, abs=1e-3)
+
+
+def test_a_group_is_the_sum_of_its_members_and_lies_in_its_interval(shared_data: Path) -> None:
+    counts = np.random.default_rng(4).multinomial(200, np.full(96, 1 / 96))
+    names = ["SBS3", "SBS5"]
+    shares = refit(counts, known_profiles(shared_data), Settings(), seed=1, groups={"both": names}).shares
+    assert shares is not None
+    assert shares["both"].share == pytest.approx(sum(shares[name].share for name in names))
+    assert shares["both"].low <= shares["both"].share <= shares["both"].high
 
 
 def test_few_mutations_have_no_share() -> None:
@@ -81,6 +85,13 @@ def test_few_mutations_have_no_share() -> None:
     counts[0] = 19
     found = refit(counts, pd.DataFrame({"a": np.full(96, 1 / 96)}, index=list(CLASSES)), Settings(), seed=1)
     assert (found.shares, found.reason) == (None, "FEW_MUTATIONS")
+
+
+def test_a_class_that_no_profile_has_is_no_division_by_zero() -> None:
+    profile = np.zeros(96)
+    profile[1:] = 1 / 95
+    found = refit(np.ones(96, dtype=int), pd.DataFrame({"a": profile}, index=list(CLASSES)), Settings(), seed=1)
+    assert found.shares is not None and found.shares["a"].share == 1.0
 
 
 def test_the_same_seed_gives_the_same_interval(shared_data: Path) -> None:
@@ -96,3 +107,10 @@ def test_profiles_in_another_order_are_put_right_and_gaps_refused(tmp_path: Path
     frame.iloc[1:].to_csv(tmp_path / "p.tsv", sep="\t")
     with pytest.raises(InputError):
         read_profiles(tmp_path / "p.tsv")
+
+
+def test_a_file_that_is_no_table_of_profiles_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.tsv").write_bytes(b"\xff\xfe\x00garbage\n" * 3)
+    with pytest.raises(InputError) as caught:
+        read_profiles(tmp_path / "p.tsv")
+    assert caught.value.code == "E_SCHEMA"

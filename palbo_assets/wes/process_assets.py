@@ -1,0 +1,228 @@
+"""Assets of what the whole exome tells of mutational processes: spectrum, signatures, APOBEC, burden.
+
+``assets.py`` takes them up after its own, which they read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from palbo_assets.platform.product import Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.wes.process_tables import (
+    APOBEC_ENRICHMENT,
+    MUTATION_SPECTRA,
+    MUTATIONAL_SIGNATURES,
+    PRIVATE_SIGNATURES,
+    TUMOUR_MUTATIONAL_BURDEN,
+)
+from palbo_assets.wes.settings import Settings
+from palbo_assets.wes.signature_profiles import ENTRY, installed_version
+from palbo_assets.wes.tables import FORCED_GENOTYPES, IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MISSING = "E_REFERENCE_MISSING"
+# Profiles of the installed package are an input that no bundle lists: another release of it makes the products due.
+_SIGNATURES_VERSION = f"1+{installed_version() or 'none'}"
+
+
+@product(
+    MUTATION_SPECTRA,
+    SAMPLE,
+    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY, READ_QC),
+    references=("genome_fasta",),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"numpy", "sql"},
+)
+def mutation_spectra(
+    step: Step, somatic_calls: pd.DataFrame, sample_identity: pd.DataFrame, read_qc: pd.DataFrame
+) -> pd.DataFrame:
+    """Somatic SNVs in the 96 classes of substitutions, from the genome that they were called on; none without it."""
+    from palbo_assets.genomics.regions import reference
+    from palbo_assets.wes.process_rows import judged_specimens, spectrum_rows
+
+    fasta = step.references.get("genome_fasta")
+    if fasta is None:
+        step.report(reason=MISSING)
+        return frame_from_rows(MUTATION_SPECTRA, [])
+    specimens = judged_specimens(somatic_calls, sample_identity, read_qc)
+    with reference(fasta) as fetch:
+        rows = [
+            {"patient_id": step.patient_id, "timepoint": step.timepoint, **row}
+            for row in spectrum_rows(somatic_calls, specimens, fetch)
+        ]
+    step.report(specimens=len(specimens), mutations=sum(row["mutations"] for row in rows))
+    return frame_from_rows(MUTATION_SPECTRA, rows)
+
+
+@product(
+    MUTATIONAL_SIGNATURES,
+    SAMPLE,
+    upstream=(MUTATION_SPECTRA, SAMPLE_IDENTITY, READ_QC),
+    references=(ENTRY,),
+    settings=Settings,
+    code_version=_SIGNATURES_VERSION,
+    group="wes",
+    kinds={"numpy", "sql"},
+)
+def mutational_signatures(
+    step: Step, mutation_spectra: pd.DataFrame, sample_identity: pd.DataFrame, read_qc: pd.DataFrame
+) -> pd.DataFrame:
+    """Shares of known signatures among the tumour's SNVs with bootstrap intervals; profiles from COSMIC."""
+    from palbo_assets.wes.process_rows import signature_rows, specimens_with_reason, spectrum_of
+    from palbo_assets.wes.signature_profiles import find_profiles
+
+    profiles = find_profiles(step.references, step.settings)
+    rows = []
+    for specimen, reason in specimens_with_reason(mutation_spectra, sample_identity, read_qc).items():
+        counts = spectrum_of(mutation_spectra, specimen)
+        who = {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen}
+        rows += signature_rows(
+            {**who, "mutation_set": "all"}, counts, profiles, step.settings, step.seed, reason=reason
+        )
+    frame = frame_from_rows(MUTATIONAL_SIGNATURES, rows)
+    step.report(profiles=profiles.source, reason=", ".join(sorted({row["reason"] for row in rows if row["reason"]})))
+    _show(step, mutation_spectra, frame)
+    return frame
+
+
+@product(
+    PRIVATE_SIGNATURES,
+    PATIENT,
+    upstream=(FORCED_GENOTYPES, IDENTITY_FAILURES, SAMPLE_IDENTITY),
+    references=("genome_fasta", ENTRY),
+    settings=Settings,
+    code_version=_SIGNATURES_VERSION,
+    group="wes",
+    kinds={"numpy", "sql"},
+)
+def private_signatures(
+    step: Step, forced_genotypes: pd.DataFrame, identity_failures: pd.DataFrame, sample_identity: pd.DataFrame
+) -> pd.DataFrame:
+    """Signatures of mutations private to one timepoint, and of those shared with another: new activity shows here."""
+    from palbo_assets.genomics.regions import reference
+    from palbo_assets.wes.mutation_sets import private_and_shared
+    from palbo_assets.wes.process_rows import of_other_people, signature_rows
+    from palbo_assets.wes.signature_profiles import find_profiles
+    from palbo_assets.wes.trinucleotides import spectrum
+
+    fasta = step.references.get("genome_fasta")
+    if fasta is None:
+        step.report(reason=MISSING)
+        return frame_from_rows(PRIVATE_SIGNATURES, [])
+    profiles = find_profiles(step.references, step.settings)
+    rows = []
+    with reference(fasta) as fetch:
+        for sets in private_and_shared(forced_genotypes, of_other_people(sample_identity, identity_failures)):
+            who = {
+                "patient_id": step.patient_id,
+                "timepoint": sets.timepoint,
+                "specimen_id": sets.specimen_id,
+                "undetermined": None if sets.reason else sets.undetermined,
+            }
+            for name, mutations in (("private", sets.private), ("shared", sets.shared)):
+                counts = None if sets.reason else spectrum(mutations, fetch)
+                rows += signature_rows(
+                    {**who, "mutation_set": name}, counts, profiles, step.settings, step.seed, reason=sets.reason
+                )
+    frame = frame_from_rows(PRIVATE_SIGNATURES, rows)
+    step.report(profiles=profiles.source, reason=", ".join(sorted({row["reason"] for row in rows if row["reason"]})))
+    _show(step, None, frame)
+    return frame
+
+
+def _show(step: Step, spectra: pd.DataFrame | None, signatures: pd.DataFrame) -> None:
+    """Pictures of what was evaluated, in the partition's metadata."""
+    import dagster as dg
+
+    from palbo_assets.wes.spectrum_plot import exposure_picture, spectrum_picture
+
+    pictures = {"exposures": exposure_picture(signatures)}
+    if spectra is not None:
+        pictures["spectrum"] = spectrum_picture(spectra, step.settings.signature_min_mutations)
+    for name, picture in pictures.items():
+        if picture is not None:
+            step.report(**{name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{picture})")})
+
+
+@product(
+    APOBEC_ENRICHMENT,
+    COHORT,
+    upstream=(
+        SOMATIC_CALLS,
+        FORCED_GENOTYPES,
+        SAMPLE_IDENTITY,
+        IDENTITY_FAILURES,
+        MUTATIONAL_SIGNATURES,
+        PRIVATE_SIGNATURES,
+    ),
+    references=("genome_fasta",),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"scipy", "sql"},
+)
+def apobec_enrichment(
+    step: Step,
+    somatic_calls: pd.DataFrame,
+    forced_genotypes: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    identity_failures: pd.DataFrame,
+    mutational_signatures: pd.DataFrame,
+    private_signatures: pd.DataFrame,
+) -> pd.DataFrame:
+    """Whether cytosines mutate at APOBEC3's motif more often than the bases around them offer, beside the refit."""
+    import pandas as pd
+
+    from palbo_assets.genomics.regions import reference
+    from palbo_assets.wes.process_rows import enrichment_rows, of_other_people
+
+    fasta = step.references.get("genome_fasta")
+    if fasta is None:
+        step.report(reason=MISSING)
+        return frame_from_rows(APOBEC_ENRICHMENT, [])
+    refits = pd.concat([mutational_signatures, private_signatures], ignore_index=True)
+    swapped = of_other_people(sample_identity, identity_failures)
+    with reference(fasta) as fetch:
+        rows = enrichment_rows(somatic_calls, forced_genotypes, swapped, refits, fetch, step.settings)
+    step.report(
+        specimens=len({row["specimen_id"] for row in rows}),
+        evaluated=sum(row["status"] == "OBSERVED" for row in rows),
+        enriched=sum(bool(row["enriched"]) for row in rows),
+    )
+    return frame_from_rows(APOBEC_ENRICHMENT, rows)
+
+
+@product(
+    TUMOUR_MUTATIONAL_BURDEN,
+    SAMPLE,
+    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY, READ_QC),
+    references=("target_bed", "genes_gff3"),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"scipy", "sql"},
+)
+def tumour_mutational_burden(
+    step: Step, somatic_calls: pd.DataFrame, sample_identity: pd.DataFrame, read_qc: pd.DataFrame
+) -> pd.DataFrame:
+    """Coding mutations per megabase that was deep enough in tumour and blood; never over the kit's size."""
+    from palbo_assets.genomics.regions import read_bed
+    from palbo_assets.wes.callable_bases import coding_regions
+    from palbo_assets.wes.process_rows import burden_rows
+
+    bed, gff3 = step.references.get("target_bed"), step.references.get("genes_gff3")
+    targets = read_bed(bed) if bed else None
+    coding = coding_regions(gff3) if gff3 else None
+    rows = [
+        {"patient_id": step.patient_id, "timepoint": step.timepoint, **row}
+        for row in burden_rows(somatic_calls, sample_identity, read_qc, targets, coding, step.settings)
+    ]
+    for row in rows:
+        step.report(coding_per_mb=row["coding_per_mb"] or 0.0, reason=row["reason"] or "")
+    return frame_from_rows(TUMOUR_MUTATIONAL_BURDEN, rows)
