@@ -275,9 +275,9 @@ def _fraction(row: Mapping[str, Any], source: str) -> tuple[float, float, float,
         return None
     low, high = binomial_interval(int(alt), int(depth))
     ccf = row.get("ccf")
-    if ccf is None or vaf == 0:
+    if ccf is None or row.get("ccf_low") is None:
         return float(vaf), low, high, "VAF"
-    return float(ccf), low * ccf / vaf, min(1.0, high * ccf / vaf), "CCF"
+    return float(ccf), float(row["ccf_low"]), float(row["ccf_high"]), "CCF"
 
 
 def binomial_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -342,17 +342,19 @@ def copy_number_segments(step: Step) -> pd.DataFrame:
     SOMATIC_CALLS,
     SAMPLE,
     reads=("wes",),
-    upstream=(SAMPLE_IDENTITY,),
+    roles=("tumour_bam", "normal_bam", "somatic_vcf", "somatic_maf"),
+    upstream=(SAMPLE_IDENTITY, COPY_NUMBER_SEGMENTS),
     references=("genome_fasta", "target_bed", "genes_gff3", "transcripts", "hotspots", *LISTS),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group="wes",
     kinds={"bam", "vcf", "sql"},
 )
-def somatic_calls(step: Step, sample_identity: pd.DataFrame) -> pd.DataFrame:
+def somatic_calls(step: Step, sample_identity: pd.DataFrame, copy_number_segments: pd.DataFrame) -> pd.DataFrame:
     """Somatic SNVs and indels with evidence, consequence and filter; none for a tumour of another person."""
     from palbo_assets.wes.call import References, Specimen, call_specimen
-    from palbo_assets.wes.segments import read_segments
+    from palbo_assets.wes.cell_fraction_rows import with_cell_fractions
+    from palbo_assets.wes.tumour_profile import profile_of_rows
 
     references = References(
         fasta=step.references.get("genome_fasta"),
@@ -368,7 +370,7 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame) -> pd.DataFrame:
     swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
     normal = _normal(step)
     by_specimen: dict[str, list[Any]] = {}
-    for file in step.files("tumour_bam", "somatic_vcf", "somatic_maf", "segments"):
+    for file in step.files("tumour_bam", "somatic_vcf", "somatic_maf"):
         by_specimen.setdefault(file.specimen_id, []).append(file)
     rows = []
     germline = blocked = 0
@@ -377,21 +379,21 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame) -> pd.DataFrame:
             blocked += 1
             continue
         tumour = next((file.path for file in files if file.role == "tumour_bam"), None)
-        segments = next((file.path for file in files if file.role == "segments"), None)
         found = call_specimen(
             Specimen(
                 tumour=tumour,
                 normal=normal,
                 vcfs=[(file.path, file.sample_name) for file in files if file.role == "somatic_vcf"],
                 mafs=[(file.path, file.sample_name) for file in files if file.role == "somatic_maf"],
-                segmentation=read_segments(segments) if segments else None,
             ),
             references,
             step.settings,
             step.workdir,
         )
         germline += found.n_germline
-        rows += [{**_specimen(step, files[0]), **row} for row in found.rows]
+        profile = profile_of_rows(copy_number_segments[copy_number_segments["specimen_id"] == specimen_id])
+        judged = with_cell_fractions(found.rows, profile, step.settings)
+        rows += [{**_specimen(step, files[0]), **row} for row in judged]
     step.report(
         calls=len(rows),
         passing=sum(row["filter"] == "PASS" for row in rows),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from palbo_assets.genomics.allele_counts import Evidence
-from palbo_assets.genomics.alleles import ContigNames, Fetch, Variant, homopolymer_length
+from palbo_assets.genomics.alleles import Fetch, Variant, homopolymer_length
 from palbo_assets.genomics.bam import as_bam
 from palbo_assets.genomics.bgzf import bam_header
 from palbo_assets.genomics.consequence import (
@@ -31,7 +31,6 @@ from palbo_assets.wes.callers import SampleCounts, read_vcf
 from palbo_assets.wes.consensus import Electorate, agreed
 from palbo_assets.wes.lab_annotation import LabAnnotation, agreement
 from palbo_assets.wes.maf import read_maf
-from palbo_assets.wes.segments import Segmentation
 from palbo_assets.wes.settings import Settings
 
 
@@ -67,7 +66,6 @@ class Specimen:
     normal: Path | None = None
     vcfs: Sequence[tuple[Path, str]] = ()  # (file, sample name or empty)
     mafs: Sequence[tuple[Path, str]] = ()
-    segmentation: Segmentation | None = None
 
 
 @dataclass
@@ -314,7 +312,6 @@ def _row(
         "t_alt_f2r1": tumour.alt_f2r1 if tumour and from_bam else None,
         "t_lod": somatic_filter.tumour_lod(tumour) if tumour else None,
         "p_value": somatic_filter.somatic_p(tumour, normal) if tumour and normal else None,
-        "ccf": _ccf(variant, tumour, specimen.segmentation),
         "filter": verdict,
         "caller_filter": ";".join(sorted(set(known.caller_filters))) if known.caller_filters else None,
         "source": "+".join(sorted(known.sources)),
@@ -331,19 +328,3 @@ def _row(
         and tumour.depth >= settings.min_tumour_depth
         and normal.depth >= settings.min_normal_depth,
     }
-
-
-def _ccf(variant: Variant, tumour: Evidence | None, segmentation: Segmentation | None) -> float | None:
-    """Cancer cell fraction where a purity is stated; without segments' copy number two copies are assumed."""
-    if tumour is None or tumour.vaf is None or segmentation is None or segmentation.purity is None:
-        return None
-    names = ContigNames([variant.chrom])
-    copies = next(
-        (
-            one.copies
-            for one in segmentation.segments
-            if names.canonical(one.chrom) and one.start < variant.pos <= one.end
-        ),
-        None,
-    )
-    return somatic_filter.cancer_cell_fraction(tumour.vaf, segmentation.purity, 2.0 if copies is None else copies)

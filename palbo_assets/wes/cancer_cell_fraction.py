@@ -15,6 +15,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from palbo_assets.wes.settings import Settings
+
 _STEPS = 500
 
 
@@ -31,8 +33,8 @@ class CellFractions:
     posterior: NDArray[np.float64]
     reasons: tuple[str, ...]
 
-    def clonal(self, at_least: float = 0.95) -> list[bool | None]:
-        """Whether the interval reaches ``at_least`` (fraction; design), None where not evaluable."""
+    def clonal(self, at_least: float) -> list[bool | None]:
+        """Whether the interval reaches ``at_least`` (``ccf_clonal``), None where not evaluable."""
         return [None if why else bool(high >= at_least) for high, why in zip(self.high, self.reasons, strict=True)]
 
 
@@ -62,9 +64,8 @@ def cell_fractions(
     total_cn: ArrayLike,
     minor_cn: ArrayLike,
     *,
+    settings: Settings,
     normal_cn: float = 2.0,
-    error_rate: float = 0.001,
-    mass: float = 0.95,
 ) -> CellFractions:
     """Posterior cell fraction of each mutation.
 
@@ -77,10 +78,8 @@ def cell_fractions(
     total_cn, minor_cn
         Copies per tumour cell, shape (n,), NaN where unknown. Without the lesser allele every multiplicity up to the
         total is possible; without the total nothing is assumed.
-    error_rate
-        Share of reads that show the mutation wrongly (PyClone's default).
-    mass
-        Posterior mass of the interval.
+    settings
+        Of it ``ccf_error_rate`` and ``ccf_mass``.
 
     Raises
     ------
@@ -100,11 +99,11 @@ def cell_fractions(
     if usable.any() and purity is not None:
         most = np.where(np.isnan(minor), total, np.maximum(total - minor, minor))[usable]
         posterior[usable] = _posterior(
-            alternate[usable], reads[usable], purity, total[usable], most, normal_cn, error_rate
+            alternate[usable], reads[usable], purity, total[usable], most, normal_cn, settings.ccf_error_rate
         )
     ccf, low, high = (np.full(len(reads), np.nan) for _ in range(3))
     if usable.any():
-        low[usable], high[usable] = shortest_interval(posterior[usable], mass)
+        low[usable], high[usable] = shortest_interval(posterior[usable], settings.ccf_mass)
         # The mode; with several multiplicities the highest peak may be a narrow one outside the shortest interval.
         inside = (grid() >= low[usable][:, None]) & (grid() <= high[usable][:, None])
         ccf[usable] = grid()[np.where(inside, posterior[usable], -1.0).argmax(axis=1)]
@@ -125,10 +124,10 @@ def shortest_interval(posterior: NDArray[np.float64], mass: float) -> tuple[NDAr
     return low, high
 
 
-def compare(before: CellFractions, after: CellFractions, *, ratio: float = 2.0) -> list[Change]:
+def compare(before: CellFractions, after: CellFractions, *, ratio: float) -> list[Change]:
     """Change of each mutation between two samples, in the same order.
 
-    A clone has changed where the intervals are apart and the fractions differ ``ratio``-fold (design).
+    A clone has changed where the intervals are apart and the fractions differ ``ratio``-fold (``ccf_change_ratio``).
     """
     changes = []
     for one in range(len(before.ccf)):
@@ -145,12 +144,12 @@ def compare(before: CellFractions, after: CellFractions, *, ratio: float = 2.0) 
 
 def _reason(purity: float | None, depth: float, total: float) -> str:
     if purity is None:
-        return "no_purity"
+        return "NO_PURITY"
     if depth == 0:
-        return "no_depth"
+        return "NO_DEPTH"
     if np.isnan(total):
-        return "no_copy_number"
-    return "no_copy_left" if total < 1 else ""
+        return "NO_COPY_NUMBER"
+    return "NO_COPY_LEFT" if total < 1 else ""
 
 
 def _posterior(

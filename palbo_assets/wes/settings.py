@@ -187,6 +187,24 @@ class Settings(BaseModel):
         default=0.15, ge=0, description="fraction; two stated purities that differ more contradict. Design"
     )
 
+    # Cancer cell fraction
+    ccf_mass: float = Field(default=0.95, gt=0, lt=1, description="posterior mass of an interval. The usual 95 %")
+    ccf_error_rate: float = Field(
+        default=0.001,
+        gt=0,
+        lt=0.1,
+        description="share of fragments that show the mutation wrongly. PyClone (Roth 2014)",
+    )
+    ccf_clonal: float = Field(
+        default=0.95,
+        gt=0,
+        le=1,
+        description="fraction of tumour cells that a clonal mutation's interval reaches. Design",
+    )
+    ccf_change_ratio: float = Field(
+        default=2.0, gt=1, description="fold change of a clone, intervals apart, from which it changed. Design"
+    )
+
     # Scars of homologous recombination deficiency
     hrd_loh_length: int = Field(default=15_000_000, description="bp; LOH must be longer. Abkevich 2012, scarHRD")
     hrd_tai_length: int = Field(default=1_000_000, description="bp; shorter segments are left out of TAI. scarHRD")

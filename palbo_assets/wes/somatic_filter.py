@@ -190,16 +190,6 @@ def _phred(a: int, b: int, c: int, d: int) -> float:
     return -10 * log10(max(fisher_two_sided(a, b, c, d), 1e-300))
 
 
-def cancer_cell_fraction(vaf: float, purity: float, copies: float = 2.0, multiplicity: float = 1.0) -> float:
-    """Share of tumour cells with the alteration: VAF (p CN + 2 (1 - p)) / (p m), at most 1.
-
-    ``copies`` is the tumour's total copy number at the place, ``multiplicity`` the mutated copies a cell.
-    """
-    if not 0 < purity <= 1:
-        raise ValueError("purity lies in (0, 1]")
-    return min(1.0, vaf * (purity * copies + 2 * (1 - purity)) / (purity * multiplicity))
-
-
 def power(depth: int, vaf: float, min_reads: int) -> float:
     """Probability of at least ``min_reads`` fragments with an alteration of this fraction at this depth."""
     return binomial_at_least(min_reads, depth, vaf)

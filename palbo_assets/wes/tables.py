@@ -25,6 +25,7 @@ from palbo_assets.wes.process_tables import (
 )
 
 TOOLS = ("purple", "sequenza", "facets", "ascat", "cnvkit", "seg", "gdc_seg")
+CLONALITY = ("CLONAL", "SUBCLONAL", "NOT_EVALUABLE")
 AGREEMENTS = ("same", "other_transcript", "gene", "consequence", "protein_change")
 
 _VARIANT_KEY: tuple[Column, ...] = (
@@ -68,7 +69,15 @@ SOMATIC_CALLS = Table(
         integer("n_depth", "Fragments that cover the place in the normal", unit="fragments", minimum=0),
         integer("n_alt", "Fragments of the normal with the alternative allele", unit="fragments", minimum=0),
         real("p_value", "One-sided Fisher p that the fraction is larger in the tumour", **_FRACTION),
-        real("ccf", "Share of tumour cells with the alteration; null without a purity", **_FRACTION),
+        real("total_cn", "Copies in a tumour cell at the place; null where unknown", unit="copies", minimum=0.0),
+        real("minor_cn", "Copies of the lesser allele at the place; null where unknown", unit="copies", minimum=0.0),
+        real("ccf", "Share of tumour cells with the alteration; null with a ccf_reason", **_FRACTION),
+        real("ccf_low", "Lower end of the shortest 95 % interval of ccf", **_FRACTION),
+        real("ccf_high", "Upper end of the shortest 95 % interval of ccf", **_FRACTION),
+        text(
+            "clonality", "CLONAL: the interval reaches all tumour cells, so it isn't shown subclonal", allowed=CLONALITY
+        ),
+        text("ccf_reason", "Why there is no ccf; empty where there is one"),
         text("filter", "PASS, or the reasons against the call joined by ;", nullable=False),
         text("caller_filter", "What the lab's caller put into FILTER; null where only we saw the variant"),
         text("source", "Who saw the variant: bam and callers' names, joined by +", nullable=False),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from palbo_assets.genomics.exact import binomial_at_least, fisher_greater, fisher_two_sided
-from palbo_assets.wes.somatic_filter import cancer_cell_fraction, power, smallest_visible_vaf
+from palbo_assets.wes.somatic_filter import power, smallest_visible_vaf
 
 COUNTS = st.integers(0, 200)
 
@@ -31,14 +31,6 @@ def test_binomial_tail_agrees_with_scipy(k: int, n: int, p: float) -> None:
 )
 def test_power_is_one_minus_the_chance_of_two_reads_or_fewer(depth: int, vaf: float, missed: float) -> None:
     assert 1 - power(depth, vaf, 3) == pytest.approx(missed, abs=0.006)
-
-
-@pytest.mark.parametrize(
-    ("purity", "copies", "vaf"), [(0.3, 2, 0.15), (0.3, 1, 0.176), (0.3, 3, 0.13), (0.1, 2, 0.05), (0.8, 2, 0.40)]
-)
-def test_a_clonal_mutation_has_a_cell_fraction_of_one_at_any_purity(purity: float, copies: int, vaf: float) -> None:
-    assert cancer_cell_fraction(vaf, purity, copies) == pytest.approx(1.0, abs=0.01)
-    assert cancer_cell_fraction(vaf / 2, purity, copies) == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_smallest_visible_fraction_is_the_first_with_enough_power() -> None:

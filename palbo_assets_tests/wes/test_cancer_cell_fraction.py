@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from palbo_assets.wes.cancer_cell_fraction import Change, cell_fractions, compare, expected_vaf, grid
+from palbo_assets.wes import cancer_cell_fraction as method
+from palbo_assets.wes.cancer_cell_fraction import CellFractions, Change, expected_vaf, grid
+from palbo_assets.wes.settings import Settings
+
+SETTINGS = Settings()
+
+
+def cell_fractions(*data: object) -> CellFractions:
+    return method.cell_fractions(*data, settings=SETTINGS)  # type: ignore[arg-type]
+
+
+def compare(before: CellFractions, after: CellFractions) -> list[Change]:
+    return method.compare(before, after, ratio=SETTINGS.ccf_change_ratio)
 
 
 @pytest.mark.parametrize(("purity", "copies", "vaf"), [(0.3, 2, 0.15), (0.3, 1, 0.176), (0.3, 3, 0.13), (0.8, 2, 0.4)])
@@ -46,9 +58,9 @@ def test_most_clonal_mutations_of_one_copy_are_called_clonal() -> None:
     random = np.random.default_rng(2)
     depth = random.integers(100, 300, 2000)
     result = cell_fractions(random.binomial(depth, expected_vaf(1.0, 0.6, 2, 1)), depth, 0.6, 2, 1)
-    assert np.mean(np.array(result.clonal(), bool)) > 0.9
+    assert np.mean(np.array(result.clonal(SETTINGS.ccf_clonal), bool)) > 0.9
     minor_clone = cell_fractions(random.binomial(depth, expected_vaf(0.4, 0.6, 2, 1)), depth, 0.6, 2, 1)
-    assert np.mean(np.array(minor_clone.clonal(), bool)) < 0.05
+    assert np.mean(np.array(minor_clone.clonal(SETTINGS.ccf_clonal), bool)) < 0.05
 
 
 def test_intervals_hold_the_published_truth_of_simulated_clones(shared_data: Path) -> None:
@@ -91,10 +103,10 @@ def test_the_posterior_is_the_plain_sum_over_multiplicities() -> None:
 
 
 def test_nothing_is_assumed_without_purity_copies_or_depth() -> None:
-    assert cell_fractions([5], [50], None, [2], [1]).reasons == ("no_purity",)
+    assert cell_fractions([5], [50], None, [2], [1]).reasons == ("NO_PURITY",)
     result = cell_fractions([5, 0, 5, 5], [50, 0, 50, 50], 0.5, [np.nan, 2, 0, 2], [np.nan, 1, 0, 1])
-    assert result.reasons == ("no_copy_number", "no_depth", "no_copy_left", "")
-    assert np.isnan(result.ccf[:3]).all() and result.clonal()[:3] == [None, None, None]
+    assert result.reasons == ("NO_COPY_NUMBER", "NO_DEPTH", "NO_COPY_LEFT", "")
+    assert np.isnan(result.ccf[:3]).all() and result.clonal(SETTINGS.ccf_clonal)[:3] == [None, None, None]
     with pytest.raises(ValueError, match="depth"):
         cell_fractions([51], [50], 0.5, [2], [1])
 

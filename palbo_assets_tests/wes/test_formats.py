@@ -143,20 +143,6 @@ def test_segments_and_coverage_of_cnvkit_are_taken(shared_data: Path, tmp_path: 
     assert code_of(verify_segments, bad, claim(), Context()) == "E_SCHEMA"
 
 
-def test_segments_of_the_usual_tools_give_one_based_starts_copies_and_purity(tmp_path: Path) -> None:
-    from palbo_assets.wes.segments import read_segments
-
-    path = tmp_path / "s.txt"
-    path.write_text('"chromosome"\t"start.pos"\t"end.pos"\t"CNt"\t"A"\t"B"\n"chr1"\t1\t500\t3\t2\t1\n')
-    found = read_segments(path)
-    assert (found.tool, found.segments[0].start, found.segments[0].copies, found.purity) == ("sequenza", 0, 3.0, None)
-    path.write_text(
-        "sample\tchr\tstartpos\tendpos\tnMajor\tnMinor\tpurity\ns\t1\t11\t20\t2\t0\t0.4\ns\t1\t21\t30\t1\t1\t0.4\n"
-    )
-    found = read_segments(path)
-    assert (found.tool, found.segments[0].start, found.segments[0].copies, found.purity) == ("ascat", 10, 2.0, 0.4)
-
-
 def test_the_normal_serves_the_whole_patient_and_the_tumour_waits_for_it() -> None:
     by_role = {one.role: one for one in FORMATS}
     assert set(by_role) == {"tumour_bam", "normal_bam", "somatic_vcf", "somatic_maf", "segments", "purity", "coverage"}

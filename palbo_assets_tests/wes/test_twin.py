@@ -13,10 +13,11 @@ from palbo_assets.genomics.regions import read_bed, reference
 from palbo_assets.study.vocabulary import Qc, State
 from palbo_assets.wes import identity, read_quality
 from palbo_assets.wes.call import Calls, References, Specimen, call_specimen
+from palbo_assets.wes.cell_fraction_rows import with_cell_fractions
 from palbo_assets.wes.force_genotype import force_genotypes, judge
-from palbo_assets.wes.segments import read_segments
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.somatic_filter import somatic_filter
+from palbo_assets.wes.tumour_profile import read_tumour_profile
 from palbo_assets_tests.wes.conftest import Twin
 
 SETTINGS = Settings()
@@ -46,7 +47,7 @@ def test_lof_and_hotspots_are_flagged(twin: Twin, tmp_path: Path) -> None:
     rows = {row["hgvsp_short"]: row for row in called(twin, "PALBO-001-PD", tmp_path).rows if row["filter"] == "PASS"}
     assert {change for change, row in rows.items() if row["lof"]} == {"p.E137fs", "p.R320*"}
     assert {change for change, row in rows.items() if not row["hotspot"]} == {"p.E137fs", "p.R320*"}
-    assert all(row["evaluable"] and row["ccf"] is None for row in rows.values())
+    assert all(row["evaluable"] for row in rows.values())
 
 
 def test_germline_variants_stay_out_of_the_table(twin: Twin, tmp_path: Path) -> None:
@@ -80,10 +81,20 @@ def test_a_purity_beside_segments_gives_the_planted_cell_fractions(twin: Twin, t
     lines += [f"{chrom}\t1\t{length}\t1\t1\t0.6" for chrom, length in twin.genome.contigs.items()]
     path = tmp_path / "segments.txt"
     path.write_text("\n".join(lines) + "\n")
-    rows = called(twin, "PALBO-001-PD", tmp_path, segmentation=read_segments(path)).rows
-    ccf = {row["hgvsp_short"]: row["ccf"] for row in rows if row["filter"] == "PASS"}
+    found = called(twin, "PALBO-001-PD", tmp_path).rows
+    rows = with_cell_fractions(found, read_tumour_profile([(path, "")], [], SETTINGS), SETTINGS)
+    by_change = {row["hgvsp_short"]: row for row in rows if row["filter"] == "PASS"}
     for one in twin.truths["PALBO-001-PD"].mutations:
-        assert ccf[one.hgvsp_short] == pytest.approx(one.ccf, abs=0.3)
+        row = by_change[one.hgvsp_short]
+        assert row["ccf"] == pytest.approx(one.ccf, abs=0.3)
+        assert row["ccf_low"] <= one.ccf <= row["ccf_high"]
+        assert (row["total_cn"], row["minor_cn"]) == (2, 1)
+        assert (row["clonality"] == "CLONAL") is (row["ccf_high"] >= SETTINGS.ccf_clonal)
+        assert one.ccf < 1 or row["clonality"] == "CLONAL"
+    without = with_cell_fractions(found, None, SETTINGS)
+    assert {(row["ccf"], row["clonality"], row["ccf_reason"]) for row in without} == {
+        (None, "NOT_EVALUABLE", "NO_SEGMENTS")
+    }
 
 
 def test_without_gene_models_variants_are_still_found_but_not_named(twin: Twin, tmp_path: Path) -> None:
