@@ -51,11 +51,11 @@ def test_present_on_both_sides_is_preexisting() -> None:
 
 
 def test_an_expansion_needs_a_doubled_cell_fraction_with_disjoint_intervals() -> None:
-    small = somatic("BL", D538G, vaf=0.05, depth=400, ccf=0.2)
-    large = somatic("PD", D538G, vaf=0.25, depth=400, ccf=0.9)
+    small = somatic("BL", D538G, vaf=0.05, depth=400, ccf=0.2, ccf_low=0.12, ccf_high=0.29)
+    large = somatic("PD", D538G, vaf=0.25, depth=400, ccf=0.9, ccf_low=0.75, ccf_high=1.0)
     assert transition("ESR1_MUT", somatic_calls=(small, large)).transition is Transition.PREEXISTING_EXPANDED
-    shallow = somatic("BL", D538G, vaf=0.05, depth=20, ccf=0.2)
-    shallower = somatic("PD", D538G, vaf=0.25, depth=20, ccf=0.9)
+    shallow = somatic("BL", D538G, vaf=0.05, depth=20, ccf=0.2, ccf_low=0.01, ccf_high=0.85)
+    shallower = somatic("PD", D538G, vaf=0.25, depth=20, ccf=0.9, ccf_low=0.35, ccf_high=1.0)
     assert transition("ESR1_MUT", somatic_calls=(shallow, shallower)).transition is Transition.PREEXISTING
     raw = transition("ESR1_MUT", somatic_calls=(small | {"ccf": None}, large | {"ccf": None}))
     assert raw.transition is Transition.PREEXISTING  # a purer biopsy doubles allele fractions, too
