@@ -144,7 +144,7 @@ def _scored(slide: Any, drawn: Any, model: Any, settings: Any) -> tuple[Any, flo
     with Slide(slide.path, settings) as opened:
         chosen = None
         if drawn is not None:
-            chosen = regions.Regions(regions.read(drawn.path), opened.mpp)
+            chosen = regions.Regions(regions.read(drawn.path, opened.scanned_from), opened.mpp)
             chosen.check_within(opened.level_sizes[0], drawn.path.name)
         return score(opened, model, settings, site=slide.site, regions=chosen), opened.mpp
 

@@ -16,11 +16,14 @@ def verify_slide(path: Path, claim: Claim, context: Context) -> Finding:
     InputError
         ``E_EMPTY, E_SCHEMA, E_TRUNCATED, E_TOO_BIG, E_NO_MPP``.
     """
+    from palbo_assets.histology import dicom
     from palbo_assets.histology.slide import Slide
 
     with Slide(path) as slide:
-        slide.decode_last_tiles()
         width, height = slide.level_sizes[0]
+        if dicom.is_dicom(path):
+            dicom.check_instance(path, width)
+        slide.decode_last_tiles()
         finding: dict[str, str | int | float] = {
             "width_px": width,
             "height_px": height,
@@ -89,10 +92,11 @@ FORMATS = [
     FileFormat(
         modality="he_slide",
         role="slide",
-        suffixes=(".svs", ".ndpi", ".scn", ".mrxs", ".tif", ".tiff"),
+        suffixes=(".svs", ".ndpi", ".scn", ".mrxs", ".tif", ".tiff", ".dcm"),
         scope=Scope.SAMPLE,
         verify=verify_slide,
-        description="H&E whole-slide image: SVS, NDPI, SCN, MRXS or a tiled pyramidal TIFF that states its resolution",
+        description="H&E whole-slide image that states its resolution: SVS, NDPI, SCN, MRXS, DICOM (the file of "
+        "full resolution, its series beside it) or a tiled pyramidal TIFF",
     ),
     FileFormat(
         modality="he_slide",

@@ -92,8 +92,13 @@ class Regions:
                     )
 
 
-def read(path: Path) -> tuple[Polygon, ...]:
+def read(path: Path, scanned_from: tuple[float, float] = (0.0, 0.0)) -> tuple[Polygon, ...]:
     """Polygons of an annotation file, GeoJSON or ASAP's XML by its first character.
+
+    Parameters
+    ----------
+    scanned_from
+        `slide.Slide.scanned_from`: QuPath counts pixels from there, ASAP from the corner of the canvas.
 
     Raises
     ------
@@ -105,10 +110,10 @@ def read(path: Path) -> tuple[Polygon, ...]:
     if path.stat().st_size > LARGEST_BYTES:
         raise InputError("E_TOO_BIG", "annotations of more than 100 MB are not expected", file=path.name)
     text = decode(path)
-    return _asap(text, path) if text.lstrip().startswith("<") else _geojson(text, path)
+    return _asap(text, path) if text.lstrip().startswith("<") else _geojson(text, path, np.array(scanned_from))
 
 
-def _geojson(text: str, path: Path) -> tuple[Polygon, ...]:
+def _geojson(text: str, path: Path, origin: NDArray[np.float64]) -> tuple[Polygon, ...]:
     """A feature, a list of features, or a FeatureCollection."""
     import json
 
@@ -136,7 +141,7 @@ def _geojson(text: str, path: Path) -> tuple[Polygon, ...]:
         for part in parts:
             if not isinstance(part, list) or not part:
                 raise _wrong(path, "a polygon has no outline")
-            polygons.append(Polygon(tuple(_ring(ring, path) for ring in part), _is_excluded(name)))
+            polygons.append(Polygon(tuple(_ring(ring, path) + origin for ring in part), _is_excluded(name)))
     return tuple(polygons)
 
 

@@ -1,8 +1,8 @@
 """Whole-slide images: resolution from metadata, regions by micrometre, and the checks that a file must pass.
 
-OpenSlide reads vendor formats (SVS, NDPI, SCN, MRXS, generic tiled TIFF); tiffslide stands in for TIFFs that OpenSlide
-doesn't know. They say what the levels are; levels of plain tiles are then decoded directly (`tiles`). Label and macro
-images are never read: a label carries the patient's name.
+OpenSlide reads vendor formats (SVS, NDPI, SCN, MRXS, DICOM, generic tiled TIFF); tiffslide stands in for TIFFs that
+OpenSlide doesn't know. They say what the levels are; levels of plain tiles are then decoded directly (`tiles`). Label
+and macro images are never read: a label carries the patient's name.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Slide:
         (width, height) of each level [px].
     objective_power
         As the scanner states it, None where it doesn't.
+    scanned_from
+        (x, y) of the scanned part's corner [level-0 px]: formats such as SCN and MRXS place it on a larger canvas.
     """
 
     def __init__(self, path: Path, settings: SlideSettings | None = None) -> None:
@@ -63,6 +65,7 @@ class Slide:
             properties = self._reader.properties
             self.mpp = resolution(properties, path, settings)
             self.objective_power = _number(properties, "objective-power")
+            self.scanned_from = (_number(properties, "bounds-x") or 0.0, _number(properties, "bounds-y") or 0.0)
             self.vendor = str(properties.get("openslide.vendor") or properties.get("tiffslide.vendor") or "")
             self.size_um = (width * self.mpp, height * self.mpp)
             self._tiles = _plain_tiles(path, self.level_sizes)
@@ -239,7 +242,7 @@ def _open(path: Path) -> Any:
             "E_SCHEMA",
             "the file is not a whole-slide image that can be read",
             file=path.name,
-            fix="deliver SVS, NDPI, SCN, MRXS (with its folder) or a tiled pyramidal TIFF",
+            fix="deliver SVS, NDPI, SCN, MRXS (with its folder), DICOM (with its series) or a tiled pyramidal TIFF",
         ) from None
 
 
