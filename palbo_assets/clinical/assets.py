@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.clinical.settings import Settings
 from palbo_assets.clinical.tables import (
     ACCRUAL,
+    ANALYSIS_COMPARISON,
     BIOPSY_SELECTION,
     CLINICAL_QUERIES,
     DELIVERY_LEDGER,
@@ -109,6 +110,32 @@ def treatment_response(step: Step) -> pd.DataFrame:
     rows = _clinical(step).treatment_response
     step.report(events=sum(bool(row.get("pfs_event")) for row in rows))
     return _published(step, TREATMENT_RESPONSE, rows)
+
+
+@product(
+    ANALYSIS_COMPARISON,
+    COHORT,
+    reads=("clinical",),
+    upstream=(TREATMENT_RESPONSE,),
+    settings=Settings,
+    code_version="1",
+    group="clinical",
+    kinds=_KINDS,
+)
+def analysis_comparison(step: Step, treatment_response: pd.DataFrame) -> pd.DataFrame:
+    """The sponsor's ADaM analyses (ADTTE, ADRS) beside survival and response as derived here: programmed twice."""
+    from palbo_assets.clinical.adam import compare, read_adam
+
+    delivered = {role: step.files(role) for role in ("adam_adtte", "adam_adrs")}
+    several = [role for role, files in delivered.items() if len(files) > 1]
+    if several:
+        raise InputError(
+            "E_DUPLICATE", f"there is more than one {several[0]}", fix="deliver one analysis dataset of each kind"
+        )
+    analyses = read_adam({role: files[0].path for role, files in delivered.items() if files}, step.settings)
+    rows = compare(analyses, _rows(treatment_response), step.settings)
+    step.report(differing=sum(row["verdict"] != "AGREES" for row in rows))
+    return _published(step, ANALYSIS_COMPARISON, rows)
 
 
 @product(
@@ -215,8 +242,13 @@ def biopsy_selection(
 
 def _joined(patients: pd.DataFrame, treatment_response: pd.DataFrame) -> list[dict[str, Any]]:
     """One mapping a patient who isn't withdrawn, null as None."""
-    joined = patients.merge(treatment_response, on="patient_id", suffixes=("", "_response")).astype(object)
-    return [{str(k): v for k, v in row.items()} for row in joined.where(joined.notna(), None).to_dict("records")]
+    return _rows(patients.merge(treatment_response, on="patient_id", suffixes=("", "_response")))
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The frame's rows, null as None."""
+    plain = frame.astype(object)
+    return [{str(k): v for k, v in row.items()} for row in plain.where(plain.notna(), None).to_dict("records")]
 
 
 @product(

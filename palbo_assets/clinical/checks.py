@@ -8,6 +8,7 @@ import dagster as dg
 
 from palbo_assets.clinical.tables import (
     ACCRUAL,
+    ANALYSIS_COMPARISON,
     BIOPSY_SELECTION,
     CLINICAL_QUERIES,
     DELIVERY_LEDGER,
@@ -67,6 +68,11 @@ def survival_is_an_event_or_censored(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(TREATMENT_RESPONSE, COHORT, description="A patient whose best response is progression has progressed")
 def progression_as_best_response_is_an_event(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["best_overall_response"] == "PD") & ~rows["pfs_event"].fillna(False).astype(bool)]
+
+
+@row_check(ANALYSIS_COMPARISON, COHORT, description="The sponsor's analysis and this study's own differ")
+def analyses_agree(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["verdict"] != "AGREES"]
 
 
 @row_check(SAMPLE_MANIFEST, COHORT, description="The label names another timepoint than the day of collection")
@@ -144,6 +150,7 @@ CHECKS = (
     growth_is_progression,
     survival_is_an_event_or_censored,
     progression_as_best_response_is_an_event,
+    analyses_agree,
     labels_agree_with_days,
     absence_has_a_reason,
     nothing_is_overdue,

@@ -78,6 +78,28 @@ def verify_tumour_domain(path: Path, claim: Claim, context: Context) -> Finding:
     return {"rows": len(table), "subjects": int(table["USUBJID"].nunique())}
 
 
+def verify_analysis(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read one ADaM dataset (ADTTE or ADRS) as far as it doesn't depend on which parameters the study names.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA`` for missing variables and times that are no numbers, ``E_PHI_FOUND``, and what `read_dataset`
+        raises.
+    """
+    from palbo_assets.clinical.adam import REQUIRED
+    from palbo_assets.clinical.datasets import read_dataset
+    from palbo_assets.platform.text import number
+
+    dataset = claim.role.removeprefix("adam_").upper()
+    table = read_dataset(path, f"ADaM dataset {dataset}", REQUIRED[dataset])
+    refuse_identifiers(path, table, None)
+    for column in ("AVAL", "CNSR") if dataset == "ADTTE" else ():
+        for row, cell in table[column].items():
+            number(cell, path=path, row=int(str(row)), column=column)
+    return {"rows": len(table), "subjects": int(table["USUBJID"].nunique())}
+
+
 def _found(path: Path, cohort: Cohort) -> Finding:
     if not cohort.patients:
         raise InputError(
@@ -126,6 +148,11 @@ SDTM_ROLES = {
     "sdtm_rs": "SDTM RS: overall responses at each visit (CSV or XPT)",
 }
 
+ADAM_ROLES = {
+    "adam_adtte": "ADaM ADTTE: the sponsor's progression-free survival (CSV or XPT), compared with the study's own",
+    "adam_adrs": "ADaM ADRS: the sponsor's best overall responses (CSV or XPT), compared with the study's own",
+}
+
 FORMATS = (
     FileFormat(
         modality="clinical",
@@ -157,5 +184,18 @@ FORMATS = (
             needs=tuple(frozenset({other}) for other in SDTM_ROLES if other != role),
         )
         for role, description in SDTM_ROLES.items()
+    ),
+    *(
+        FileFormat(
+            modality="clinical",
+            role=role,
+            suffixes=tuple(f"{role.removeprefix('adam_')}{suffix}" for suffix in (".csv", ".xpt")),
+            scope=Scope.COHORT,
+            verify=verify_analysis,
+            description=description,
+            # Without records of the patients there is nothing to compare with.
+            needs=(frozenset({"redcap_export", "sdtm_dm"}),),
+        )
+        for role, description in ADAM_ROLES.items()
     ),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -17,6 +19,18 @@ class Settings(BaseModel):
     sdtm_assessor: str = Field(
         default="INVESTIGATOR",
         description="Whose readings of SDTM's tumour domains count (TUEVAL, TREVAL, RSEVAL); PFS is the investigator's",
+    )
+
+    adam_parameters: dict[Literal["PFS", "BOR", "CBOR"], str] = Field(
+        default={"PFS": "PFS", "BOR": "BOR", "CBOR": "CBOR"},
+        description="Which PARAMCD of ADTTE and ADRS holds progression-free survival (PFS), best response (BOR) and"
+        " confirmed best response (CBOR); the names that CDISC's oncology examples use",
+    )
+    adam_tolerance_days: float = Field(
+        default=1.0,
+        ge=0,
+        description="Days by which the sponsor's survival may differ from the room's own (rounding of months, and"
+        " whether the first day counts; study default)",
     )
 
     er_positive_pct: float = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from palbo_assets.clinical.adam import Agreement
 from palbo_assets.clinical.delivery_ledger import DeliveryState
 from palbo_assets.clinical.endocrine import EndocrineSensitivity
 from palbo_assets.clinical.recist import RESPONSES
@@ -120,6 +121,29 @@ TREATMENT_RESPONSE = Table(
         boolean("pfs_sensitivity_event", "Event of that analysis"),
         integer("n_assessments", "Tumour assessments after baseline", minimum=0, nullable=False),
         integer("n_evaluable", "Of those, evaluable", minimum=0, nullable=False),
+    ),
+)
+
+ANALYSIS_COMPARISON = Table(
+    name="analysis_comparison",
+    description="The sponsor's ADaM analyses beside what this study derives from the same records",
+    grain="patient x parameter",
+    columns=(
+        PATIENT_ID,
+        text(
+            "parameter",
+            "PFS: progression-free survival; BOR: best overall response; CBOR: the same, confirmed",
+            allowed=("BOR", "CBOR", "PFS"),
+            nullable=False,
+            key=True,
+        ),
+        real("sponsor_days", "Sponsor's survival, days after the first dose", unit="d", minimum=0),
+        integer("own_days", "This study's survival", unit="d", minimum=0),
+        boolean("sponsor_event", "Sponsor saw an event"),
+        boolean("own_event", "This study saw an event"),
+        text("sponsor_response", "Sponsor's response", allowed=RESPONSES),
+        text("own_response", "This study's response", allowed=RESPONSES),
+        text("verdict", "Whether the two agree, and in what not", allowed=tuple(map(str, Agreement)), nullable=False),
     ),
 )
 
@@ -267,6 +291,7 @@ TABLES = (
     PATIENTS,
     RESPONSE_VISITS,
     TREATMENT_RESPONSE,
+    ANALYSIS_COMPARISON,
     SURVIVAL_CURVES,
     SURVIVAL_COMPARISONS,
     SAMPLE_MANIFEST,

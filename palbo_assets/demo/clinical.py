@@ -78,6 +78,28 @@ def write(
     ]
 
 
+def write_analyses(patients: list[PatientTruth], folder: Path) -> list[WrittenFile]:
+    """Write ADTTE and ADRS as a sponsor's statisticians would, from the truth and not from the export.
+
+    ADaM counts the first dose as day 1.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    survival = [
+        {"USUBJID": each.patient_id, "PARAMCD": "PFS", "AVAL": str(each.pfs_days + 1), "AVALU": "DAYS",
+         "CNSR": str(int(not each.pfs_event))}
+        for each in patients
+    ]  # fmt: skip
+    responses = [
+        {"USUBJID": each.patient_id, "PARAMCD": "BOR", "AVALC": each.best_overall_response} for each in patients
+    ]
+    write_csv(folder / "adtte.csv", ["USUBJID", "PARAMCD", "AVAL", "AVALU", "CNSR"], survival)
+    write_csv(folder / "adrs.csv", ["USUBJID", "PARAMCD", "AVALC"], responses)
+    return [
+        WrittenFile("adtte.csv", "clinical", "adam_adtte"),
+        WrittenFile("adrs.csv", "clinical", "adam_adrs"),
+    ]
+
+
 def specimen_label(patient_id: str, timepoint: str, kind: str) -> str:
     """The specimen's study id: patient, timepoint, and a letter for the kind."""
     letter = {

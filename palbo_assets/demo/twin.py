@@ -200,6 +200,7 @@ def _write_deliveries(
     from palbo_assets.demo import clinical
 
     deliveries.add("clinic", "export-01", partial(clinical.write, list(people), rng=rng))
+    deliveries.add("statistics", "analysis-01", partial(clinical.write_analyses, list(people)))
     withdrawn = [patient.patient_id for patient in people if patient.withdrawn]
     faults += [Fault("withdrawn patient", "", "E_CONSENT", "receipt", patient_id=name) for name in withdrawn]
     return faults
