@@ -446,6 +446,7 @@ def forced_genotypes(
 
 
 # A product can only be declared after what it reads.
+from palbo_assets.wes.copy_assets import COPY_ASSETS  # noqa: E402
 from palbo_assets.wes.process_assets import (  # noqa: E402
     apobec_enrichment,
     mutation_spectra,
@@ -464,6 +465,7 @@ ASSETS = (
     copy_number_segments,
     somatic_calls,
     forced_genotypes,
+    *COPY_ASSETS,
     mutation_spectra,
     mutational_signatures,
     private_signatures,

@@ -8,10 +8,10 @@ import dagster as dg
 
 from palbo_assets.platform.checks import row_check, schema_check
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.wes.copy_checks import COPY_CHECKS
 from palbo_assets.wes.process_checks import PROCESS_CHECKS
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
-    COPY_NUMBER_SEGMENTS,
     FORCED_GENOTYPES,
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
@@ -132,28 +132,8 @@ def sex_chromosomes_agree(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["sex"] == "unclear"]
 
 
-@row_check(COPY_NUMBER_SEGMENTS, SAMPLE, description="Two stated purities of one tumour agree within 0.15")
-def stated_purities_agree(rows: pd.DataFrame) -> pd.DataFrame:
-    apart = (rows["purity"] - rows["other_purity"]).abs() > Settings().purity_tolerance
-    return rows[apart.fillna(False)]
-
-
-@row_check(COPY_NUMBER_SEGMENTS, SAMPLE, description="The lesser allele has at most half of the copies")
-def lesser_allele_is_the_lesser(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[(rows["minor_cn"] > rows["total_cn"] / 2 + 0.5).fillna(False)]
-
-
-@row_check(COPY_NUMBER_SEGMENTS, SAMPLE, description="At most 1,000 segments: more is noise")
-def segments_are_plausibly_many(rows: pd.DataFrame) -> pd.DataFrame:
-    many = rows.groupby("specimen_id")["start"].transform("size") > Settings().cn_max_segments
-    return rows[many]
-
-
 CHECKS = (
-    *(schema_check(table, SAMPLE) for table in (SAMPLE_IDENTITY, READ_QC, SOMATIC_CALLS, COPY_NUMBER_SEGMENTS)),
-    stated_purities_agree,
-    lesser_allele_is_the_lesser,
-    segments_are_plausibly_many,
+    *(schema_check(table, SAMPLE) for table in (SAMPLE_IDENTITY, READ_QC, SOMATIC_CALLS)),
     *(schema_check(table, SAMPLE) for table in (SNP_GENOTYPES, PLASMA_SNP_GENOTYPES)),
     *(schema_check(table, COHORT) for table in (IDENTITY_MATCHES, IDENTITY_FAILURES)),
     genotype_counts_are_consistent,
@@ -172,5 +152,6 @@ CHECKS = (
     annotation_of_lab_agrees,
     called_variants_are_seen_again,
     absence_has_power,
+    *COPY_CHECKS,
     *PROCESS_CHECKS,
 )

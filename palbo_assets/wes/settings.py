@@ -183,6 +183,9 @@ class Settings(BaseModel):
         "doesn't say; unknown leaves such files NOT_EVALUABLE. Design",
     )
     cn_max_segments: int = Field(default=1000, gt=0, description="segments of a tumour; more is noise. Design")
+    cn_max_deleted_share: float = Field(
+        default=0.1, gt=0, le=1, description="share of genes without a copy; more is a wrong purity or ploidy. Design"
+    )
     purity_tolerance: float = Field(
         default=0.15, ge=0, description="fraction; two stated purities that differ more contradict. Design"
     )

@@ -16,6 +16,7 @@ from palbo_assets.platform.tables import (
     text,
 )
 from palbo_assets.study.vocabulary import State
+from palbo_assets.wes.copy_tables import COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
 from palbo_assets.wes.process_tables import (
     APOBEC_ENRICHMENT,
     MUTATION_SPECTRA,
@@ -24,7 +25,6 @@ from palbo_assets.wes.process_tables import (
     TUMOUR_MUTATIONAL_BURDEN,
 )
 
-TOOLS = ("purple", "sequenza", "facets", "ascat", "cnvkit", "seg", "gdc_seg")
 CLONALITY = ("CLONAL", "SUBCLONAL", "NOT_EVALUABLE")
 AGREEMENTS = ("same", "other_transcript", "gene", "consequence", "protein_change")
 
@@ -184,37 +184,6 @@ IDENTITY_FAILURES = Table(
     ),
 )
 
-PURITY_SOURCES = ("segment_file", "purity_file")
-COPY_NUMBER_SEGMENTS = Table(
-    name="copy_number_segments",
-    description="Copy-number segments of a tumour as its tool wrote them, with absolute copies where purity is known",
-    grain="segment x specimen",
-    columns=(
-        PATIENT_ID,
-        TIMEPOINT,
-        SPECIMEN_ID,
-        text("chrom", "Contig as the study's reference names it", nullable=False, key=True),
-        integer("start", "First base, 0-based", unit="bp", nullable=False, key=True, minimum=0),
-        integer("end", "End, 0-based half-open", unit="bp", nullable=False, minimum=1),
-        integer("n_markers", "Bins, probes or SNPs in the segment; null where the tool counts none", unit="markers"),
-        real("log2", "log2 ratio of tumour to normal as the tool states it", unit="log2"),
-        real("total_cn", "Copies in a tumour cell; null with a reason", unit="copies", minimum=0.0),
-        real(
-            "minor_cn",
-            "Copies of the lesser allele; null where the tool isn't allele-specific",
-            unit="copies",
-            minimum=0.0,
-        ),
-        real("purity", "Share of tumour cells in the specimen; null where nobody states it", **_FRACTION),
-        text("purity_source", "Which file states purity", allowed=PURITY_SOURCES),
-        real("other_purity", "Purity in the fit's file where the segment file states one too", **_FRACTION),
-        real("ploidy", "Mean copies of a tumour cell", unit="copies", minimum=0.0),
-        text("ploidy_source", "Where ploidy is from", allowed=(*PURITY_SOURCES, "mean_of_copies")),
-        text("tool", "Tool, by the file's columns", nullable=False, allowed=TOOLS),
-        text("reason", "Why copies are null; empty where they are there", nullable=False),
-    ),
-)
-
 FORCED_GENOTYPES = Table(
     name="forced_genotypes",
     description="Every variant called in any tumour of a patient, counted in every tumour of the patient",
@@ -298,6 +267,7 @@ TABLES = (
     IDENTITY_MATCHES,
     IDENTITY_FAILURES,
     COPY_NUMBER_SEGMENTS,
+    GENE_COPY_NUMBER,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
     PRIVATE_SIGNATURES,

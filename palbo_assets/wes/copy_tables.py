@@ -1,0 +1,77 @@
+"""Tables of copy number and of the clones that follow from it."""
+
+from __future__ import annotations
+
+from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Storage, Table, integer, real, text
+from palbo_assets.wes.copy_number import Extent, Heterozygosity, State
+
+TOOLS = ("purple", "sequenza", "facets", "ascat", "cnvkit", "seg", "gdc_seg")
+PURITY_SOURCES = ("segment_file", "purity_file")
+_FRACTION = {"unit": "1", "minimum": 0.0, "maximum": 1.0}
+_COPIES = {"unit": "copies", "minimum": 0.0}
+
+COPY_NUMBER_SEGMENTS = Table(
+    name="copy_number_segments",
+    description="Copy-number segments of a tumour as its tool wrote them, with absolute copies where purity is known",
+    grain="segment x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("chrom", "Contig as the study's reference names it", nullable=False, key=True),
+        integer("start", "First base, 0-based", unit="bp", nullable=False, key=True, minimum=0),
+        integer("end", "End, 0-based half-open", unit="bp", nullable=False, minimum=1),
+        integer("n_markers", "Bins, probes or SNPs in the segment; null where the tool counts none", unit="markers"),
+        real("log2", "log2 ratio of tumour to normal as the tool states it", unit="log2"),
+        real("total_cn", "Copies in a tumour cell; null with a reason", unit="copies", minimum=0.0),
+        real(
+            "minor_cn",
+            "Copies of the lesser allele; null where the tool isn't allele-specific",
+            unit="copies",
+            minimum=0.0,
+        ),
+        real("purity", "Share of tumour cells in the specimen; null where nobody states it", **_FRACTION),
+        text("purity_source", "Which file states purity", allowed=PURITY_SOURCES),
+        real("other_purity", "Purity in the fit's file where the segment file states one too", **_FRACTION),
+        real("ploidy", "Mean copies of a tumour cell", unit="copies", minimum=0.0),
+        text("ploidy_source", "Where ploidy is from", allowed=(*PURITY_SOURCES, "mean_of_copies")),
+        text("tool", "Tool, by the file's columns", nullable=False, allowed=TOOLS),
+        text("reason", "Why copies are null; empty where they are there", nullable=False),
+    ),
+)
+
+GENE_COPY_NUMBER = Table(
+    name="gene_copy_number",
+    description="Copies of every gene of the study in a tumour, judged with purity and ploidy; what can't be says why",
+    grain="gene x specimen",
+    storage=Storage.PARQUET,
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("gene", "Gene symbol", nullable=False, key=True),
+        text("chrom", "Contig as the study's gene models name it", nullable=False),
+        text(
+            "state",
+            "Against ploidy; AMPLIFICATION by COSMIC's rule, HOMOZYGOUS_DELETION from one exon without a copy",
+            nullable=False,
+            allowed=tuple(State),
+        ),
+        text("reason", "Why the state is NOT_EVALUABLE; empty else", nullable=False),
+        real("copies", "Mean copies over the coding exons, weighted by overlap", **_COPIES),
+        real("min_exon_copies", "Copies of the coding exon that has fewest", **_COPIES),
+        real("minor_copies", "Fewest copies of the lesser allele; null unless allele-specific", **_COPIES),
+        text(
+            "heterozygosity",
+            "LOST: one parent's copies are gone, only said of allele-specific segments",
+            nullable=False,
+            allowed=tuple(Heterozygosity),
+        ),
+        text("extent", "How far the event reaches; null without an event", allowed=tuple(Extent)),
+        real("log2", "Mean log2 ratio as the tool states it", unit="log2"),
+        integer("n_exons", "Coding exons of the pinned transcript", unit="exons", nullable=False, minimum=1),
+        integer("exons_covered", "Those of them that segments cover", unit="exons", nullable=False, minimum=0),
+        real("purity", "Share of tumour cells that was used; null where nobody states it", **_FRACTION),
+        real("ploidy", "Mean copies of a tumour cell that was used", **_COPIES),
+    ),
+)
