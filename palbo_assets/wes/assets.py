@@ -446,7 +446,7 @@ def forced_genotypes(
 
 
 # A product can only be declared after what it reads.
-from palbo_assets.wes.copy_assets import COPY_ASSETS  # noqa: E402
+from palbo_assets.wes.copy_assets import gene_copy_number  # noqa: E402
 from palbo_assets.wes.process_assets import (  # noqa: E402
     apobec_enrichment,
     mutation_spectra,
@@ -465,7 +465,7 @@ ASSETS = (
     copy_number_segments,
     somatic_calls,
     forced_genotypes,
-    *COPY_ASSETS,
+    gene_copy_number,
     mutation_spectra,
     mutational_signatures,
     private_signatures,

@@ -55,6 +55,3 @@ def gene_copy_number(step: Step, copy_number_segments: pd.DataFrame, sample_iden
         states = [row["state"] for row in found]
         step.report(**{state.lower(): states.count(state) for state in sorted(set(states))})
     return frame_from_rows(GENE_COPY_NUMBER, rows)
-
-
-COPY_ASSETS = (gene_copy_number,)
