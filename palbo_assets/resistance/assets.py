@@ -35,6 +35,7 @@ from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import Transition
 from palbo_assets.wes.tables import (
     FORCED_GENOTYPES,
+    HRD_SCARS,
     IDENTITY_FAILURES,
     MUTATIONAL_SIGNATURES,
     READ_QC,
@@ -58,6 +59,7 @@ FACT_SOURCES = (
     SOMATIC_CALLS,
     MUTATIONAL_SIGNATURES,
     TUMOUR_MUTATIONAL_BURDEN,
+    HRD_SCARS,
     RNA_QC,
     EXPRESSION_SIGNATURES,
     INTRINSIC_SUBTYPE,

@@ -449,6 +449,7 @@ def forced_genotypes(
 from palbo_assets.wes.copy_assets import gene_copy_number  # noqa: E402
 from palbo_assets.wes.process_assets import (  # noqa: E402
     apobec_enrichment,
+    hrd_scars,
     mutation_spectra,
     mutational_signatures,
     private_signatures,
@@ -471,4 +472,5 @@ ASSETS = (
     private_signatures,
     apobec_enrichment,
     tumour_mutational_burden,
+    hrd_scars,
 )

@@ -11,9 +11,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.errors import InputError
+from palbo_assets.study.vocabulary import OBSERVED, Absence
 from palbo_assets.wes.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AUTOSOMES = frozenset(f"chr{number}" for number in range(1, 23))
 Centromeres = Mapping[str, tuple[int, int]]
@@ -112,6 +117,56 @@ def scars(
     lst = count_lst(chromosomes, centromeres, settings)
     total = loh + tai + lst
     return Scars(loh, tai, lst, total, total - settings.hrd_ploidy_slope * ploidy, None)
+
+
+def scar_row(
+    rows: pd.DataFrame, centromeres: Centromeres | None, settings: Settings, reason: str | None
+) -> dict[str, Any]:
+    """Columns of ``hrd_scars`` from one specimen's rows of ``copy_number_segments``.
+
+    ``reason`` stands where the specimen can't be judged whatever its segments are; so do missing alleles.
+    """
+    if rows.empty or centromeres is None or reason is not None:
+        return {"status": Absence.NOT_EVALUABLE.value, "reason": reason or "NO_SEGMENTS", "hrd_sum": None}
+    segments = [_of_row(row) for row in rows.to_dict("records") if _name(row["chrom"]) in AUTOSOMES]
+    known = [one for one in segments if one.major is not None]
+    bases = sum(one.end - one.start + 1 for one in segments)
+    left_out = 1 - sum(one.end - one.start + 1 for one in known) / bases if bases else 1.0
+    purity, ploidy = (_number(rows[name].iloc[0]) for name in ("purity", "ploidy"))
+    row: dict[str, Any] = {"left_out": left_out, "purity": purity, "ploidy": ploidy}
+    if left_out > settings.hrd_max_unphased:
+        # Where there are no copies at all, the segments say why (no purity, a low one).
+        told = [why for why in rows["reason"].unique() if why and why != "NO_ABSOLUTE_COPIES"]
+        why = told[0] if told else "NOT_ALLELE_SPECIFIC"
+        return row | {"status": Absence.NOT_EVALUABLE.value, "reason": why, "hrd_sum": None}
+    found = scars(known, centromeres, settings, ploidy=ploidy, purity=purity)
+    return row | {
+        "loh": found.loh,
+        "tai": found.tai,
+        "lst": found.lst,
+        "hrd_sum": found.total,
+        "hrd_adjusted": found.adjusted,
+        "hrd_high": None if found.total is None else found.total >= settings.hrd_high,
+        "segments": sum(map(len, by_chromosome(known).values())),
+        "status": OBSERVED if found.reason is None else Absence.NOT_EVALUABLE.value,
+        "reason": found.reason,
+    }
+
+
+def _of_row(row: Mapping[Any, Any]) -> Segment:
+    """Whole copies of both alleles; None where a tool didn't tell them apart. The start counts from 1, as scarHRD's."""
+    total, minor = _number(row["total_cn"]), _number(row["minor_cn"])
+    place = str(row["chrom"]), int(row["start"]) + 1, int(row["end"])
+    if total is None or minor is None:
+        return Segment(*place, None, None)
+    copies, lesser = round(total), round(minor)
+    return Segment(*place, max(copies - lesser, 0), lesser)
+
+
+def _number(cell: Any) -> float | None:
+    import pandas as pd
+
+    return None if pd.isna(cell) else float(cell)
 
 
 def by_chromosome(segments: Iterable[Segment]) -> dict[str, list[_Piece]]:

@@ -1,4 +1,4 @@
-"""Assets of what the whole exome tells of mutational processes: spectrum, signatures, APOBEC, burden.
+"""Assets of what the whole exome tells of mutational processes: spectrum, signatures, APOBEC, burden, scars.
 
 ``assets.py`` takes them up after its own, which they read.
 """
@@ -12,6 +12,7 @@ from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.wes.process_tables import (
     APOBEC_ENRICHMENT,
+    HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
     PRIVATE_SIGNATURES,
@@ -19,7 +20,14 @@ from palbo_assets.wes.process_tables import (
 )
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.signature_profiles import ENTRY, installed_version
-from palbo_assets.wes.tables import FORCED_GENOTYPES, IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import (
+    COPY_NUMBER_SEGMENTS,
+    FORCED_GENOTYPES,
+    IDENTITY_FAILURES,
+    READ_QC,
+    SAMPLE_IDENTITY,
+    SOMATIC_CALLS,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,3 +234,38 @@ def tumour_mutational_burden(
     for row in rows:
         step.report(coding_per_mb=row["coding_per_mb"] or 0.0, reason=row["reason"] or "")
     return frame_from_rows(TUMOUR_MUTATIONAL_BURDEN, rows)
+
+
+@product(
+    HRD_SCARS,
+    SAMPLE,
+    upstream=(COPY_NUMBER_SEGMENTS, SAMPLE_IDENTITY),
+    references=("centromeres",),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"sql"},
+)
+def hrd_scars(step: Step, copy_number_segments: pd.DataFrame, sample_identity: pd.DataFrame) -> pd.DataFrame:
+    """Scars of homologous recombination deficiency from allele-specific segments, with the build's centromeres."""
+    from palbo_assets.wes.hrd_scars import read_centromeres, scar_row
+    from palbo_assets.wes.process_rows import of_other_people
+    from palbo_assets.wes.signature_profiles import BUILD_MISMATCH, same_build
+
+    bundle = step.references
+    centromeres, reason = None, None
+    if "centromeres" not in bundle.entries:
+        reason = MISSING
+    elif not same_build(bundle.entry("centromeres").build, bundle.build):
+        reason = BUILD_MISMATCH
+    else:
+        centromeres = read_centromeres(bundle.path("centromeres"))
+    swapped = of_other_people(sample_identity)
+    rows = []
+    for specimen in sorted(set(copy_number_segments["specimen_id"]) | set(sample_identity["specimen_id"])):
+        own = copy_number_segments[copy_number_segments["specimen_id"] == specimen]
+        why = "E_IDENTITY_MISMATCH" if specimen in swapped else "NO_SEGMENTS" if own.empty else reason
+        row = scar_row(own, centromeres, step.settings, why)
+        rows.append({"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen, **row})
+        step.report(hrd_sum=row["hrd_sum"] if row["hrd_sum"] is not None else "", reason=row["reason"] or "")
+    return frame_from_rows(HRD_SCARS, rows)

@@ -11,6 +11,7 @@ from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.wes.process_tables import (
     APOBEC,
     APOBEC_ENRICHMENT,
+    HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
     PRIVATE_SIGNATURES,
@@ -112,8 +113,19 @@ def burden_is_plausible(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["coding_per_mb"] > 100).fillna(False)]
 
 
+@row_check(HRD_SCARS, SAMPLE, description="The sum is that of its three scars", severity=dg.AssetCheckSeverity.ERROR)
+def scars_add_up(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["loh"] + rows["tai"] + rows["lst"] != rows["hrd_sum"]).fillna(False)]
+
+
+@row_check(HRD_SCARS, SAMPLE, description="At most 1,000 autosomal segments: more is noise, and makes scars")
+def segments_are_not_noise(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["segments"] > 1000).fillna(False)]
+
+
 PROCESS_CHECKS = (
-    *(schema_check(table, SAMPLE) for table in (MUTATION_SPECTRA, MUTATIONAL_SIGNATURES, TUMOUR_MUTATIONAL_BURDEN)),
+    *(schema_check(table, SAMPLE) for table in (MUTATION_SPECTRA, MUTATIONAL_SIGNATURES)),
+    *(schema_check(table, SAMPLE) for table in (TUMOUR_MUTATIONAL_BURDEN, HRD_SCARS)),
     schema_check(PRIVATE_SIGNATURES, PATIENT),
     schema_check(APOBEC_ENRICHMENT, COHORT),
     spectrum_is_whole,
@@ -126,4 +138,6 @@ PROCESS_CHECKS = (
     apobec_counts_are_consistent,
     callable_bases_are_known,
     burden_is_plausible,
+    scars_add_up,
+    segments_are_not_noise,
 )

@@ -147,3 +147,27 @@ TUMOUR_MUTATIONAL_BURDEN = Table(
         _REASON,
     ),
 )  # fmt: skip
+
+_EVENTS = {"unit": "events", "minimum": 0}
+HRD_SCARS = Table(
+    name="hrd_scars",
+    description="Genomic scars of homologous recombination deficiency; they stay when repair returns",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        integer("loh", "Stretches of lost heterozygosity above 15 Mb (Abkevich 2012)", **_EVENTS),
+        integer("tai", "Allelic imbalances that reach a telomere (Birkbak 2012)", **_EVENTS),
+        integer("lst", "Large-scale state transitions (Popova 2012)", **_EVENTS),
+        integer("hrd_sum", "loh + tai + lst", **_EVENTS),
+        real("hrd_adjusted", "hrd_sum less 15.5 per copy of ploidy; can be negative", unit="events"),
+        boolean("hrd_high", "Whether hrd_sum is at or above the limit (42, Telli 2016; not this trial's own)"),
+        integer("segments", "Autosomal segments after joining equal neighbours", unit="segments", minimum=0),
+        real("left_out", "Share of segmented autosomal bases without copies of both alleles", **_FRACTION),
+        real("purity", "Share of tumour cells that the segments rest on", **_FRACTION),
+        real("ploidy", "Mean copies of a tumour cell", unit="copies", minimum=0.0),
+        _STATUS,
+        _REASON,
+    ),
+)

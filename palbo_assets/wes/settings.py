@@ -218,6 +218,11 @@ class Settings(BaseModel):
     hrd_ploidy_slope: float = Field(default=15.5, description="events per unit of ploidy. Popova 2012, scarHRD")
     hrd_min_purity: float = Field(default=0.3, description="fraction of tumour cells; no scars below. Design")
     hrd_min_segments: int = Field(default=30, description="autosomal segments, joined; no scars below. Design")
+    hrd_max_unphased: float = Field(
+        default=0.1,
+        description="share of segmented autosomal bases without copies of both alleles that may be left out; above, "
+        "no scars. Design",
+    )
     hrd_high: int = Field(
         default=42, description="sum of scars from which a tumour is called high. MyChoice's cut-off (Telli 2016)"
     )

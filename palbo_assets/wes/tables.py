@@ -19,6 +19,7 @@ from palbo_assets.study.vocabulary import State
 from palbo_assets.wes.copy_tables import COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
 from palbo_assets.wes.process_tables import (
     APOBEC_ENRICHMENT,
+    HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
     PRIVATE_SIGNATURES,
@@ -273,4 +274,5 @@ TABLES = (
     PRIVATE_SIGNATURES,
     APOBEC_ENRICHMENT,
     TUMOUR_MUTATIONAL_BURDEN,
+    HRD_SCARS,
 )
