@@ -86,6 +86,31 @@ def upgrade() -> None:
     with op.batch_alter_table('copy_number_segments', schema=None) as batch_op:
         batch_op.create_index('ix_copy_number_segments_partition', ['partition_key'], unique=False)
 
+    op.create_table('hrd_scars',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('loh', sa.BigInteger(), nullable=True, comment='Stretches of lost heterozygosity above 15 Mb (Abkevich 2012) [events]'),
+    sa.Column('tai', sa.BigInteger(), nullable=True, comment='Allelic imbalances that reach a telomere (Birkbak 2012) [events]'),
+    sa.Column('lst', sa.BigInteger(), nullable=True, comment='Large-scale state transitions (Popova 2012) [events]'),
+    sa.Column('hrd_sum', sa.BigInteger(), nullable=True, comment='loh + tai + lst [events]'),
+    sa.Column('hrd_adjusted', sa.Double(), nullable=True, comment='hrd_sum less 15.5 per copy of ploidy; can be negative [events]'),
+    sa.Column('hrd_high', sa.Boolean(), nullable=True, comment="Whether hrd_sum is at or above the limit (42, Telli 2016; not this trial's own)"),
+    sa.Column('segments', sa.BigInteger(), nullable=True, comment='Autosomal segments after joining equal neighbours [segments]'),
+    sa.Column('left_out', sa.Double(), nullable=True, comment='Share of segmented autosomal bases without copies of both alleles [1]'),
+    sa.Column('purity', sa.Double(), nullable=True, comment='Share of tumour cells that the segments rest on [1]'),
+    sa.Column('ploidy', sa.Double(), nullable=True, comment='Mean copies of a tumour cell [copies]'),
+    sa.Column('status', sa.Text(), nullable=False, comment='Whether there is a value'),
+    sa.Column('reason', sa.Text(), nullable=True, comment='Stable code of why there is none; null else'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id'),
+    comment='Genomic scars of homologous recombination deficiency; they stay when repair returns'
+    )
+    with op.batch_alter_table('hrd_scars', schema=None) as batch_op:
+        batch_op.create_index('ix_hrd_scars_partition', ['partition_key'], unique=False)
+
     op.create_table('mutation_spectra',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -207,6 +232,25 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('wes__tmb_high__bl', sa.Boolean(), nullable=True, comment='Whether tmb_coding is at or above the limit (10 per Mb) (baseline)'))
         batch_op.add_column(sa.Column('wes__tmb_high__pd', sa.Boolean(), nullable=True, comment='Whether tmb_coding is at or above the limit (10 per Mb) (progression)'))
         batch_op.add_column(sa.Column('wes__tmb_high__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of wes__tmb_high are, or why not'))
+        batch_op.add_column(sa.Column('wes__hrd_sum__bl', sa.Double(), nullable=True, comment='Sum of the genomic scars LOH, TAI and LST (baseline) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_sum__pd', sa.Double(), nullable=True, comment='Sum of the genomic scars LOH, TAI and LST (progression) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_sum__delta', sa.Double(), nullable=True, comment='Sum of the genomic scars LOH, TAI and LST: progression minus baseline [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_sum__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of wes__hrd_sum are, or why not'))
+        batch_op.add_column(sa.Column('wes__hrd_loh__bl', sa.Double(), nullable=True, comment='Stretches of lost heterozygosity above 15 Mb (baseline) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_loh__pd', sa.Double(), nullable=True, comment='Stretches of lost heterozygosity above 15 Mb (progression) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_loh__delta', sa.Double(), nullable=True, comment='Stretches of lost heterozygosity above 15 Mb: progression minus baseline [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_loh__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of wes__hrd_loh are, or why not'))
+        batch_op.add_column(sa.Column('wes__hrd_tai__bl', sa.Double(), nullable=True, comment='Allelic imbalances that reach a telomere (baseline) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_tai__pd', sa.Double(), nullable=True, comment='Allelic imbalances that reach a telomere (progression) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_tai__delta', sa.Double(), nullable=True, comment='Allelic imbalances that reach a telomere: progression minus baseline [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_tai__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of wes__hrd_tai are, or why not'))
+        batch_op.add_column(sa.Column('wes__hrd_lst__bl', sa.Double(), nullable=True, comment='Large-scale state transitions (baseline) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_lst__pd', sa.Double(), nullable=True, comment='Large-scale state transitions (progression) [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_lst__delta', sa.Double(), nullable=True, comment='Large-scale state transitions: progression minus baseline [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_lst__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of wes__hrd_lst are, or why not'))
+        batch_op.add_column(sa.Column('wes__hrd_high__bl', sa.Boolean(), nullable=True, comment="Whether hrd_sum is at or above the limit (42, Telli 2016; not this trial's own) (baseline)"))
+        batch_op.add_column(sa.Column('wes__hrd_high__pd', sa.Boolean(), nullable=True, comment="Whether hrd_sum is at or above the limit (42, Telli 2016; not this trial's own) (progression)"))
+        batch_op.add_column(sa.Column('wes__hrd_high__pair_status', sa.Text(), nullable=False, comment='OBSERVED when both sides of wes__hrd_high are, or why not'))
 
     with op.batch_alter_table('integrated_resistance_table', schema=None) as batch_op:
         batch_op.add_column(sa.Column('wes__apobec_share', sa.Double(), nullable=True, comment='Share of somatic SNVs that the refit ascribes to APOBEC3 (SBS2 and SBS13) [1]'))
@@ -223,6 +267,16 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('wes__tmb_nonsilent__status', sa.Text(), nullable=False, comment='OBSERVED, or why wes__tmb_nonsilent is null'))
         batch_op.add_column(sa.Column('wes__tmb_high', sa.Boolean(), nullable=True, comment='Whether tmb_coding is at or above the limit (10 per Mb)'))
         batch_op.add_column(sa.Column('wes__tmb_high__status', sa.Text(), nullable=False, comment='OBSERVED, or why wes__tmb_high is null'))
+        batch_op.add_column(sa.Column('wes__hrd_sum', sa.Double(), nullable=True, comment='Sum of the genomic scars LOH, TAI and LST [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_sum__status', sa.Text(), nullable=False, comment='OBSERVED, or why wes__hrd_sum is null'))
+        batch_op.add_column(sa.Column('wes__hrd_loh', sa.Double(), nullable=True, comment='Stretches of lost heterozygosity above 15 Mb [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_loh__status', sa.Text(), nullable=False, comment='OBSERVED, or why wes__hrd_loh is null'))
+        batch_op.add_column(sa.Column('wes__hrd_tai', sa.Double(), nullable=True, comment='Allelic imbalances that reach a telomere [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_tai__status', sa.Text(), nullable=False, comment='OBSERVED, or why wes__hrd_tai is null'))
+        batch_op.add_column(sa.Column('wes__hrd_lst', sa.Double(), nullable=True, comment='Large-scale state transitions [events]'))
+        batch_op.add_column(sa.Column('wes__hrd_lst__status', sa.Text(), nullable=False, comment='OBSERVED, or why wes__hrd_lst is null'))
+        batch_op.add_column(sa.Column('wes__hrd_high', sa.Boolean(), nullable=True, comment="Whether hrd_sum is at or above the limit (42, Telli 2016; not this trial's own)"))
+        batch_op.add_column(sa.Column('wes__hrd_high__status', sa.Text(), nullable=False, comment='OBSERVED, or why wes__hrd_high is null'))
 
     with op.batch_alter_table('patients', schema=None) as batch_op:
         batch_op.add_column(sa.Column('endo_sensitivity_derived', sa.Text(), nullable=True, comment='Endocrine sensitivity by the dates of earlier treatment (ESO-ESMO ABC5); null where they decide nothing'))
@@ -294,6 +348,16 @@ def downgrade() -> None:
         batch_op.drop_column('endo_sensitivity_derived')
 
     with op.batch_alter_table('integrated_resistance_table', schema=None) as batch_op:
+        batch_op.drop_column('wes__hrd_high__status')
+        batch_op.drop_column('wes__hrd_high')
+        batch_op.drop_column('wes__hrd_lst__status')
+        batch_op.drop_column('wes__hrd_lst')
+        batch_op.drop_column('wes__hrd_tai__status')
+        batch_op.drop_column('wes__hrd_tai')
+        batch_op.drop_column('wes__hrd_loh__status')
+        batch_op.drop_column('wes__hrd_loh')
+        batch_op.drop_column('wes__hrd_sum__status')
+        batch_op.drop_column('wes__hrd_sum')
         batch_op.drop_column('wes__tmb_high__status')
         batch_op.drop_column('wes__tmb_high')
         batch_op.drop_column('wes__tmb_nonsilent__status')
@@ -310,6 +374,25 @@ def downgrade() -> None:
         batch_op.drop_column('wes__apobec_share')
 
     with op.batch_alter_table('integrated_resistance_pairs', schema=None) as batch_op:
+        batch_op.drop_column('wes__hrd_high__pair_status')
+        batch_op.drop_column('wes__hrd_high__pd')
+        batch_op.drop_column('wes__hrd_high__bl')
+        batch_op.drop_column('wes__hrd_lst__pair_status')
+        batch_op.drop_column('wes__hrd_lst__delta')
+        batch_op.drop_column('wes__hrd_lst__pd')
+        batch_op.drop_column('wes__hrd_lst__bl')
+        batch_op.drop_column('wes__hrd_tai__pair_status')
+        batch_op.drop_column('wes__hrd_tai__delta')
+        batch_op.drop_column('wes__hrd_tai__pd')
+        batch_op.drop_column('wes__hrd_tai__bl')
+        batch_op.drop_column('wes__hrd_loh__pair_status')
+        batch_op.drop_column('wes__hrd_loh__delta')
+        batch_op.drop_column('wes__hrd_loh__pd')
+        batch_op.drop_column('wes__hrd_loh__bl')
+        batch_op.drop_column('wes__hrd_sum__pair_status')
+        batch_op.drop_column('wes__hrd_sum__delta')
+        batch_op.drop_column('wes__hrd_sum__pd')
+        batch_op.drop_column('wes__hrd_sum__bl')
         batch_op.drop_column('wes__tmb_high__pair_status')
         batch_op.drop_column('wes__tmb_high__pd')
         batch_op.drop_column('wes__tmb_high__bl')
@@ -351,6 +434,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mutation_spectra_partition')
 
     op.drop_table('mutation_spectra')
+    with op.batch_alter_table('hrd_scars', schema=None) as batch_op:
+        batch_op.drop_index('ix_hrd_scars_partition')
+
+    op.drop_table('hrd_scars')
     with op.batch_alter_table('copy_number_segments', schema=None) as batch_op:
         batch_op.drop_index('ix_copy_number_segments_partition')
 
