@@ -196,8 +196,8 @@ def _pairs(segment: bytes, file: str) -> list[tuple[str, str]] | None:
     """Keywords with values in the order of the file; None when the segment isn't such a list.
 
     The first byte is the delimiter; doubled it is itself a character of a value. Some software leaves values empty,
-    which the standard forbids because that doubles the delimiter too: where the reading by the standard doesn't find
-    what every file must state, doubled delimiters are read as empty values.
+    which the standard forbids because that doubles the delimiter too: where the reading by the standard finds delimiters
+    within keywords, or not what every file must state, doubled delimiters are read as empty values.
     """
     delimiter = segment[:1]
     if delimiter == b"\0" or delimiter.isalnum():
@@ -210,13 +210,15 @@ def _pairs(segment: bytes, file: str) -> list[tuple[str, str]] | None:
     if unused is None:
         return None
     by_standard = [token.replace(unused, delimiter) for token in body.replace(delimiter * 2, unused).split(delimiter)]
+    mark = delimiter.decode("latin-1")
     for tokens in (by_standard, body.split(delimiter)):
         if tokens and not tokens[-1].strip() and len(tokens) % 2:
             tokens = tokens[:-1]
         texts = [_decoded(token) for token in tokens]
         pairs = [(key.strip().upper(), value) for key, value in zip(texts[::2], texts[1::2], strict=False)]
         known = {key for key, _ in pairs}
-        if len(tokens) % 2 == 0 and all(keyword in known for keyword in _REQUIRED):
+        makes_sense = all(keyword in known for keyword in _REQUIRED) and not any(mark in key for key in known)
+        if len(tokens) % 2 == 0 and makes_sense:
             return pairs
     return pairs if len(tokens) % 2 == 0 and all(key.isprintable() for key in known) else None
 
