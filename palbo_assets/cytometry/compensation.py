@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from palbo_assets.cytometry.fcs_data import ListMode, Rows
 
-FEW_EVENTS = 200_000  # below, loading the compiler takes longer than it saves
-
 
 @dataclass(frozen=True)
 class Spill:
@@ -107,12 +105,6 @@ class Compensation:
         wanted = np.arange(data.count)[rows] if isinstance(rows, slice) else rows
         weights = np.ascontiguousarray(self.inverse[:, at[0]])
         count = data.count if wanted is None else len(wanted)
-        plain = data.plain
-        if plain is not None and count >= FEW_EVENTS:
-            from palbo_assets.cytometry.kernels import weighted_rows
-
-            every = np.empty(0, np.intp) if wanted is None else wanted
-            return weighted_rows(plain, self.columns, weights, every, wanted is None)
         result = np.empty(count)
         for start in range(0, count, BLOCK):
             part = slice(start, min(start + BLOCK, count))

@@ -93,6 +93,20 @@ class ListMode:
                 values[:, channel] = how.linear(values[:, channel])
         return values
 
+    def transposed(self, start: int, stop: int, channels: NDArray[np.intp]) -> Floats:
+        """Linear values (channels x events, float64) of a stretch of events: each channel lies in one piece."""
+        result = np.empty((channels.size, stop - start))
+        if self.kind == "I":
+            for at, channel in enumerate(channels):
+                result[at] = self.column(int(channel), slice(start, stop))
+            return result
+        stored = self._floats[start:stop]
+        for at, channel in enumerate(channels):
+            result[at] = stored[:, channel]
+            if not self.channels[channel].is_plain:
+                result[at] = self.channels[channel].linear(result[at])
+        return result
+
     def blocks(self) -> Iterator[tuple[int, Floats]]:
         """(first event, linear values) of one block after the other."""
         for start in range(0, self.count, BLOCK):

@@ -196,8 +196,8 @@ def _pairs(segment: bytes, file: str) -> list[tuple[str, str]] | None:
     """Keywords with values in the order of the file; None when the segment isn't such a list.
 
     The first byte is the delimiter; doubled it is itself a character of a value. Some software leaves values empty,
-    which the standard forbids because that doubles the delimiter too: where the reading by the standard finds delimiters
-    within keywords, or not what every file must state, doubled delimiters are read as empty values.
+    which the standard forbids because that doubles the delimiter too: where the reading by the standard finds
+    delimiters within keywords, or not what every file must state, doubled delimiters are read as empty values.
     """
     delimiter = segment[:1]
     if delimiter == b"\0" or delimiter.isalnum():

@@ -1,0 +1,71 @@
+"""A tree of gates in one pass over the file, against each gate by itself on the whole compensated matrix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from palbo_assets.cytometry import selection
+from palbo_assets.cytometry.compensation import Compensation, compensate, parse_spill
+from palbo_assets.cytometry.fcs import read_fcs
+from palbo_assets.cytometry.selection import ROOT, Area, Bound, Gate, inside, select
+from palbo_assets_tests.cytometry.fcs_writer import fcs
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from("FDI"), order=st.sampled_from([(1, 2, 3, 4), (4, 3, 2, 1)]))
+def test_a_tree_selects_what_each_gate_selects_from_its_parent_whatever_the_file_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, kind: str, order: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(selection, "BLOCK", 7)
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 1000, (40, 5))
+    path = tmp_path / "tube.fcs"
+    path.unlink(missing_ok=True)
+    path.write_bytes(fcs(values.tolist(), kind=kind, byte_order=order, more={"$P5G": "2"}))
+    events = read_fcs(path)
+    spill = parse_spill("3,C4,C2,C3,1,0.3,0.1,0.05,1,0.2,0,0.1,1", events.channels)
+    gates, parents = [], [ROOT]
+    for name in "abcdefgh":
+        bounds = tuple(
+            Bound(int(rng.integers(5)), float(rng.integers(0, 900)), bool(rng.integers(2)))
+            for _ in range(rng.integers(3))
+        )
+        corners = tuple((float(x), float(y)) for x, y in rng.uniform(-100, 1200, (5, 2)))
+        areas = (Area(int(rng.integers(5)), int(rng.integers(5)), corners),) if rng.random() < 0.4 else ()
+        gates.append(Gate(name, str(rng.choice(parents)), bounds, areas))
+        parents.append(name)
+    found = select(events.data, Compensation.of(spill, events.channels), gates, absent=["z"])
+    matrix = compensate(events.values, events.channels, spill)
+    expected = {ROOT: np.ones(40, dtype=bool)}
+    for gate in gates:
+        mask = expected[gate.parent].copy()
+        for bound in gate.bounds:
+            column = matrix[:, bound.channel]
+            mask &= column >= bound.value if bound.above else column < bound.value
+        for area in gate.areas:
+            mask &= inside(matrix[:, area.x], matrix[:, area.y], area.points)
+        expected[gate.name] = mask
+        own = found[gate.name]
+        assert own is not None and np.array_equal(own, np.flatnonzero(mask))
+        assert found.count(gate.name) == mask.sum()
+    everything = found[ROOT]
+    assert everything is not None and everything.size == found.count(ROOT) == 40
+    assert found["z"] is None and found.count("z") is None and set(found) == {ROOT, *"abcdefgh", "z"}
+
+
+def test_compensated_values_are_the_same_by_channel_by_event_and_as_a_whole(shared_data: Path) -> None:
+    events = read_fcs(shared_data / "fcs/flowio/100715.fcs")
+    assert events.spill is not None
+    compensation = Compensation.of(events.spill, events.channels)
+    whole = compensate(events.values, events.channels, events.spill)
+    some = np.random.default_rng(1).permutation(events.count)[:20_000]
+    for channel in range(len(events.channels)):
+        assert compensation.column(events.data, channel) == pytest.approx(whole[:, channel], rel=1e-9, abs=1e-6)
+        assert compensation.column(events.data, channel, some) == pytest.approx(
+            whole[some, channel], rel=1e-9, abs=1e-6
+        )
