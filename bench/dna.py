@@ -21,8 +21,9 @@ from palbo_assets.genomics.allele_counts import count_alleles
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.genomics.bam import record_offsets
 from palbo_assets.genomics.bgzf import bam_header, inflate, record_chunks
-from palbo_assets.genomics.pileup import lay_out, pileup
+from palbo_assets.genomics.pileup import pileup
 from palbo_assets.genomics.regions import Region, reference
+from palbo_assets.genomics.targets import lay_out
 
 TOOLS = ("samtools", "bcftools", "dwgsim", "bwa")
 CONTIG = 60_000

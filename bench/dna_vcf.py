@@ -98,7 +98,8 @@ def digest(numbers: Any, texts: list[Counter[str]]) -> Any:
 def ours(path: Path, coded: bool) -> Any:
     """With ``coded`` texts become dictionary codes, else they stay places in the buffer, as in Arrow's string views."""
     from palbo_assets.genomics.bgzf import line_chunks
-    from palbo_assets.genomics.vcf_columns import Wanted, codes, pieces, read_columns, reals
+    from palbo_assets.genomics.vcf_columns import Wanted, read_columns
+    from palbo_assets.genomics.vcf_texts import codes, pieces, reals
 
     wanted = Wanted(samples=(1,), counts=("AD", "DP"), values=("AF",), info=("TLOD", "CSQ"))
     numbers: list[list[Any]] = [[] for _ in range(6)]

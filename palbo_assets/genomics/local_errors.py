@@ -10,8 +10,9 @@ import numpy as np
 from palbo_assets.genomics.alleles import Fetch, Variant
 from palbo_assets.genomics.bam import NIBBLES
 from palbo_assets.genomics.bgzf import bam_header
-from palbo_assets.genomics.pileup import BASES, Indel, lay_out, pileup
+from palbo_assets.genomics.pileup import Indel, pileup
 from palbo_assets.genomics.regions import Region
+from palbo_assets.genomics.targets import BASES, lay_out
 
 
 def local_errors(

@@ -15,8 +15,9 @@ from palbo_assets.genomics.allele_counts import Evidence, count_alleles
 from palbo_assets.genomics.alleles import Fetch, Variant, normalise
 from palbo_assets.genomics.bam import NIBBLES
 from palbo_assets.genomics.bgzf import bam_header
-from palbo_assets.genomics.pileup import BASES, Indel, Piece, Targets, lay_out, pileup
+from palbo_assets.genomics.pileup import Indel, Piece, pileup
 from palbo_assets.genomics.regions import Region
+from palbo_assets.genomics.targets import BASES, Targets, lay_out
 from palbo_assets.wes.settings import Settings
 
 _LONGEST_MNV = 3

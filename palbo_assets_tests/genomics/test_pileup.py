@@ -11,8 +11,9 @@ import pytest
 from palbo_assets.genomics.allele_counts import count_alleles, countable
 from palbo_assets.genomics.alleles import Variant, normalise
 from palbo_assets.genomics.bgzf import bam_header
-from palbo_assets.genomics.pileup import lay_out, pileup
+from palbo_assets.genomics.pileup import pileup
 from palbo_assets.genomics.regions import Region, reference
+from palbo_assets.genomics.targets import lay_out
 from palbo_assets_tests.genomics import plain_reads
 
 LIMITS = {"min_base_quality": 20, "min_mapping_quality": 30}

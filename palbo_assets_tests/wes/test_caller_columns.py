@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.genomics.bgzf import line_chunks
-from palbo_assets.genomics.vcf_columns import Wanted, codes, pieces, read_columns, reals
+from palbo_assets.genomics.vcf_columns import Wanted, read_columns
+from palbo_assets.genomics.vcf_texts import codes, pieces, reals
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.callers import CallerVcf, read_vcf
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from palbo_assets.genomics.alleles import Variant, normalise
 from palbo_assets.genomics.bgzf import line_chunks
-from palbo_assets.genomics.vcf_columns import VcfColumns, Wanted, codes, read_columns
+from palbo_assets.genomics.vcf_columns import VcfColumns, Wanted, read_columns
+from palbo_assets.genomics.vcf_texts import codes
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.callers.counts import BASES, SampleCounts, parsed
 from palbo_assets.wes.callers.records import (
