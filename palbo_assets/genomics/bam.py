@@ -12,6 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from palbo_assets.genomics.unaligned import load16, load32
 from palbo_assets.platform.errors import InputError
 
 EXCLUDED_FLAGS = 0x4 | 0x100 | 0x200 | 0x400 | 0x800
@@ -35,13 +36,7 @@ def nibbles(bases: str) -> np.ndarray:
 @numba.njit(cache=True, nogil=True)
 def int32(data: np.ndarray, at: int) -> Any:
     """Little-endian signed integer at an offset."""
-    value = (
-        np.uint32(data[at])
-        | np.uint32(data[at + 1]) << np.uint32(8)
-        | np.uint32(data[at + 2]) << np.uint32(16)
-        | np.uint32(data[at + 3]) << np.uint32(24)
-    )
-    return np.int64(np.int32(value))
+    return np.int64(np.int32(load32(data, at)))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -53,7 +48,7 @@ def uint8(data: np.ndarray, at: int) -> Any:
 @numba.njit(cache=True, nogil=True)
 def uint16(data: np.ndarray, at: int) -> Any:
     """Little-endian unsigned short at an offset."""
-    return np.int64(data[at]) | np.int64(data[at + 1]) << 8
+    return np.int64(load16(data, at))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -11,18 +11,33 @@ import numba
 import numpy as np
 
 from palbo_assets.genomics.bam import NAME, REVERSE, SECOND, int32, nibble, uint8, uint16
-from palbo_assets.genomics.packed_bases import base_index, differ
+from palbo_assets.genomics.packed_bases import base_index, next_unlike
+from palbo_assets.genomics.unaligned import load64
 
 
 @numba.njit(cache=True, nogil=True)
 def name_tag(data: np.ndarray, record: int) -> Any:
     """A quick hash of the end of a read's name, always odd; names are compared whole where it agrees."""
-    stop = record + NAME + uint8(data, record + 12) - 1
-    tag = np.uint64(0)
-    for index in range(max(record + NAME, stop - 8), stop):
-        tag = tag << np.uint64(8) | np.uint64(data[index])
+    length = uint8(data, record + 12) - 1
+    tag = load64(data, record + NAME + length - 8) if length else np.uint64(0)
+    if length < 8:  # the bytes before the name aren't its own
+        tag >>= np.uint64(8 * min(8 - length, 7))
     tag *= np.uint64(0x9E3779B97F4A7C15)
     return (tag ^ (tag >> np.uint64(29))) | np.uint64(1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _same_name(one: np.ndarray, record1: int, two: np.ndarray, record2: int, length: int) -> Any:
+    """Whether two records' names of ``length`` bytes (the last one 0) are equal, eight bytes at once."""
+    at = NAME
+    while at + 8 <= NAME + length:
+        if load64(one, record1 + at) != load64(two, record2 + at):
+            return False
+        at += 8
+    # The last eight bytes, of which some were compared before or, for a short name, are no part of it.
+    end = NAME + length - 8
+    unlike = load64(one, record1 + end) ^ load64(two, record2 + end)
+    return unlike >> np.uint64(8 * max(0, 8 - length)) == 0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -38,14 +53,8 @@ def find(data: np.ndarray, record: int, tag: np.uint64, chunk: np.ndarray, held:
             source = chunk
             if place < 0:
                 source, place = held, -2 - place
-            if uint8(source, place + 12) == length:
-                same = True
-                for index in range(NAME, NAME + length):
-                    if source[place + index] != data[record + index]:
-                        same = False
-                        break
-                if same:
-                    break
+            if uint8(source, place + 12) == length and _same_name(source, place, data, record, length):
+                break
         at = (at + np.uint64(1)) & mask
     return at
 
@@ -110,14 +119,16 @@ def _take_back(one: np.ndarray, bases1: int, quality1: int, query1: int, reverse
         both = np.int32((q1[k] >= limit) & (q2[k] >= limit))
         second_loses = np.int32((q2[k] < q1[k]) | ((q2[k] == q1[k]) & (tie == 0)))
         d2[k] -= both * second_loses
-    if not (
-        differ(one, bases1, query1, codes, even, odd, index, length)
-        or differ(two, bases2, query2, codes, even, odd, index, length)
-    ):
-        return
-    for k in range(length):
+    k1 = next_unlike(one, bases1, query1, codes, even, odd, index, 0, length)
+    k2 = next_unlike(two, bases2, query2, codes, even, odd, index, 0, length)
+    while min(k1, k2) < length:
+        k = min(k1, k2)
+        if k1 == k:
+            k1 = next_unlike(one, bases1, query1, codes, even, odd, index, k + 1, length)
+        if k2 == k:
+            k2 = next_unlike(two, bases2, query2, codes, even, odd, index, k + 1, length)
         code1, code2, expected = nibble(one, bases1, query1 + k), nibble(two, bases2, query2 + k), codes[index + k]
-        if (code1 == expected and code2 == expected) or q1[k] < limit or q2[k] < limit:
+        if q1[k] < limit or q2[k] < limit:
             continue
         which1, which2 = base_index(code1), base_index(code2)
         earlier_loses = q2[k] > q1[k] or (q2[k] == q1[k] and second_is_read1)

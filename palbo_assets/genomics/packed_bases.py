@@ -8,28 +8,42 @@ import numba
 import numpy as np
 
 from palbo_assets.genomics.bam import nibble
+from palbo_assets.genomics.unaligned import load64, trailing_zeros
 
 
 @numba.njit(cache=True, nogil=True)
-def differ(data: np.ndarray, bases: int, query: int, codes: np.ndarray, even: np.ndarray, odd: np.ndarray, index: int,
-            length: int) -> Any:  # fmt: skip
-    """Whether a stretch of a read has a base unlike the reference."""
-    if query & 1:
-        if nibble(data, bases, query) != codes[index]:
-            return True
-        query, index, length = query + 1, index + 1, length - 1
-    if length & 1:
-        length -= 1
-        if nibble(data, bases, query + length) != codes[index + length]:
-            return True
-    half = length >> 1
-    mine = data[bases + (query >> 1) : bases + (query >> 1) + half]
-    packed = odd if index & 1 else even
-    theirs = packed[index >> 1 : (index >> 1) + half]
-    unlike = np.uint8(0)
-    for k in range(half):
-        unlike |= mine[k] ^ theirs[k]
-    return unlike != 0
+def next_unlike(data: np.ndarray, bases: int, query: int, codes: np.ndarray, even: np.ndarray, odd: np.ndarray,
+                index: int, k: int, length: int) -> Any:  # fmt: skip
+    """The first of a stretch's bases from the ``k``-th on that is unlike the reference; ``length`` without any.
+
+    The stretch starts at base ``query`` of the record's packed bases and at ``index`` of the reference, whose packed
+    forms hold eight bytes beyond its last base. Sixteen bases are compared at once.
+    """
+    if k < length and (query + k) & 1:
+        if nibble(data, bases, query + k) != codes[index + k]:
+            return k
+        k += 1
+    packed = odd if (index + k) & 1 else even
+    while k < length:
+        mine = bases + ((query + k) >> 1)
+        if mine + 8 > data.size:
+            break
+        unlike = load64(data, mine) ^ load64(packed, (index + k) >> 1)
+        left = length - k
+        if left < 16:
+            # Of a byte's two bases the first is the higher half.
+            mask = (np.uint64(1) << np.uint64(8 * (left >> 1))) - np.uint64(1)
+            if left & 1:
+                mask |= np.uint64(0xF0) << np.uint64(8 * (left >> 1))
+            unlike &= mask
+        if unlike:
+            byte = np.int64(trailing_zeros(unlike)) >> 3
+            first = (unlike >> np.uint64(8 * byte)) & np.uint64(0xF0)
+            return k + 2 * byte + (0 if first else 1)
+        k += 16
+    while k < length and nibble(data, bases, query + k) == codes[index + k]:
+        k += 1
+    return min(k, length)
 
 
 @numba.njit(cache=True, nogil=True)

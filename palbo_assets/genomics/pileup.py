@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 
 from palbo_assets.genomics.bam import EXCLUDED_FLAGS, NIBBLES, record_offsets, unsorted
@@ -28,7 +29,7 @@ _BASE_OF = np.full(16, 4, dtype=np.int64)
 for _index, _letter in enumerate(BASES):
     _BASE_OF[NIBBLES.index(_letter)] = _index
 _WINDOW = 1 << 18
-_CHUNK_BYTES = 2 << 20
+_CHUNK_BYTES = 1 << 19
 _EVENTS, _ARENA = 1 << 14, 1 << 20
 
 
@@ -157,13 +158,8 @@ class _State:
     def _piece(self, final: int) -> Piece:
         size = min(final - self.base, self.window)
         forward, reverse, unlike = self.counts
-        counts = unlike[: size * 8].reshape(size, 4, 2).copy()
-        codes = self.targets.codes[self.base : self.base + size]
-        which = _BASE_OF[codes]
-        known = np.flatnonzero(which < 4)
-        unlike_here = counts.sum(axis=1)
-        for strand, depth in enumerate((forward, reverse)):
-            counts[known, which[known], strand] = depth[known] - unlike_here[known, strand]
+        counts = np.empty((size, 4, 2), dtype=np.int32)
+        _by_base(forward, reverse, unlike, _BASE_OF[self.targets.codes[self.base : self.base + size]], counts)
         for array, width in ((forward, 1), (reverse, 1), (unlike, 8)):
             kept = len(array) - size * width
             array[:kept] = array[size * width :]
@@ -186,3 +182,18 @@ class _State:
         """What is left when the file has ended."""
         while self.base < self.targets.total:
             yield self._piece(self.targets.total)
+
+
+@numba.njit(cache=True, nogil=True)
+def _by_base(
+    forward: np.ndarray, reverse: np.ndarray, unlike: np.ndarray, base_of: np.ndarray, counts: np.ndarray
+) -> None:
+    """Counts of each base: what is unlike the reference as it is, and of the reference's base the rest of the depth."""
+    for place in range(base_of.size):
+        others = unlike[place * 8 : place * 8 + 8]
+        for base in range(4):
+            counts[place, base, 0], counts[place, base, 1] = others[2 * base], others[2 * base + 1]
+        which = base_of[place]
+        if which < 4:
+            counts[place, which, 0] = forward[place] - others[0] - others[2] - others[4] - others[6]
+            counts[place, which, 1] = reverse[place] - others[1] - others[3] - others[5] - others[7]

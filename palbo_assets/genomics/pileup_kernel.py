@@ -9,7 +9,8 @@ import numpy as np
 
 from palbo_assets.genomics.bam import MATE_UNMAPPED, NAME, PAIRED, REVERSE, SECOND, int32, nibble, uint8, uint16
 from palbo_assets.genomics.mates import find, meet, name_tag
-from palbo_assets.genomics.packed_bases import base_index, differ
+from palbo_assets.genomics.packed_bases import base_index, next_unlike
+from palbo_assets.genomics.unaligned import borrowed
 
 LONGEST_INSERTION = 1000
 
@@ -24,16 +25,15 @@ def _add(data: np.ndarray, bases: int, quality: int, query: int, index: int, bas
     limit = np.uint8(min_quality)
     for k in range(length):
         here[k] += np.int32(good[k] >= limit)
-    if not differ(data, bases, query, codes, even, odd, index, length):
-        return
-    for k in range(length):
-        code = nibble(data, bases, query + k)
-        if code != codes[index + k] and good[k] >= limit:
-            which = base_index(code)
+    k = next_unlike(data, bases, query, codes, even, odd, index, 0, length)
+    while k < length:
+        if good[k] >= limit:
+            which = base_index(nibble(data, bases, query + k))
             if which < 0:
                 here[k] -= 1
             else:
                 unlike[((index - base + k) * 4 + which) * 2 + reverse] += 1
+        k = next_unlike(data, bases, query, codes, even, odd, index, k + 1, length)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -47,6 +47,11 @@ def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
 
     -1 where reads are out of order.
     """
+    data, held, last, tags, slots = borrowed(data), borrowed(held), borrowed(last), borrowed(tags), borrowed(slots)
+    contig, starts, ends, offsets = borrowed(contig), borrowed(starts), borrowed(ends), borrowed(offsets)
+    codes, even, odd = borrowed(codes), borrowed(even), borrowed(odd)
+    forward, backward, unlike = borrowed(forward), borrowed(backward), borrowed(unlike)
+    events, arena, used = borrowed(events), borrowed(arena), borrowed(used)
     targets = starts.size
     window = forward.size
     while at < data.size:

@@ -72,7 +72,7 @@ def lay_out(regions: Sequence[Region], contigs: dict[str, int], fetch: Fetch) ->
     for region, at in zip(joined, offset, strict=False):
         bases = nibbles(fetch(*region))
         codes[at : at + len(bases)] = bases
-    padded = np.concatenate((codes, np.full(3 + len(codes) % 2, 15, dtype=np.uint8)))
+    padded = np.concatenate((codes, np.full(19 + len(codes) % 2, 15, dtype=np.uint8)))  # a word beyond the last base
     return Targets(
         joined,
         np.array([order[region.chrom] for region in joined], dtype=np.int64),

@@ -1,0 +1,62 @@
+"""Little-endian integers at any byte of a buffer, for compiled kernels: one instruction where indexing takes many.
+
+Nothing is checked: the caller knows that the bytes are inside the buffer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+
+def _load(bits: int, kind: Any) -> Callable[..., Any]:
+    def typed(_: Any, data: Any, at: Any) -> Any:
+        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            array = context.make_array(signature.args[0])(context, builder, arguments[0])
+            place = builder.gep(array.data, [arguments[1]])
+            value = builder.load(builder.bitcast(place, ir.IntType(bits).as_pointer()))
+            value.align = 1
+            return value
+
+        return kind(data, types.int64), code
+
+    return intrinsic(typed)
+
+
+load16 = _load(16, types.uint16)
+"""uint16 of ``data`` (uint8 array) at byte ``at``."""
+load32 = _load(32, types.uint32)
+"""uint32 likewise."""
+load64 = _load(64, types.uint64)
+"""uint64 likewise."""
+
+
+@intrinsic
+def trailing_zeros(_: Any, value: Any) -> Any:
+    """How many of a uint64's lowest bits are zero; 64 for zero."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), code
+
+
+@intrinsic
+def borrowed(_: Any, array: Any) -> Any:
+    """The same array without its owner, so that compiled code doesn't count references to it.
+
+    Numba counts one, with an atomic instruction, wherever an array is sliced or handed to another function, which costs
+    a kernel over short records more than its work. Whoever calls the kernel keeps the array alive.
+    """
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.args[0])(context, builder, arguments[0])
+        view.meminfo = view.meminfo.type(None)
+        view.parent = view.parent.type(None)
+        return view._getvalue()
+
+    return array(array), code
