@@ -151,7 +151,7 @@ def count_alleles(
     limits = (min_base_quality, min_mapping_quality, excluded_flags)
     for start, stop in ranges:
         last = np.full(2, -1, dtype=np.int64)
-        for chunk in record_chunks(path, start, stop, chunk_bytes=4 << 20):
+        for chunk in record_chunks(path, start, stop, chunk_bytes=1 << 19):
             at = 0
             while True:
                 arguments: list[Any] = [chunk, at, last, *spans, *limits, *table, sums, errors, error_of]

@@ -22,6 +22,7 @@ from palbo_assets.genomics.bam import (
     uint8,
     uint16,
 )
+from palbo_assets.genomics.unaligned import borrowed
 
 _REF, _ALT, _OTHER, _NONE = 0, 1, 2, 3
 
@@ -203,6 +204,10 @@ def observe(
 
     The offset is -1 where reads are out of order. ``last`` holds contig and position of the last read.
     """
+    data, last, texts = borrowed(data), borrowed(last), borrowed(texts)
+    contig, starts, ends, ref_ends = borrowed(contig), borrowed(starts), borrowed(ends), borrowed(ref_ends)
+    first, second, variant, said = borrowed(first), borrowed(second), borrowed(variant), borrowed(said)
+    sums, errors, error_of = borrowed(sums), borrowed(errors), borrowed(error_of)
     used = 0
     limit = variant.size - variant.size // 4
     n = starts.size

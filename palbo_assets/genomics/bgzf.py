@@ -23,7 +23,7 @@ except ImportError:  # pragma: no cover
     deflate = None  # type: ignore[assignment]
 
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-_READ_BYTES = 4 << 20
+_READ_BYTES = 1 << 18
 _LARGEST_BLOCK = 1 << 16
 _HEAD = struct.Struct("<4s6xH4sH")  # magic and flags, extra length, the BC subfield's name and length, block size - 1
 

@@ -28,7 +28,7 @@ from palbo_assets.genomics.targets import BASES, Targets
 _BASE_OF = np.full(16, 4, dtype=np.int64)
 for _index, _letter in enumerate(BASES):
     _BASE_OF[NIBBLES.index(_letter)] = _index
-_WINDOW = 1 << 18
+_WINDOW = 1 << 15
 _CHUNK_BYTES = 1 << 19
 _EVENTS, _ARENA = 1 << 14, 1 << 20
 
