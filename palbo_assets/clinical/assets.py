@@ -36,15 +36,15 @@ _DERIVED = frozenset({"pandas", "sql"})
 
 
 def _clinical(step: Step) -> ClinicalTables:
-    from palbo_assets.clinical.summary import read_cohort, read_sdtm_cohort, summarise
+    from palbo_assets.clinical.summary import read_cohort, read_odm_cohort, read_sdtm_cohort, summarise
 
-    sources = (("redcap_export", "redcap_dictionary"), ("sdtm_dm", "sdtm_tu", "sdtm_tr", "sdtm_rs"))
+    sources = (("redcap_export", "redcap_dictionary"), ("odm",), ("sdtm_dm", "sdtm_tu", "sdtm_tr", "sdtm_rs"))
     found = {role: step.files(role) for roles in sources for role in roles}
     delivered = [roles for roles in sources if any(found[role] for role in roles)]
     if len(delivered) != 1:
         raise InputError(
             "E_TWO_SOURCES" if delivered else "E_EMPTY",
-            "REDCap and SDTM data are both there" if delivered else "no clinical data are there",
+            "data of more than one kind of export are there" if delivered else "no clinical data are there",
             fix="deliver the whole study from one system",
         )
     (roles,) = delivered
@@ -58,6 +58,8 @@ def _clinical(step: Step) -> ClinicalTables:
     path = {role: found[role][0].path for role in roles}
     if "redcap_export" in path:
         cohort = read_cohort(path["redcap_export"], path["redcap_dictionary"], step.settings)
+    elif "odm" in path:
+        cohort = read_odm_cohort(path["odm"], step.settings)
     else:
         cohort = read_sdtm_cohort(path, step.settings)
     return summarise(cohort, step.settings)

@@ -52,6 +52,22 @@ def verify_export(path: Path, claim: Claim, context: Context) -> Finding:
     return _found(path, read_cohort(path, dictionary))
 
 
+def verify_odm(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read a project exported as ODM, refuse what identifies people, and count patients and queries.
+
+    Raises
+    ------
+    InputError
+        What `read_odm_cohort` raises; ``E_PHI_FOUND``; ``E_EMPTY`` without any patient of the study.
+    """
+    from palbo_assets.clinical.odm import read_odm
+    from palbo_assets.clinical.summary import read_odm_cohort
+
+    dictionary, table = read_odm(path)
+    refuse_identifiers(path, table, dictionary)
+    return _found(path, read_odm_cohort(path))
+
+
 def verify_subjects(path: Path, claim: Claim, context: Context) -> Finding:
     """Read the subjects (DM) with the tumour domains beside them; see `read_sdtm` for what is refused."""
     from palbo_assets.clinical.sdtm import read_domain
@@ -173,6 +189,14 @@ FORMATS = (
         # A dictionary alone makes nothing due: the export that came with it was refused, or comes later.
         needs=(frozenset({"redcap_export"}),),
     ),
+    FileFormat(
+        modality="clinical",
+        role="odm",
+        suffixes=(".odm.xml", ".xml"),
+        scope=Scope.COHORT,
+        verify=verify_odm,
+        description="REDCap project with its data as CDISC ODM (XML); takes the place of export and dictionary",
+    ),
     *(
         FileFormat(
             modality="clinical",
@@ -194,7 +218,7 @@ FORMATS = (
             verify=verify_analysis,
             description=description,
             # Without records of the patients there is nothing to compare with.
-            needs=(frozenset({"redcap_export", "sdtm_dm"}),),
+            needs=(frozenset({"redcap_export", "odm", "sdtm_dm"}),),
         )
         for role, description in ADAM_ROLES.items()
     ),

@@ -152,7 +152,11 @@ def read_export(path: Path, dictionary: Dictionary, *, missing_codes: Sequence[s
         ``E_MIXED_EXPORT`` when codes and labels stand in one file, ``E_DUPLICATE`` when a record x event x instrument x
         instance stands twice, and what `read_table` raises.
     """
-    table = read_table(path)
+    return read_rows(path, read_table(path), dictionary, missing_codes=missing_codes)
+
+
+def read_rows(path: Path, table: pd.DataFrame, dictionary: Dictionary, *, missing_codes: Sequence[str] = ()) -> Export:
+    """As `read_export`, of rows that were already read as text; ``path`` is for messages."""
     columns = _columns(path, table, dictionary)
     blank = {"", *missing_codes}
     labelled = _is_labelled(path, table, columns, blank)

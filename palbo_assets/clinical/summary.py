@@ -10,10 +10,11 @@ from typing import Any
 from palbo_assets.clinical.accrual import Patient, accrual_rows
 from palbo_assets.clinical.eligibility import judge
 from palbo_assets.clinical.endocrine import endocrine_sensitivity
+from palbo_assets.clinical.odm import read_odm
 from palbo_assets.clinical.queries import Query, codes
 from palbo_assets.clinical.recist import Response
 from palbo_assets.clinical.records import Cohort, PatientRecord, build, require_study_fields, squeeze
-from palbo_assets.clinical.redcap import read_dictionary, read_export
+from palbo_assets.clinical.redcap import read_dictionary, read_export, read_rows
 from palbo_assets.clinical.response import ResponseRecord, respond
 from palbo_assets.clinical.sample_manifest import manifest_rows
 from palbo_assets.clinical.sdtm import read_sdtm
@@ -56,6 +57,21 @@ def read_cohort(
     known = read_dictionary(dictionary)
     data = read_export(export, known, missing_codes=settings.missing_codes)
     require_study_fields(data, known, export)
+    return build(data, protocol or load_protocol(), settings)
+
+
+def read_odm_cohort(path: Path, settings: Settings | None = None, protocol: Protocol | None = None) -> Cohort:
+    """The patients of a REDCap project exported as CDISC ODM, in days from first dose.
+
+    Raises
+    ------
+    InputError
+        What `read_odm`, `read_export` and `require_study_fields` raise.
+    """
+    settings = settings or Settings()
+    known, table = read_odm(path)
+    data = read_rows(path, table, known, missing_codes=settings.missing_codes)
+    require_study_fields(data, known, path)
     return build(data, protocol or load_protocol(), settings)
 
 
