@@ -1,8 +1,8 @@
 """CDISC ODM 1.3: REDCap's export of a whole project, definitions and data, in one XML file.
 
 The definitions become the data dictionary, the data the rows that REDCap would write into its CSV export, so that both
-ways of exporting are read by the same code. REDCap's own attributes (``redcap:Variable``, ``redcap:FieldType``) say what plain
-ODM can't; where they are missing, what ODM itself says is used (code lists are choices, dates are dates).
+ways of exporting are read by the same code. REDCap's own attributes (``redcap:FieldType``) say what plain ODM can't;
+where they are missing, what ODM itself says is used (code lists are choices, dates are dates).
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ def read_odm(path: Path) -> tuple[Dictionary, pd.DataFrame]:
     repeating = {each.get(f"{_REDCAP}RepeatInstrument", "") for each in _all(root, "RepeatingInstrument")}
     repeating |= {_form_name(form) for form in _all(definitions, "FormDef") if form.get("Repeating") == "Yes"}
     events = {
-        event.get("OID", ""): event.get(f"{_REDCAP}UniqueEventName") or event.get("OID", "")
+        event.get("OID", ""): event.get(f"{_REDCAP}UniqueEventName", "") or event.get("OID", "")
         for event in _all(definitions, "StudyEventDef")
     }
     columns = [name for field in dictionary.fields.values() for name in field.export_columns]
     columns += [f"{form}_complete" for form in dictionary.forms]
     system = ["redcap_event_name", "redcap_repeat_instrument", "redcap_repeat_instance"]
-    rows = []
+    rows: list[dict[str, str]] = []
     for subject in _all(root, "SubjectData"):
         for event, repeat, form in _forms_of(subject):
             oid = form.get("FormOID", "")
