@@ -1,8 +1,9 @@
 """Abundances of the populations: of the parent, of the leukocytes, and per microlitre of blood.
 
 Percentages and absolute counts move differently under palbociclib, which lowers the leukocytes: both are reported.
-Absolute counts are dual platform: the population's ratio to the lymphocytes of the tube times the lymphocytes of the
-blood count. The ratio holds whether or not the granulocytes were lost in preparation; a ratio to CD45+ wouldn't.
+Absolute counts are single platform where the tube held counted beads, else dual platform: the population's ratio to the
+lymphocytes of the tube times the lymphocytes of the blood count. That ratio holds whether or not the granulocytes were
+lost in preparation; a ratio to CD45+ wouldn't.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from palbo_assets.cytometry.blood_counts import BloodCount
     from palbo_assets.cytometry.external_gating import GatedPopulation
-    from palbo_assets.cytometry.gating import Stained, Strategy
+    from palbo_assets.cytometry.gating import Stained
+    from palbo_assets.cytometry.strategy import Strategy
 
 LEUKOCYTES = "CD45"
 ROOT = "root"
@@ -30,16 +32,28 @@ ROOT = "root"
 
 @dataclass(frozen=True)
 class Counted:
-    """A population's events; ``count`` None where the panel can't show it. ``medians`` are linear intensities."""
+    """A population's events; ``count`` None where the panel can't show it. ``medians`` are linear intensities.
+
+    ``origins`` says where the bounds of its own gate come from (``CD25hi:valley;CD127:tail``).
+    """
 
     name: str
     parent: str
     count: int | None
     medians: Mapping[str, float] = field(default_factory=dict)
+    origins: str | None = None
 
 
-def count_gated(sample: Stained, strategy: Strategy, gated: Mapping[str, NDArray[np.intp] | None]) -> list[Counted]:
-    """Counts and the median compensated intensity of the functional markers, for the room's own gating."""
+def count_gated(
+    sample: Stained,
+    strategy: Strategy,
+    gated: Mapping[str, NDArray[np.intp] | None],
+    origins: Mapping[str, str] | None = None,
+) -> list[Counted]:
+    """Counts and the median compensated intensity of the functional markers, for the room's own gating.
+
+    ``origins`` of the cuts, as `facs_gates` states them; fixed where none is given.
+    """
     found = [Counted(ROOT, "", sample.count)]
     shown = [marker for marker in strategy.functional if marker in sample.columns]
     for population in strategy.populations:
@@ -48,7 +62,8 @@ def count_gated(sample: Stained, strategy: Strategy, gated: Mapping[str, NDArray
             found.append(Counted(population.name, population.parent, None))
             continue
         medians = {marker: float(np.median(sample.of(marker, events))) for marker in shown} if events.size else {}
-        found.append(Counted(population.name, population.parent, int(events.size), medians))
+        told = ";".join(f"{side.cut}:{(origins or {}).get(side.cut, 'fixed')}" for side in population.sides)
+        found.append(Counted(population.name, population.parent, int(events.size), medians, told or None))
     return found
 
 
@@ -65,6 +80,7 @@ def abundances(
     settings: Settings,
     *,
     failed: bool = False,
+    beads: str | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of `facs_abundances` without their keys, one a population.
 
@@ -78,6 +94,9 @@ def abundances(
         The count nearest to the draw; None when there is none.
     failed
         The acquisition failed quality: counts stay, nothing is derived from them.
+    beads
+        Population of counting beads; where it was counted and the blood count states the beads and the volume of blood
+        of a tube, absolute counts are single platform: cells over beads x beads over volume (Brando 2000).
 
     Returns
     -------
@@ -90,6 +109,10 @@ def abundances(
     members = [counts.get(name) for name in lymphocytes]
     bridge = None if any(count is None for count in members) else sum(count or 0 for count in members)
     per_event, no_absolute = _per_event(bridge, blood_count, settings)
+    method = "dual"
+    per_bead = _per_bead_event(counts.get(beads or ""), blood_count, settings)
+    if per_bead is not None:
+        per_event, no_absolute, method = per_bead, None, "single"
     rows = []
     for one in counted:
         if one.name == ROOT:
@@ -104,6 +127,9 @@ def abundances(
             "pct_cd45": None,
             "count_cv_pct": 100.0 / math.sqrt(one.count) if one.count else None,
             "abs_per_ul": None,
+            "abs_method": None,
+            "cbc_days": None if blood_count is None else blood_count.days,
+            "bound_origins": one.origins,
             "reason": None,
             "abs_reason": None,
         }
@@ -123,7 +149,7 @@ def abundances(
         elif per_event is None:
             row |= {"abs_status": str(Absence.NOT_EVALUABLE), "abs_reason": no_absolute}
         else:
-            row["abs_per_ul"] = one.count * per_event
+            row |= {"abs_per_ul": one.count * per_event, "abs_method": method}
         rows.append(row)
     return rows
 
@@ -154,6 +180,15 @@ def _per_event(
     if bridge is None or bridge < settings.min_events:
         return None, "no_lymphocytes_gated"
     return blood_count.lymphocytes_per_ul / bridge, None
+
+
+def _per_bead_event(beads: int | None, blood_count: BloodCount | None, settings: Settings) -> float | None:
+    """Cells per microlitre that one event stands for by the tube's beads; None where they weren't counted."""
+    if beads is None or beads < settings.min_beads or blood_count is None:
+        return None
+    if blood_count.beads_per_tube is None or blood_count.blood_ul is None:
+        return None
+    return blood_count.beads_per_tube / blood_count.blood_ul / beads
 
 
 def _within(one: Counted, counted: Sequence[Counted]) -> bool:

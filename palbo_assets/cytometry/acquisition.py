@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palbo_assets.cytometry.fcs import Events, read_fcs
-from palbo_assets.cytometry.gating import Stained, Strategy, gate, stained
+from palbo_assets.cytometry.gating import Stained, gate, stained
 from palbo_assets.cytometry.panel import read_panel
+from palbo_assets.cytometry.strategy import Strategy
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,20 +31,40 @@ class Acquisition:
     gated: Mapping[str, NDArray[np.intp] | None]
 
 
-def read_acquisition(path: Path, strategy: Strategy, panel: Path | None = None) -> Acquisition:
-    """Read, compensate and gate one file.
+def read_acquisition(
+    path: Path, strategy: Strategy, panel: Path | None = None, bounds: Mapping[str, float] | None = None
+) -> Acquisition:
+    """Read, compensate and gate one file, with the linear ``bounds`` of `facs_gates` (fixed ones where none is given).
 
     Raises
     ------
     InputError
         As `fcs.read_fcs` and `panel.marker_columns`.
     """
+    events, sample = read_stained(path, strategy, panel)
+    return Acquisition(path, events, sample, gate(sample, strategy, bounds))
+
+
+def read_stained(path: Path, strategy: Strategy, panel: Path | None = None) -> tuple[Events, Stained]:
+    """Read and compensate one file, and find its markers; errors as `read_acquisition`."""
     events = read_fcs(path)
-    sample = stained(events, strategy, None if panel is None else read_panel(panel), file=path.name)
-    return Acquisition(path, events, sample, gate(sample, strategy))
+    return events, stained(events, strategy, None if panel is None else read_panel(panel), file=path.name)
 
 
-def count(acquisition: Acquisition, strategy: Strategy, gatings: Sequence[Path] = ()) -> tuple[str, list[Counted]]:
+@dataclass(frozen=True)
+class Gating:
+    """The gating that applied: ``kind`` is populations, gatingml or flowjo; ``version`` tells it from any other."""
+
+    kind: str
+    version: str
+
+
+def count(
+    acquisition: Acquisition,
+    strategy: Strategy,
+    gatings: Sequence[Path] = (),
+    origins: Mapping[str, str] | None = None,
+) -> tuple[Gating, list[Counted]]:
     """Populations of an acquisition, by the lab's gating where one applies, else by the room's own.
 
     Parameters
@@ -50,10 +72,12 @@ def count(acquisition: Acquisition, strategy: Strategy, gatings: Sequence[Path] 
     gatings
         GatingML files and FlowJo workspaces; a workspace applies when it holds gates for this file.
 
+    origins
+        Of the own gating's cuts, as `facs_gates` states them.
+
     Returns
     -------
-    str
-        ``populations``, ``gatingml`` or ``flowjo``.
+    Gating
     list of Counted
 
     Raises
@@ -63,7 +87,7 @@ def count(acquisition: Acquisition, strategy: Strategy, gatings: Sequence[Path] 
     """
     from palbo_assets.cytometry.abundance import count_external, count_gated
 
-    applying: list[tuple[str, list[Counted]]] = []
+    applying: list[tuple[Gating, list[Counted]]] = []
     if gatings:
         from palbo_assets.cytometry.external_gating import gate_with
 
@@ -71,7 +95,8 @@ def count(acquisition: Acquisition, strategy: Strategy, gatings: Sequence[Path] 
             populations = gate_with(path, acquisition.path)
             if populations is not None:
                 kind = "flowjo" if path.suffix.lower() == ".wsp" else "gatingml"
-                applying.append((kind, count_external(acquisition.events.count, populations)))
+                version = f"{kind}-{sha256(path.read_bytes()).hexdigest()[:12]}"
+                applying.append((Gating(kind, version), count_external(acquisition.events.count, populations)))
     if len(applying) > 1:
         raise InputError(
             "E_GATING",
@@ -79,4 +104,7 @@ def count(acquisition: Acquisition, strategy: Strategy, gatings: Sequence[Path] 
             file=acquisition.path.name,
             fix="keep one GatingML file, or workspaces that don't share samples",
         )
-    return applying[0] if applying else ("populations", count_gated(acquisition.sample, strategy, acquisition.gated))
+    if applying:
+        return applying[0]
+    own = count_gated(acquisition.sample, strategy, acquisition.gated, origins)
+    return Gating("populations", strategy.version), own

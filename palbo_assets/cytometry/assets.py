@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.cytometry.settings import Settings
-from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_QC
+from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_GATES, FACS_QC
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
@@ -17,13 +18,14 @@ from palbo_assets.study.vocabulary import OBSERVED, Modality, Qc
 if TYPE_CHECKING:
     import pandas as pd
 
-    from palbo_assets.cytometry.gating import Strategy
+    from palbo_assets.cytometry.strategy import Strategy
 
 GROUP = "cytometry"
 READS = (str(Modality.FACS),)
+ORIGINS = ("fmo", "valley", "tail", "fixed")
 
 
-@product(BLOOD_COUNTS, BATCH, reads=READS, code_version="1", group=GROUP, kinds={"pandas", "sql"})
+@product(BLOOD_COUNTS, BATCH, reads=READS, code_version="2", group=GROUP, kinds={"pandas", "sql"})
 def blood_counts(step: Step) -> pd.DataFrame:
     """Leukocytes and lymphocytes per microlitre, from one blood-count export."""
     from palbo_assets.cytometry.blood_counts import read_blood_counts
@@ -45,7 +47,7 @@ def blood_counts(step: Step) -> pd.DataFrame:
 
 
 @product(
-    FACS_QC,
+    FACS_GATES,
     SAMPLE,
     reads=READS,
     references=("facs_gating",),
@@ -54,7 +56,37 @@ def blood_counts(step: Step) -> pd.DataFrame:
     group=GROUP,
     kinds={"numpy", "sql"},
 )
-def facs_qc(step: Step) -> pd.DataFrame:
+def facs_gates(step: Step) -> pd.DataFrame:
+    """Bounds between negative and positive, placed on each sample's own events and control tubes."""
+    from palbo_assets.cytometry.acquisition import read_stained
+    from palbo_assets.cytometry.thresholds import Placing
+
+    strategy = _strategy(step)
+    rows = []
+    for keys, path in _samples(step):
+        _, sample = read_stained(path, strategy, _panel(step))
+        placed = Placing(sample, strategy, step.settings).place_all()
+        rows += [
+            {**keys, **asdict(one), "within": strategy.cuts[name].within, "gating_version": strategy.version}
+            for name, one in placed.items()
+        ]
+    frame = frame_from_rows(FACS_GATES, rows)
+    step.report(**{f"bounds_{origin}": int((frame["origin"] == origin).sum()) for origin in ORIGINS})
+    return frame
+
+
+@product(
+    FACS_QC,
+    SAMPLE,
+    reads=READS,
+    upstream=(FACS_GATES,),
+    references=("facs_gating",),
+    settings=Settings,
+    code_version="2",
+    group=GROUP,
+    kinds={"numpy", "sql"},
+)
+def facs_qc(step: Step, facs_gates: pd.DataFrame) -> pd.DataFrame:
     """Events, viability, saturated events and stability of each acquisition, and the verdict with its reasons."""
     from palbo_assets.cytometry.acquisition import read_acquisition
     from palbo_assets.cytometry.quality import assess
@@ -62,7 +94,7 @@ def facs_qc(step: Step) -> pd.DataFrame:
     strategy = _strategy(step)
     rows = []
     for keys, path in _samples(step):
-        acquisition = read_acquisition(path, strategy, _panel(step))
+        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys))
         rows.append({**keys, **assess(acquisition.events, acquisition.sample, acquisition.gated, step.settings)})
     frame = frame_from_rows(FACS_QC, rows)
     step.report(events=int(frame["events"].sum()), verdict=";".join(sorted(set(frame["verdict"]))))
@@ -73,14 +105,16 @@ def facs_qc(step: Step) -> pd.DataFrame:
     FACS_ABUNDANCES,
     SAMPLE,
     reads=READS,
-    upstream=(FACS_QC, BLOOD_COUNTS),
+    upstream=(FACS_GATES, FACS_QC, BLOOD_COUNTS),
     references=("facs_gating",),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"numpy", "sql"},
 )
-def facs_abundances(step: Step, facs_qc: pd.DataFrame, blood_counts: pd.DataFrame) -> pd.DataFrame:
+def facs_abundances(
+    step: Step, facs_gates: pd.DataFrame, facs_qc: pd.DataFrame, blood_counts: pd.DataFrame
+) -> pd.DataFrame:
     """Immune sub-populations: percentage of the parent and of the leukocytes, cells per microlitre, intensities."""
     from palbo_assets.cytometry.abundance import abundances
     from palbo_assets.cytometry.acquisition import count, read_acquisition
@@ -91,16 +125,17 @@ def facs_abundances(step: Step, facs_qc: pd.DataFrame, blood_counts: pd.DataFram
     gatings = [file.path for file in step.files("gating")]
     rows = []
     for keys, path in _samples(step):
-        acquisition = read_acquisition(path, strategy, _panel(step))
-        kind, counted = count(acquisition, strategy, gatings)
+        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys))
+        gating, counted = count(acquisition, strategy, gatings, _origins(facs_gates, keys))
         found = abundances(
             counted,
             strategy.lymphocytes,
             nearest(blood_counts),
             step.settings,
             failed=keys["specimen_id"] in failed,
+            beads=strategy.beads,
         )
-        rows += [{**keys, "gating": kind, **row} for row in found]
+        rows += [{**keys, "gating": gating.kind, "gating_version": gating.version, **row} for row in found]
     frame = frame_from_rows(FACS_ABUNDANCES, rows)
     step.report(
         populations=len(frame),
@@ -111,9 +146,20 @@ def facs_abundances(step: Step, facs_qc: pd.DataFrame, blood_counts: pd.DataFram
 
 
 def _strategy(step: Step) -> Strategy:
-    from palbo_assets.cytometry.gating import load_strategy
+    from palbo_assets.cytometry.strategy import load_strategy
 
     return load_strategy(step.references.get("facs_gating"))
+
+
+def _bounds(facs_gates: pd.DataFrame, keys: dict[str, str]) -> dict[str, float]:
+    """Linear bounds of a specimen's cuts, by name; without those whose channel the tube lacks."""
+    own = facs_gates[(facs_gates["specimen_id"] == keys["specimen_id"]) & facs_gates["bound_linear"].notna()]
+    return {str(cut): float(bound) for cut, bound in zip(own["cut"], own["bound_linear"], strict=True)}
+
+
+def _origins(facs_gates: pd.DataFrame, keys: dict[str, str]) -> dict[str, str]:
+    own = facs_gates[(facs_gates["specimen_id"] == keys["specimen_id"]) & facs_gates["origin"].notna()]
+    return {str(cut): str(origin) for cut, origin in zip(own["cut"], own["origin"], strict=True)}
 
 
 def _panel(step: Step) -> Path | None:
@@ -139,4 +185,4 @@ def _samples(step: Step) -> Iterator[tuple[dict[str, str], Path]]:
         yield {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}, file.path
 
 
-ASSETS = (blood_counts, facs_qc, facs_abundances)
+ASSETS = (blood_counts, facs_gates, facs_qc, facs_abundances)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("patient_id", "timepoint", "wbc_per_ul", "alc_per_ul", "days_from_draw")
+BEADS = ("beads_per_tube", "blood_ul")
+"""Optional columns: counting beads of the visit's tube [beads], and the blood that was stained in it [uL]."""
 _ID = re.compile(r"^[A-Z0-9]+(-[A-Z0-9]+)*$")
 _LOWEST_WBC = 100.0  # cells/uL: less is no blood count of a walking patient, but a count in 10^3/uL
 
 
 @dataclass(frozen=True)
 class BloodCount:
-    """Leukocytes and lymphocytes per microlitre, ``days`` after (before, if negative) the cytometry draw."""
+    """Leukocytes and lymphocytes per microlitre, ``days`` after (before, if negative) the cytometry draw.
+
+    ``beads_per_tube`` and ``blood_ul`` are those of the cytometry's own tube, whatever the day of the blood count.
+    """
 
     leukocytes_per_ul: float | None
     lymphocytes_per_ul: float | None
     days: int
+    beads_per_tube: float | None = None
+    blood_ul: float | None = None
 
 
 def read_blood_counts(path: Path) -> list[dict[str, Any]]:
@@ -34,7 +42,7 @@ def read_blood_counts(path: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        `COLUMNS`; counts in cells/uL, None where empty; ``days_from_draw`` whole days.
+        `COLUMNS` and `BEADS`; counts in cells/uL, None where empty or absent; ``days_from_draw`` whole days.
 
     Raises
     ------
@@ -68,6 +76,12 @@ def read_blood_counts(path: Path) -> list[dict[str, Any]]:
             raise refuse(
                 "E_SCHEMA", "alc_per_ul", "lymphocytes are negative or exceed the leukocytes", "correct the row"
             )
+        for column in BEADS:
+            counts[column] = number(cells.get(column, ""), path=path, row=line, column=column)
+            if counts[column] is not None and not 0 < float(counts[column] or 0) < math.inf:
+                raise refuse("E_SCHEMA", column, "not above zero", "leave the cell empty where no beads were used")
+        if (counts[BEADS[0]] is None) != (counts[BEADS[1]] is None):
+            raise refuse("E_SCHEMA", BEADS[1], "beads and volume belong together", "state both, or neither")
         key = (cells["patient_id"], cells["timepoint"], int(days))
         if key in seen:
             raise refuse("E_SCHEMA", "patient_id", f"the visit also stands in row {seen[key]}", "state each count once")
@@ -91,4 +105,5 @@ def nearest(counts: pd.DataFrame) -> BloodCount | None:
     def value(name: str) -> float | None:
         return None if pd.isna(best[name]) else float(best[name])
 
-    return BloodCount(value("wbc_per_ul"), value("alc_per_ul"), int(best["days_from_draw"]))
+    beads, blood = (value(name) for name in BEADS)
+    return BloodCount(value("wbc_per_ul"), value("alc_per_ul"), int(best["days_from_draw"]), beads, blood)

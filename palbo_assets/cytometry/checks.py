@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_QC
+from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_GATES, FACS_QC
 from palbo_assets.platform.checks import row_check, schema_check
 from palbo_assets.study.partitions import BATCH, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED
@@ -12,12 +12,25 @@ from palbo_assets.study.vocabulary import OBSERVED
 if TYPE_CHECKING:
     import pandas as pd
 
+_LINEAGE_CUTS = ("CD45", "CD3", "CD19", "CD14", "CD4", "CD8")
+_T_CELLS = ("CD4", "CD8", "CD4_CD8_double_positive", "CD4_CD8_double_negative")
 _LYMPHOCYTES_AND_REST = ("T", "B", "NK", "monocytes", "granulocytes")
 
 
 @row_check(BLOOD_COUNTS, BATCH, description="Lymphocytes don't exceed leukocytes")
 def lymphocytes_are_leukocytes(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["alc_per_ul"] > rows["wbc_per_ul"]).fillna(False)]
+
+
+@row_check(FACS_GATES, SAMPLE, description="The lineages' bounds were placed on the sample's own events")
+def lineage_bounds_follow_the_sample(rows: pd.DataFrame) -> pd.DataFrame:
+    """A fixed bound holds for the instrument and voltages that it was set on alone."""
+    return rows[rows["cut"].isin(_LINEAGE_CUTS) & (rows["origin"] == "fixed").fillna(False)]
+
+
+@row_check(FACS_GATES, SAMPLE, description="A bound is there exactly when its origin is")
+def bounds_have_an_origin(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["origin"].notna() != rows["bound_linear"].notna()]
 
 
 @row_check(FACS_QC, SAMPLE, description="The acquisition passed quality")
@@ -34,6 +47,31 @@ def sample_was_compensated(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(FACS_ABUNDANCES, SAMPLE, description="No population holds more events than its parent")
 def children_fit_their_parents(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["count"] > rows["parent_count"]).fillna(False)]
+
+
+@row_check(
+    FACS_ABUNDANCES, SAMPLE, description="CD4, CD8, double positive and double negative make up the T cells (1 %)"
+)
+def t_cells_sum_to_their_parts(rows: pd.DataFrame) -> pd.DataFrame:
+    return _off(rows, _T_CELLS, "T", lowest=99.0, highest=101.0)
+
+
+@row_check(
+    FACS_ABUNDANCES, SAMPLE, description="T, B, NK, monocytes, granulocytes and the rest make up the leukocytes (5 %)"
+)
+def leukocytes_sum_to_their_parts(rows: pd.DataFrame) -> pd.DataFrame:
+    return _off(rows, (*_LYMPHOCYTES_AND_REST, "lineage_negative"), "CD45", lowest=95.0, highest=101.0)
+
+
+def _off(rows: pd.DataFrame, parts: tuple[str, ...], whole: str, *, lowest: float, highest: float) -> pd.DataFrame:
+    """Rows of the parts of each specimen whose counts don't sum to the whole [%]; all parts must have been assayed."""
+    wide = rows[rows["count"].notna()].pivot(index="specimen_id", columns="population", values="count").astype(float)
+    if whole not in wide or any(part not in wide for part in parts):
+        return rows.iloc[:0]
+    wide = wide[wide[whole] > 0]
+    share = 100.0 * wide[list(parts)].sum(axis=1, min_count=len(parts)) / wide[whole]
+    wrong = share.index[(share < lowest) | (share > highest)]
+    return rows[rows["specimen_id"].isin(wrong) & rows["population"].isin(parts)]
 
 
 @row_check(
@@ -59,6 +97,11 @@ def absolute_counts_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 CHECKS = (
+    schema_check(FACS_GATES, SAMPLE),
+    lineage_bounds_follow_the_sample,
+    bounds_have_an_origin,
+    t_cells_sum_to_their_parts,
+    leukocytes_sum_to_their_parts,
     schema_check(BLOOD_COUNTS, BATCH),
     schema_check(FACS_QC, SAMPLE),
     schema_check(FACS_ABUNDANCES, SAMPLE),

@@ -21,9 +21,10 @@ def verify_fcs(path: Path, claim: Claim, context: Context) -> Finding:
         scale of old instruments, ``E_SPILL``, ``E_PANEL_MISMATCH``, and what `fcs.read_fcs` raises.
     """
     from palbo_assets.cytometry.fcs import read_fcs
-    from palbo_assets.cytometry.gating import load_strategy, stained
+    from palbo_assets.cytometry.gating import stained
     from palbo_assets.cytometry.panel import read_panel
     from palbo_assets.cytometry.settings import Settings
+    from palbo_assets.cytometry.strategy import load_strategy
     from palbo_assets.cytometry.unstained import positive_percent, refuse_control
 
     settings = Settings()
@@ -81,8 +82,8 @@ def verify_panel(path: Path, claim: Claim, context: Context) -> Finding:
     InputError
         ``E_PANEL`` when it names no marker of the study, and what `panel.read_panel` raises.
     """
-    from palbo_assets.cytometry.gating import load_strategy
     from palbo_assets.cytometry.panel import marker_of, read_panel
+    from palbo_assets.cytometry.strategy import load_strategy
 
     panel = read_panel(path)
     markers = load_strategy().markers

@@ -1,24 +1,21 @@
-"""The product's own gating: a tree of populations, each a rectangle or a polygon within its parent.
+"""The product's own gating: a tree of populations, each by bounds and a polygon within its parent.
 
-Rectangles are placed on the linear values by inverting the (strictly increasing) scale, which selects exactly the
+Bounds are placed on the linear values by inverting the (strictly increasing) scale, which selects exactly the
 events that the transformed values would, without transforming them; a bound includes its lower end and excludes its
 upper one, as GatingML 2.0 says. Each gate looks only at the events of its parent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from palbo_assets.cytometry.compensation import Compensation
-from palbo_assets.cytometry.logicle import Logicle
-from palbo_assets.cytometry.panel import SCATTER, marker_columns
-from palbo_assets.platform.errors import ReferenceBundleError
+from palbo_assets.cytometry.panel import marker_columns
+from palbo_assets.cytometry.strategy import ROOT, Population, Side, Strategy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,52 +23,6 @@ if TYPE_CHECKING:
     from palbo_assets.cytometry.fcs import Events
 
     Indices = NDArray[np.intp]
-
-ROOT = "root"
-
-
-@dataclass(frozen=True)
-class Polygon:
-    """Vertices on the transformed scale; the border between the last and the first is closed."""
-
-    x: str
-    y: str
-    points: tuple[tuple[float, float], ...]
-
-
-@dataclass(frozen=True)
-class Population:
-    """A named population: every bound and the polygon apply to the events of ``parent``."""
-
-    name: str
-    parent: str
-    rectangle: Mapping[str, tuple[float | None, float | None]]
-    polygon: Polygon | None = None
-
-    @property
-    def markers(self) -> tuple[str, ...]:
-        """Channels that the gate looks at."""
-        return (*self.rectangle, *((self.polygon.x, self.polygon.y) if self.polygon else ()))
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """A gating strategy: scale, markers, and populations with every parent before its children."""
-
-    version: str
-    logicle: Logicle
-    markers: Mapping[str, tuple[str, ...]]
-    functional: tuple[str, ...]
-    lymphocytes: tuple[str, ...]
-    populations: tuple[Population, ...]
-
-    def inverse(self, channel: str, value: float) -> float:
-        """Linear value at ``value`` (0..1) of the channel's scale."""
-        return value * self.logicle.t if channel in SCATTER else float(self.logicle.inverse(value))
-
-    def transform(self, channel: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scale values of linear ``values``."""
-        return values / self.logicle.t if channel in SCATTER else self.logicle.transform(values)
 
 
 @dataclass(frozen=True)
@@ -102,69 +53,6 @@ class Stained:
         )
 
 
-def load_strategy(path: Path | None = None) -> Strategy:
-    """The room's populations, or a site's own file of the same form.
-
-    Raises
-    ------
-    ReferenceBundleError
-        ``E_REFERENCE_SCHEMA`` when a site's file doesn't describe a tree of known markers.
-    """
-    import yaml
-
-    text = (
-        files("palbo_assets.cytometry").joinpath("populations.yaml").read_text(encoding="utf-8")
-        if path is None
-        else path.read_text(encoding="utf-8")
-    )
-    name = "populations.yaml" if path is None else path.name
-    try:
-        content = yaml.safe_load(text)
-        strategy = Strategy(
-            version=str(content["version"]),
-            logicle=Logicle(**{key: float(value) for key, value in content["logicle"].items()}),
-            markers={
-                str(marker): tuple(str(word).upper() for word in words) for marker, words in content["markers"].items()
-            },
-            functional=tuple(content["functional"]),
-            lymphocytes=tuple(content["lymphocytes"]),
-            populations=tuple(_population(name, gate) for name, gate in content["populations"].items()),
-        )
-        known = {ROOT}
-        for population in strategy.populations:
-            if population.parent not in known:
-                raise ValueError(f"{population.name}: its parent must stand before it")
-            if any(marker not in strategy.markers and marker not in SCATTER for marker in population.markers):
-                raise ValueError(f"{population.name}: unknown marker")
-            known.add(population.name)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ReferenceBundleError(
-            "E_REFERENCE_SCHEMA",
-            f"the gating can't be used ({type(error).__name__})",
-            file=name,
-            fix="keep the form of the populations.yaml that comes with the package",
-        ) from None
-    return strategy
-
-
-def _population(name: str, gate: Mapping[str, Any]) -> Population:
-    polygon = gate.get("polygon")
-    bounds = {
-        str(marker): (None if low is None else float(low), None if high is None else float(high))
-        for marker, (low, high) in gate.get("rectangle", {}).items()
-    }
-    if not bounds and polygon is None:
-        raise ValueError(f"{name}: no gate")
-    return Population(
-        name=str(name),
-        parent=str(gate["parent"]),
-        rectangle=bounds,
-        polygon=Polygon(polygon["x"], polygon["y"], tuple((float(x), float(y)) for x, y in polygon["points"]))
-        if polygon
-        else None,
-    )
-
-
 def stained(events: Events, strategy: Strategy, panel: Mapping[str, str] | None = None, *, file: str = "") -> Stained:
     """Compensate once, with the file's own matrix, and find the markers.
 
@@ -179,33 +67,72 @@ def stained(events: Events, strategy: Strategy, panel: Mapping[str, str] | None 
     return Stained(events, columns, Compensation.of(events.spill, events.channels))
 
 
-def gate(sample: Stained, strategy: Strategy) -> dict[str, Indices | None]:
-    """Indices of the events of every population; None where the panel lacks a marker of it or of its parent."""
-    found: dict[str, Indices | None] = {ROOT: np.arange(sample.count)}
-    for population in strategy.populations:
-        events = found[population.parent]
-        if events is None or any(marker not in sample.columns for marker in population.markers):
-            found[population.name] = None
-            continue
+def gate(sample: Stained, strategy: Strategy, bounds: Mapping[str, float] | None = None) -> dict[str, Indices | None]:
+    """Indices of the events of every population; None where the panel lacks a marker of it or of its parent.
+
+    ``bounds`` are linear bounds of cuts, by name; the fixed ones of the strategy where none is given.
+    """
+    tube = Tube(sample, strategy, bounds)
+    return {ROOT: tube.events(ROOT), **{one.name: tube.events(one.name) for one in strategy.populations}}
+
+
+class Tube:
+    """A tube that is gated as far as it is asked for: each population once, within its parent."""
+
+    def __init__(self, sample: Stained, strategy: Strategy, bounds: Mapping[str, float] | None = None) -> None:
+        self.sample = sample
+        self.strategy = strategy
+        self._bounds = {} if bounds is None else bounds
+        self._populations = {one.name: one for one in strategy.populations}
+        self._found: dict[str, Indices | None] = {ROOT: np.arange(sample.count)}
+
+    def events(self, name: str) -> Indices | None:
+        """Indices of a population's events, ascending; None where the panel lacks a marker of it or of its parent."""
+        if name not in self._found:
+            population = self._populations[name]
+            events = self.events(population.parent)
+            self._found[name] = None if events is None else self._within(population, events)
+        return self._found[name]
+
+    def on_sides(self, events: Indices, sides: Sequence[Side]) -> Indices | None:
+        """Those of ``events`` that lie on the named sides of cuts; None where the panel lacks a marker."""
+        for side in sides:
+            cut = self.strategy.cuts[side.cut]
+            marker = cut.channel(self.sample.columns)
+            if marker is None:
+                return None
+            bound = self._bounds.get(cut.name)
+            if bound is None:
+                bound = self.strategy.inverse(marker, cut.fixed)
+            values = self.sample.of(marker, events)
+            events = events[values >= bound if side.positive else values < bound]
+        return events
+
+    def _within(self, population: Population, events: Indices) -> Indices | None:
+        if any(marker not in self.sample.columns for marker in population.markers):
+            return None
+        cut = self.on_sides(events, population.sides)
+        if cut is None:
+            return None
+        events = cut
         for marker, (low, high) in population.rectangle.items():
-            values = sample.of(marker, events)
+            values = self.sample.of(marker, events)
             keep = np.ones(events.size, dtype=bool)
             if low is not None:
-                keep &= values >= strategy.inverse(marker, low)
+                keep &= values >= self.strategy.inverse(marker, low)
             if high is not None:
-                keep &= values < strategy.inverse(marker, high)
+                keep &= values < self.strategy.inverse(marker, high)
             events = events[keep]
         if population.polygon is not None:
-            polygon = population.polygon
+            x, y = population.polygon.x, population.polygon.y
             events = events[
                 inside(
-                    strategy.transform(polygon.x, sample.of(polygon.x, events)),
-                    strategy.transform(polygon.y, sample.of(polygon.y, events)),
-                    polygon.points,
+                    self.strategy.transform(x, self.sample.of(x, events)),
+                    self.strategy.transform(y, self.sample.of(y, events)),
+                    population.polygon.points,
                 )
             ]
-        found[population.name] = events
-    return found
+        return events
 
 
 def inside(

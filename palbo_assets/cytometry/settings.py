@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Settings(BaseModel):
     """Sources: EuroFlow and HIPC practice as named; what the study decided itself says so."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     min_viability_pct: float = Field(
         default=70.0, description="Live of singlets [%]; below it a warning; HIPC practice for immune phenotyping"
@@ -30,6 +30,33 @@ class Settings(BaseModel):
         default=20,
         description="Events of a population that can be evaluated [events]; the Poisson error of 20 is 22 %, and a "
         "coefficient of variation of 20 % is the customary limit of rare-event cytometry",
+    )
+    min_cut_events: int = Field(
+        default=200, description="Events that a valley or a tail is looked for in [events]; the study's limit"
+    )
+    min_peak_events: int = Field(
+        default=20, description="Events of a peak beside a valley [events]; as for a population that can be evaluated"
+    )
+    min_valley_z: float = Field(
+        default=3.0, description="Poisson errors by which a peak stands out of the valley beside it [1]; 3 is 0.1 %"
+    )
+    min_valley_depth: float = Field(
+        default=0.25,
+        description="1 - density of the valley over that of the lower peak [1]; in a shallower one the two sides "
+        "run into each other (normal populations of one size and 2.3 standard deviations apart); the study's limit",
+    )
+    tail_tolerance: float = Field(
+        default=0.01, description="Slope at which a peak's flank ends, of its steepest [1]; openCyto's tailgate"
+    )
+    fmo_percentile: float = Field(
+        default=99.5,
+        description="Percentile of a control tube that is the bound [%]; Maecker & Trotter 2006, 99 to 99.9 in use",
+    )
+    min_control_events: int = Field(
+        default=400, description="Events of a control tube in the population [events]; two lie above the percentile"
+    )
+    min_beads: int = Field(
+        default=1_000, description="Bead events for a single-platform count [events]; its Poisson error is then 3 %"
     )
     max_cbc_days: int = Field(
         default=3,

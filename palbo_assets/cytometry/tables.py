@@ -16,6 +16,8 @@ BLOOD_COUNTS = Table(
         integer("days_from_draw", "Day of the count after the cytometry draw, negative before", unit="d", key=True),
         real("wbc_per_ul", "Leukocytes", unit="cells/uL", minimum=0),
         real("alc_per_ul", "Lymphocytes", unit="cells/uL", minimum=0),
+        real("beads_per_tube", "Counting beads of the cytometry tube; null without", unit="{beads}", minimum=0),
+        real("blood_ul", "Blood that was stained in the tube with beads", unit="uL", minimum=0),
     ),
 )
 
@@ -47,6 +49,38 @@ FACS_QC = Table(
     ),
 )
 
+FACS_GATES = Table(
+    name="facs_gates",
+    description="Where the bounds between negative and positive lie in each sample, and where they come from",
+    grain="cut x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("cut", "Bound as the gating strategy names it", nullable=False, key=True),
+        text("marker", "Marker that it cuts; null where the tube shows none of those that would do"),
+        text("within", "Population whose events it was placed on", nullable=False),
+        text(
+            "origin",
+            "fmo (percentile of the tube without the fluorochrome), valley (lowest density between two peaks), tail "
+            "(end of the main peak's flank) or fixed (the strategy's); null where the tube lacks the channel.",
+            allowed=("fmo", "valley", "tail", "fixed"),
+        ),
+        real("bound_linear", "Bound on the compensated linear scale", unit="{channel}"),
+        real("bound_scale", "Bound on the transformed scale (logicle; scatter linear), 1 is its top", unit="1"),
+        real(
+            "depth",
+            "Of a valley: 1 - its density over that of the lower peak beside it; null otherwise",
+            unit="1",
+            minimum=0,
+            maximum=1,
+        ),
+        integer("events", "Events that it was placed on", unit="events", minimum=0),
+        text("passed_over", "Ways that gave no bound and why, ';' between them"),
+        text("gating_version", "Version and digest of the gating strategy", nullable=False),
+    ),
+)
+
 FACS_ABUNDANCES = Table(
     name="facs_abundances",
     description="Immune sub-populations: share of the parent, of the leukocytes, and absolute count",
@@ -64,15 +98,29 @@ FACS_ABUNDANCES = Table(
         real("count_cv_pct", "Poisson error of the count", unit="%", minimum=0),
         real(
             "abs_per_ul",
-            "Cells per microlitre of blood: ratio to the tube's lymphocytes x lymphocytes of the blood count",
+            "Cells per microlitre of blood: by the tube's beads, else the ratio to the tube's lymphocytes times "
+            "the lymphocytes of the blood count",
             unit="cells/uL",
             minimum=0,
         ),
+        text(
+            "abs_method",
+            "single (beads in the tube) or dual platform (blood count); null without an absolute count",
+            allowed=("single", "dual"),
+        ),
+        integer("cbc_days", "Day of the nearest blood count after the draw, negative before; null without", unit="d"),
         real("mfi_cd25", "Median compensated CD25 intensity", unit="{channel}"),
         real("mfi_cd127", "Median compensated CD127 intensity", unit="{channel}"),
         real("mfi_pd1", "Median compensated PD-1 intensity", unit="{channel}"),
+        real("mfi_foxp3", "Median compensated FOXP3 intensity", unit="{channel}"),
+        real("mfi_hladr", "Median compensated HLA-DR intensity", unit="{channel}"),
+        real("mfi_cd38", "Median compensated CD38 intensity", unit="{channel}"),
         text(
             "gating", "populations, gatingml or flowjo", nullable=False, allowed=("populations", "gatingml", "flowjo")
+        ),
+        text("gating_version", "Version and digest of the gating that was applied"),
+        text(
+            "bound_origins", "Where the bounds of the population's own gate come from, as cut:origin, ';' between them"
         ),
         text("status", "OBSERVED, or why there is no percentage", nullable=False, allowed=STATUSES),
         text("reason", "Named cause of a missing percentage"),
@@ -81,4 +129,4 @@ FACS_ABUNDANCES = Table(
     ),
 )
 
-TABLES = (BLOOD_COUNTS, FACS_QC, FACS_ABUNDANCES)
+TABLES = (BLOOD_COUNTS, FACS_GATES, FACS_QC, FACS_ABUNDANCES)

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from palbo_assets.cytometry.assets import blood_counts, facs_abundances, facs_qc
+from palbo_assets.cytometry.assets import blood_counts, facs_abundances, facs_gates, facs_qc
 from palbo_assets.cytometry.checks import CHECKS
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC, TABLES
 from palbo_assets.demo import facs
@@ -83,7 +83,7 @@ class House:
         checks = [check for check in CHECKS if next(iter(check.check_keys)).asset_key.path[-1] in names]
         io_manager = TableIOManager(installation=self.installation)
         return dg.materialize(
-            [blood_counts, facs_qc, facs_abundances, *checks],
+            [blood_counts, facs_gates, facs_qc, facs_abundances, *checks],
             selection=[asset.key for asset in assets],
             instance=instance,
             partition_key=partition,
@@ -98,7 +98,7 @@ class House:
 
     def sample(self, instance: dg.DagsterInstance) -> tuple[Any, pd.DataFrame]:
         key = dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "W06"})
-        result = self.run([facs_qc, facs_abundances], key, instance)
+        result = self.run([facs_gates, facs_qc, facs_abundances], key, instance)
         return result, self.installation.warehouse.read(FACS_ABUNDANCES, partition_key=KEY).set_index("population")
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from palbo_assets.cytometry.compensation import compensate, parse_spill
 from palbo_assets.cytometry.fcs import read_fcs
-from palbo_assets.cytometry.gating import load_strategy, stained
+from palbo_assets.cytometry.gating import stained
 from palbo_assets.cytometry.logicle import Logicle
 from palbo_assets.cytometry.panel import marker_of, read_panel
+from palbo_assets.cytometry.strategy import load_strategy
 from palbo_assets.demo import facs
 from palbo_assets.demo.truth import SampleTruth
 from palbo_assets.platform.errors import InputError
@@ -48,7 +49,7 @@ def test_a_real_thirteen_colour_file_is_read_with_its_markers_and_spill_matrix(s
     shown = {
         marker: events.labels[column] for marker, column in sample.columns.items() if marker not in events.channels
     }
-    assert shown == {"CD3": "CD3", "CD4": "CD4", "CD8": "CD8", "CD19": "CD19", "CD127": "CD127"}
+    assert shown == {name: name for name in ("CD3", "CD4", "CD8", "CD19", "CD127", "CCR7", "CD27")} | {"Ki67": "KI67"}
     assert sample.compensated
 
 
@@ -208,7 +209,7 @@ def test_spill_is_read_from_any_of_its_keywords_and_forms() -> None:
         ("viability;7-AAD;695/40@488/A", "Viability"),
         ("LIVE/DEAD Aqua", "Viability"),
         ("CD45RO", None),
-        ("CD45RA", None),
+        ("CD45RA", "CD45RA"),
         ("VIVID / CD14", None),
         ("CD3/CD19/CD14 dump", None),
         (" ", None),

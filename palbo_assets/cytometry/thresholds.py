@@ -1,0 +1,179 @@
+"""Placing the cuts of a strategy on the events themselves, with control tubes where there are any.
+
+A cut is tried in the order that the strategy states; a bound outside its limits counts as none, and what was passed
+over is told. The samples given together share one instrument and its voltages: their events are pooled, and a sample
+whose population isn't where the pool's is gets its own bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from palbo_assets.cytometry.density import GRID, Found, counts_of, tail, valley
+from palbo_assets.cytometry.gating import Stained, Tube
+from palbo_assets.cytometry.strategy import ROOT, Cut, Strategy
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from palbo_assets.cytometry.settings import Settings
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Control tubes of a sample, read like it: the unstained one, and by marker those without its fluorochrome."""
+
+    unstained: Stained | None = None
+    fmo: Mapping[str, Stained] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a cut lies: ``bound_linear`` in the channel's units, ``bound_scale`` on the transformed scale (0..1).
+
+    ``origin`` is fmo, valley, tail or fixed, and ``marker``, ``origin`` and bounds are None where the tube lacks the
+    channel. ``events`` is what the bound was placed on, ``passed_over`` why earlier ways gave none.
+    """
+
+    cut: str
+    marker: str | None
+    origin: str | None
+    bound_scale: float | None
+    bound_linear: float | None
+    depth: float | None = None
+    events: int | None = None
+    passed_over: str | None = None
+
+
+class Placing:
+    """The cuts of one sample, placed as they are needed; ``pool`` are the samples whose counts it may share."""
+
+    def __init__(
+        self, sample: Stained, strategy: Strategy, settings: Settings, controls: Controls | None = None
+    ) -> None:
+        self.sample = sample
+        self.strategy = strategy
+        self.settings = settings
+        self.controls = controls or Controls()
+        self.placed: dict[str, Placed] = {}
+        self._bounds: dict[str, float] = {}
+        self.tube = Tube(sample, strategy, self._bounds)
+        self._populations = {one.name: one for one in strategy.populations}
+        self._edges: dict[str, NDArray[np.float64]] = {}
+
+    def place_all(self) -> dict[str, Placed]:
+        """Place every cut."""
+        for cut in self.strategy.cuts.values():
+            self.place(cut)
+        return self.placed
+
+    def place(self, cut: Cut) -> None:
+        """Place one cut, after those that its events depend on."""
+        if cut.name in self.placed:
+            return
+        self._place_needed(cut)
+        found = self._find(cut)
+        self.placed[cut.name] = found
+        if found.bound_linear is not None:
+            self._bounds[cut.name] = found.bound_linear
+
+    def _place_needed(self, cut: Cut) -> None:
+        needed = list(cut.among)
+        name = cut.within
+        while name != ROOT:
+            needed += self._populations[name].sides
+            name = self._populations[name].parent
+        for side in needed:
+            self.place(self.strategy.cuts[side.cut])
+
+    def _find(self, cut: Cut) -> Placed:
+        marker = cut.channel(self.sample.columns)
+        if marker is None:
+            return Placed(cut.name, None, None, None, None)
+        events = self._events(self.tube, cut)
+        if events is None:
+            return Placed(cut.name, marker, None, None, None)
+        values = self.sample.of(marker, events)
+        passed: list[str] = []
+        floor = self._unstained_floor(cut, marker)
+        for way in cut.ways:
+            found = self._by(way, cut, marker, values)
+            if isinstance(found, str):
+                passed.append(f"{way}:{found}")
+            elif not cut.lowest <= found.bound <= cut.highest:
+                passed.append(f"{way}:outside_limits")
+            elif floor is not None and found.bound < floor:
+                passed.append(f"{way}:below_unstained")
+            else:
+                return self._placed(cut, marker, way, found, events.size, passed)
+        return self._placed(cut, marker, "fixed", Found(cut.fixed), events.size, passed)
+
+    def _placed(self, cut: Cut, marker: str, origin: str, found: Found, events: int, passed: Sequence[str]) -> Placed:
+        linear = self.strategy.inverse(marker, found.bound)
+        return Placed(cut.name, marker, origin, found.bound, linear, found.depth, int(events), ";".join(passed) or None)
+
+    def _by(self, way: str, cut: Cut, marker: str, values: NDArray[np.float64]) -> Found | str:
+        """A bound, or the word why there is none."""
+        settings = self.settings
+        if way == "fmo":
+            return self._by_fmo(cut, marker)
+        if values.size < settings.min_cut_events:
+            return "few_events"
+        counts = counts_of(values, self._grid(marker))
+        if way == "valley":
+            lowest, highest = cut.lowest, cut.highest
+            found = valley(counts, lowest, highest, min_z=settings.min_valley_z, min_events=settings.min_peak_events)
+            if found is None:
+                return "none"
+            return "shallow" if (found.depth or 0.0) < settings.min_valley_depth else found
+        return tail(counts, low=cut.tail_low, tolerance=settings.tail_tolerance) or "none"
+
+    def _by_fmo(self, cut: Cut, marker: str) -> Found | str:
+        control = self.controls.fmo.get(marker)
+        if control is None:
+            return "no_control"
+        return self._percentile(control, cut, marker)
+
+    def _unstained_floor(self, cut: Cut, marker: str) -> float | None:
+        """What unstained cells reach in a fluorescence channel: no positive cell lies below it."""
+        control = self.controls.unstained
+        if control is None or marker not in control.columns or marker not in self.strategy.markers:
+            return None
+        values = control.of(marker, Tube(control, self.strategy, {}).events(self._scatter_only()))
+        if values.size < self.settings.min_control_events:
+            return None
+        return float(
+            self.strategy.transform(marker, np.atleast_1d(np.quantile(values, self.settings.fmo_percentile / 100)))[0]
+        )
+
+    def _scatter_only(self) -> str:
+        """The deepest population that scatter alone defines: an unstained tube can be gated no further."""
+        name = ROOT
+        for population in self.strategy.populations:
+            if population.parent != name or population.sides or set(population.markers) & set(self.strategy.markers):
+                break
+            name = population.name
+        return name
+
+    def _percentile(self, control: Stained, cut: Cut, marker: str) -> Found | str:
+        if marker not in control.columns:
+            return "control_lacks_channel"
+        events = self._events(Tube(control, self.strategy, self._bounds), cut)
+        if events is None or events.size < self.settings.min_control_events:
+            return "few_control_events"
+        reach = np.quantile(control.of(marker, events), self.settings.fmo_percentile / 100)
+        return Found(float(self.strategy.transform(marker, np.atleast_1d(reach))[0]))
+
+    def _events(self, tube: Tube, cut: Cut) -> NDArray[np.intp] | None:
+        events = tube.events(cut.within)
+        return None if events is None else tube.on_sides(events, cut.among)
+
+    def _grid(self, marker: str) -> NDArray[np.float64]:
+        kind = marker if marker not in self.strategy.markers else ""
+        if kind not in self._edges:
+            self._edges[kind] = self.strategy.inverses(marker, GRID)
+        return self._edges[kind]
