@@ -86,6 +86,29 @@ def upgrade() -> None:
     with op.batch_alter_table('copy_number_segments', schema=None) as batch_op:
         batch_op.create_index('ix_copy_number_segments_partition', ['partition_key'], unique=False)
 
+    op.create_table('facs_gates',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('cut', sa.Text(), nullable=False, comment='Bound as the gating strategy names it'),
+    sa.Column('marker', sa.Text(), nullable=True, comment='Marker that it cuts; null where the tube shows none of those that would do'),
+    sa.Column('within', sa.Text(), nullable=False, comment='Population whose events it was placed on'),
+    sa.Column('origin', sa.Text(), nullable=True, comment="fmo (percentile of the tube without the fluorochrome), valley (lowest density between two peaks), tail (end of the main peak's flank) or fixed (the strategy's); null where the tube lacks the channel."),
+    sa.Column('bound_linear', sa.Double(), nullable=True, comment='Bound on the compensated linear scale [{channel}]'),
+    sa.Column('bound_scale', sa.Double(), nullable=True, comment='Bound on the transformed scale (logicle; scatter linear), 1 is its top [1]'),
+    sa.Column('depth', sa.Double(), nullable=True, comment='Of a valley: 1 - its density over that of the lower peak beside it; null otherwise [1]'),
+    sa.Column('events', sa.BigInteger(), nullable=True, comment='Events that it was placed on [events]'),
+    sa.Column('passed_over', sa.Text(), nullable=True, comment="Ways that gave no bound and why, ';' between them"),
+    sa.Column('gating_version', sa.Text(), nullable=False, comment='Version and digest of the gating strategy'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'cut'),
+    comment='Where the bounds between negative and positive lie in each sample, and where they come from'
+    )
+    with op.batch_alter_table('facs_gates', schema=None) as batch_op:
+        batch_op.create_index('ix_facs_gates_partition', ['partition_key'], unique=False)
+
     op.create_table('hrd_scars',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -207,6 +230,19 @@ def upgrade() -> None:
     with op.batch_alter_table('tumour_mutational_burden', schema=None) as batch_op:
         batch_op.create_index('ix_tumour_mutational_burden_partition', ['partition_key'], unique=False)
 
+    with op.batch_alter_table('blood_counts', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('beads_per_tube', sa.Double(), nullable=True, comment='Counting beads of the cytometry tube; null without [{beads}]'))
+        batch_op.add_column(sa.Column('blood_ul', sa.Double(), nullable=True, comment='Blood that was stained in the tube with beads [uL]'))
+
+    with op.batch_alter_table('facs_abundances', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('abs_method', sa.Text(), nullable=True, comment='single (beads in the tube) or dual platform (blood count); null without an absolute count'))
+        batch_op.add_column(sa.Column('cbc_days', sa.BigInteger(), nullable=True, comment='Day of the nearest blood count after the draw, negative before; null without [d]'))
+        batch_op.add_column(sa.Column('mfi_foxp3', sa.Double(), nullable=True, comment='Median compensated FOXP3 intensity [{channel}]'))
+        batch_op.add_column(sa.Column('mfi_hladr', sa.Double(), nullable=True, comment='Median compensated HLA-DR intensity [{channel}]'))
+        batch_op.add_column(sa.Column('mfi_cd38', sa.Double(), nullable=True, comment='Median compensated CD38 intensity [{channel}]'))
+        batch_op.add_column(sa.Column('gating_version', sa.Text(), nullable=True, comment='Version and digest of the gating that was applied'))
+        batch_op.add_column(sa.Column('bound_origins', sa.Text(), nullable=True, comment="Where the bounds of the population's own gate come from, as cut:origin, ';' between them"))
+
     with op.batch_alter_table('integrated_resistance_pairs', schema=None) as batch_op:
         batch_op.add_column(sa.Column('wes__apobec_share__bl', sa.Double(), nullable=True, comment='Share of somatic SNVs that the refit ascribes to APOBEC3 (SBS2 and SBS13) (baseline) [1]'))
         batch_op.add_column(sa.Column('wes__apobec_share__pd', sa.Double(), nullable=True, comment='Share of somatic SNVs that the refit ascribes to APOBEC3 (SBS2 and SBS13) (progression) [1]'))
@@ -304,8 +340,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_index')
         batch_op.drop_column('calibration_intercept')
+        batch_op.drop_column('calibration_index')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -319,8 +355,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
@@ -418,6 +454,19 @@ def downgrade() -> None:
         batch_op.drop_column('wes__apobec_share__pd')
         batch_op.drop_column('wes__apobec_share__bl')
 
+    with op.batch_alter_table('facs_abundances', schema=None) as batch_op:
+        batch_op.drop_column('bound_origins')
+        batch_op.drop_column('gating_version')
+        batch_op.drop_column('mfi_cd38')
+        batch_op.drop_column('mfi_hladr')
+        batch_op.drop_column('mfi_foxp3')
+        batch_op.drop_column('cbc_days')
+        batch_op.drop_column('abs_method')
+
+    with op.batch_alter_table('blood_counts', schema=None) as batch_op:
+        batch_op.drop_column('blood_ul')
+        batch_op.drop_column('beads_per_tube')
+
     with op.batch_alter_table('tumour_mutational_burden', schema=None) as batch_op:
         batch_op.drop_index('ix_tumour_mutational_burden_partition')
 
@@ -438,6 +487,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_hrd_scars_partition')
 
     op.drop_table('hrd_scars')
+    with op.batch_alter_table('facs_gates', schema=None) as batch_op:
+        batch_op.drop_index('ix_facs_gates_partition')
+
+    op.drop_table('facs_gates')
     with op.batch_alter_table('copy_number_segments', schema=None) as batch_op:
         batch_op.drop_index('ix_copy_number_segments_partition')
 
