@@ -52,7 +52,7 @@ def blood_counts(step: Step) -> pd.DataFrame:
     reads=READS,
     references=("facs_gating",),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"numpy", "sql"},
 )

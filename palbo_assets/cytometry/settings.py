@@ -25,6 +25,22 @@ class Settings(BaseModel):
     max_drift_pct: float = Field(
         default=15.0, description="Largest deviation of a tenth's median from the whole [%]; the study's limit"
     )
+    max_rate_mads: float = Field(
+        default=6.0,
+        description="Distance of a stretch's events from the median [median absolute deviations as standard "
+        "deviations] beyond which the flow is unusual; PeacoQC's (Emmaneel et al. 2022)",
+    )
+    min_rate_change: float = Field(
+        default=2.0, description="Factor by which unusual flow is faster or slower than the median [1]; the study's"
+    )
+    max_unusual_time_pct: float = Field(
+        default=10.0, description="Time of unusual flow (gaps, clogs, bursts) [%]; more is a warning; the study's limit"
+    )
+    max_residual_spill_pct: float = Field(
+        default=5.0,
+        description="What a bright signal still shows in another channel after compensation [% of the signal]; more "
+        "is a warning; on simulated tubes the right matrix leaves 0.2, one that takes out half of the spill 7",
+    )
     drift_bins: int = Field(default=10, description="Parts of the acquisition that are compared [1]")
     min_events: int = Field(
         default=20,

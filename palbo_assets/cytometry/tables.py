@@ -43,6 +43,24 @@ FACS_QC = Table(
         real(
             "drift_pct", "Largest deviation of a tenth's median from the whole; null without time", unit="%", minimum=0
         ),
+        text("margin_channels", "Detectors with more such events than the limit, with their percentage"),
+        real("events_per_second", "Median flow; null where the file doesn't say its time step", unit="1/s", minimum=0),
+        real("flow_rate_cv_pct", "Robust spread of the flow over stretches of 500 events", unit="%", minimum=0),
+        real(
+            "unusual_flow_pct",
+            "Time in gaps, clogs and bursts; null without a clock or below 10,000 events",
+            unit="%",
+            minimum=0,
+            maximum=100,
+        ),
+        text("flow_intervals", "Gaps, clogs and bursts with their times on the file's clock; their events are kept"),
+        real(
+            "residual_spill_pct",
+            "What the brightest mismatched pair of markers shows in one another after compensation; null without it",
+            unit="%",
+            minimum=0,
+        ),
+        text("residual_spill_pair", "That pair: marker that spills > marker whose channel sees it"),
         boolean("compensated", "Whether a spill matrix of the file was applied", nullable=False),
         text("verdict", "pass, warn or fail", nullable=False, allowed=tuple(Qc)),
         text("reasons", "What made the verdict, ';' between the names"),
