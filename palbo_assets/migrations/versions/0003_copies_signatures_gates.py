@@ -243,6 +243,15 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('gating_version', sa.Text(), nullable=True, comment='Version and digest of the gating that was applied'))
         batch_op.add_column(sa.Column('bound_origins', sa.Text(), nullable=True, comment="Where the bounds of the population's own gate come from, as cut:origin, ';' between them"))
 
+    with op.batch_alter_table('facs_qc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('margin_channels', sa.Text(), nullable=True, comment='Detectors with more such events than the limit, with their percentage'))
+        batch_op.add_column(sa.Column('events_per_second', sa.Double(), nullable=True, comment="Median flow; null where the file doesn't say its time step [1/s]"))
+        batch_op.add_column(sa.Column('flow_rate_cv_pct', sa.Double(), nullable=True, comment='Robust spread of the flow over stretches of 500 events [%]'))
+        batch_op.add_column(sa.Column('unusual_flow_pct', sa.Double(), nullable=True, comment='Time in gaps, clogs and bursts; null without a clock or below 10,000 events [%]'))
+        batch_op.add_column(sa.Column('flow_intervals', sa.Text(), nullable=True, comment="Gaps, clogs and bursts with their times on the file's clock; their events are kept"))
+        batch_op.add_column(sa.Column('residual_spill_pct', sa.Double(), nullable=True, comment='What the brightest mismatched pair of markers shows in one another after compensation; null without it [%]'))
+        batch_op.add_column(sa.Column('residual_spill_pair', sa.Text(), nullable=True, comment='That pair: marker that spills > marker whose channel sees it'))
+
     with op.batch_alter_table('integrated_resistance_pairs', schema=None) as batch_op:
         batch_op.add_column(sa.Column('wes__apobec_share__bl', sa.Double(), nullable=True, comment='Share of somatic SNVs that the refit ascribes to APOBEC3 (SBS2 and SBS13) (baseline) [1]'))
         batch_op.add_column(sa.Column('wes__apobec_share__pd', sa.Double(), nullable=True, comment='Share of somatic SNVs that the refit ascribes to APOBEC3 (SBS2 and SBS13) (progression) [1]'))
@@ -453,6 +462,15 @@ def downgrade() -> None:
         batch_op.drop_column('wes__apobec_share__delta')
         batch_op.drop_column('wes__apobec_share__pd')
         batch_op.drop_column('wes__apobec_share__bl')
+
+    with op.batch_alter_table('facs_qc', schema=None) as batch_op:
+        batch_op.drop_column('residual_spill_pair')
+        batch_op.drop_column('residual_spill_pct')
+        batch_op.drop_column('flow_intervals')
+        batch_op.drop_column('unusual_flow_pct')
+        batch_op.drop_column('flow_rate_cv_pct')
+        batch_op.drop_column('events_per_second')
+        batch_op.drop_column('margin_channels')
 
     with op.batch_alter_table('facs_abundances', schema=None) as batch_op:
         batch_op.drop_column('bound_origins')
