@@ -1,0 +1,60 @@
+"""What the room's steps share: which file is a plasma, its panel, its wet-lab row, its background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.platform.product import Step
+from palbo_assets.study.vocabulary import Modality
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from palbo_assets.ctdna.background import Background
+    from palbo_assets.ctdna.molecules import MoleculeCounts
+    from palbo_assets.ctdna.panel import Panel
+    from palbo_assets.landing.files import LandedFile
+
+GROUP = "ctdna"
+READS = (str(Modality.CTDNA),)
+
+
+def plasmas(step: Step) -> list[LandedFile]:
+    """One file per plasma: its consensus BAM, else its raw reads."""
+    consensus = step.files("consensus_bam")
+    called = {file.specimen_id for file in consensus}
+    return [*consensus, *(file for file in step.files("raw_umi_bam") if file.specimen_id not in called)]
+
+
+def panel_of(step: Step, file: LandedFile) -> Panel | None:
+    """The panel that the library was captured with: the version its manifest row names, else the only one there is."""
+    panels = step.files("panel_bed")
+    if not file.panel_version:
+        return panel_of_version(step, panels[0].panel_version) if len(panels) == 1 else None
+    return panel_of_version(step, file.panel_version)
+
+
+def panel_of_version(step: Step, version: str) -> Panel | None:
+    from palbo_assets.ctdna.panel import read_panel
+
+    named = [panel for panel in step.files("panel_bed") if panel.panel_version == version]
+    return read_panel(named[-1].path, named[-1].panel_version) if named else None
+
+
+def wet_lab_row(wet_lab: pd.DataFrame, specimen_id: str) -> dict[str, Any] | None:
+    """The wet lab's row of the specimen, nulls left out; None where the lab sent none."""
+    rows = wet_lab[wet_lab["specimen_id"] == specimen_id]
+    return None if rows.empty else {str(name): value for name, value in rows.iloc[0].dropna().items()}
+
+
+def sample_keys(step: Step, specimen_id: str) -> dict[str, str]:
+    return {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}
+
+
+def background_of(step: Step, counts: MoleculeCounts, panel: Panel, left_out: frozenset[tuple[str, int]]) -> Background:
+    """Healthy plasmas of the panel version where the bundle has them, else the sample's own bases."""
+    from palbo_assets.ctdna.background import estimate_background, read_background
+
+    table = step.references.get("ctdna_background")
+    healthy = None if table is None else read_background(table, step.settings, panel.version)
+    return healthy or estimate_background(counts, step.settings, left_out)

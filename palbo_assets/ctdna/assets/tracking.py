@@ -1,0 +1,249 @@
+"""What follows from all samples of a patient: genotypes everywhere, whence alleles are, residual disease."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.ctdna.assets.steps import GROUP, READS, background_of, panel_of_version, wet_lab_row
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.tables import (
+    CTDNA_CALLS,
+    CTDNA_MOLECULES,
+    CTDNA_ORIGINS,
+    CTDNA_QC,
+    CTDNA_RESIDUAL_DISEASE,
+    CTDNA_WET_LAB,
+    PATIENT_GENOTYPES,
+)
+from palbo_assets.platform.product import Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.study.partitions import PATIENT
+from palbo_assets.study.vocabulary import CallState, Modality, Qc
+from palbo_assets.wes.tables import SAMPLE_IDENTITY, SOMATIC_CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+
+@product(
+    PATIENT_GENOTYPES,
+    PATIENT,
+    reads=("wes", *READS),
+    roles=("tumour_bam", "normal_bam"),
+    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY, CTDNA_MOLECULES, CTDNA_QC, CTDNA_CALLS),
+    references=("genome_fasta",),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"bam", "numba", "sql"},
+)
+def patient_genotypes(
+    step: Step,
+    somatic_calls: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    ctdna_molecules: pd.DataFrame,
+    ctdna_qc: pd.DataFrame,
+    ctdna_calls: pd.DataFrame,
+) -> pd.DataFrame:
+    """The union of the patient's variants in all samples: tumours and blood by fragments, plasmas by molecules."""
+    from palbo_assets.ctdna.molecule_table import plasma_of
+    from palbo_assets.ctdna.molecules import fasta_reference
+    from palbo_assets.ctdna.patient_genotypes import (
+        IDENTITY,
+        NORMAL,
+        TUMOUR,
+        plasma_rows,
+        shed_fractions,
+        tissue_rows,
+        union_of_variants,
+    )
+    from palbo_assets.genomics.allele_counts import count_alleles
+
+    settings: Settings = step.settings
+    union = union_of_variants(somatic_calls, ctdna_calls)
+    fasta = step.references.get("genome_fasta")
+    if not union or fasta is None:
+        step.report(variants=len(union), reason="" if fasta else "E_REFERENCE_MISSING")
+        return frame_from_rows(PATIENT_GENOTYPES, [])
+    bases = fasta_reference(fasta)
+    swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
+    rows: list[dict[str, Any]] = []
+    for file in [*step.files("tumour_bam"), *step.files("normal_bam")[:1]]:
+        kind = TUMOUR if file.role == "tumour_bam" else NORMAL
+        refused = IDENTITY if file.specimen_id in swapped else "" if file.path.suffix == ".bam" else "NOT_A_BAM"
+        counted = {} if refused else count_alleles(
+            file.path, union, lambda chrom, start, end: bases(chrom, max(start, 0), end),
+            min_base_quality=settings.tissue_base_quality, min_mapping_quality=settings.min_mapping_quality,
+        )  # fmt: skip
+        keys = {"patient_id": step.patient_id, "timepoint": file.timepoint or "BL", "specimen_id": file.specimen_id}
+        found = tissue_rows(kind, file.specimen_id, union, counted, settings, refused)
+        rows += [{**keys, **row} for row in found]
+    shed = shed_fractions(ctdna_calls)
+    for qc in ctdna_qc.to_dict("records"):
+        specimen = str(qc["specimen_id"])
+        plasma = plasma_of(ctdna_molecules[ctdna_molecules["specimen_id"] == specimen])
+        verdict = qc["verdict"] if isinstance(qc["verdict"], str) else None
+        counts = plasma.counts if plasma else None
+        found = plasma_rows(specimen, union, counts, verdict, shed.get(specimen), settings)
+        rows += [{**{name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}, **row} for row in found]
+    frame = frame_from_rows(PATIENT_GENOTYPES, rows)
+    step.report(variants=len(union), **{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
+    return frame
+
+
+@product(
+    CTDNA_ORIGINS,
+    PATIENT,
+    reads=(*READS, str(Modality.WES)),
+    roles=("consensus_bam", "raw_umi_bam", "normal_bam"),
+    upstream=(CTDNA_CALLS, SOMATIC_CALLS),
+    references=("genome_fasta",),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"bam", "numba", "sql"},
+)
+def ctdna_origins(step: Step, ctdna_calls: pd.DataFrame, somatic_calls: pd.DataFrame) -> pd.DataFrame:
+    """Whether alleles found in plasma are the tumour's, of blood cells, or germline: the patient's white cells tell."""
+    from palbo_assets.ctdna.white_cells import ORIGINS, origin_of
+    from palbo_assets.genomics.allele_counts import count_alleles
+    from palbo_assets.genomics.alleles import Variant
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.regions import reference
+
+    settings: Settings = step.settings
+    germline = ctdna_calls["filter"].fillna("").str.contains("germline_band", regex=False)
+    found = ctdna_calls[(ctdna_calls["state"] == CallState.PRESENT) | germline]
+    alleles = [Variant(*key) for key in found[["chrom", "pos", "ref", "alt"]].itertuples(index=False)]
+    normal = sorted(step.files("normal_bam"), key=lambda file: file.sha256)
+    fasta = step.references.get("genome_fasta")
+    evidence: dict[Any, Any] = {}
+    if alleles and normal and fasta is not None:
+        with reference(fasta) as fetch:
+            evidence = count_alleles(
+                as_bam(normal[0].path, step.workdir, fasta), alleles, fetch,
+                min_base_quality=settings.white_cell_min_base_quality,
+                min_mapping_quality=settings.min_mapping_quality,
+            )  # fmt: skip
+    tissue = {tuple(key) for key in _tissue_variants(somatic_calls)[["chrom", "pos", "ref", "alt"]].to_numpy()}
+    rows = []
+    for allele, call in zip(alleles, found.to_dict("records"), strict=True):
+        seen = evidence.get(allele)
+        depth, alt = (seen.depth, seen.alt) if seen is not None else (None, None)
+        origin = origin_of(
+            int(call["alt_molecules"]),
+            int(call["unique_depth"]),
+            alt,
+            depth,
+            settings,
+            in_tissue=tuple(allele) in tissue,
+        )
+        rows.append(
+            {
+                **{name: call[name] for name in ("patient_id", "timepoint", "specimen_id", "gene", "hgvsp_short")},
+                **{name: call[name] for name in ("state", "vaf")},
+                **allele._asdict(),
+                **origin._asdict(),
+                "white_depth": depth,
+                "white_alt": alt,
+                "white_vaf": alt / depth if depth else None,
+            }
+        )
+    frame = frame_from_rows(CTDNA_ORIGINS, rows)
+    step.report(**{origin.lower(): int((frame["origin"] == origin).sum()) for origin in ORIGINS})
+    return frame
+
+
+@product(
+    CTDNA_RESIDUAL_DISEASE,
+    PATIENT,
+    reads=READS,
+    roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
+    upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_ORIGINS, SOMATIC_CALLS),
+    references=("genome_fasta", "ctdna_background"),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"bam", "scipy", "sql"},
+)
+def ctdna_residual_disease(
+    step: Step,
+    ctdna_molecules: pd.DataFrame,
+    ctdna_qc: pd.DataFrame,
+    ctdna_wet_lab: pd.DataFrame,
+    ctdna_origins: pd.DataFrame,
+    somatic_calls: pd.DataFrame,
+) -> pd.DataFrame:
+    """One test a plasma over all variants of the patient's own tissue, with tumour fraction, interval and LoD."""
+    rows = []
+    tissue = _tissue_variants(somatic_calls)
+    blood = ctdna_origins[ctdna_origins["origin"].isin(["CHIP", "GERMLINE"])]
+    of_blood = {tuple(key) for key in blood[["chrom", "pos", "ref", "alt"]].to_numpy()}
+    alleles = [key for key in map(tuple, tissue[["chrom", "pos", "ref", "alt"]].to_numpy()) if key not in of_blood]
+    for qc in ctdna_qc.to_dict("records"):
+        keys = {name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}
+        molecules = ctdna_molecules[ctdna_molecules["specimen_id"] == qc["specimen_id"]]
+        failed = isinstance(qc["verdict"], str) and qc["verdict"] == Qc.FAIL
+        concentration = (wet_lab_row(ctdna_wet_lab, str(qc["specimen_id"])) or {}).get("cfdna_ng_per_ml")
+        found = _residual(step, molecules, alleles, failed=failed, cfdna_ng_per_ml=concentration)
+        rows.append({**keys, "n_tracked": len(alleles), **found})
+    frame = frame_from_rows(CTDNA_RESIDUAL_DISEASE, rows)
+    step.report(tracked=len(alleles), **{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
+    return frame
+
+
+def _residual(
+    step: Step,
+    molecules: pd.DataFrame,
+    alleles: Sequence[tuple[str, int, str, str]],
+    *,
+    failed: bool,
+    cfdna_ng_per_ml: float | None,
+) -> dict[str, Any]:
+    """One plasma's joint test, or its state with the reason why there is none."""
+    from palbo_assets.ctdna.burden import haploid_equivalents_per_ml
+    from palbo_assets.ctdna.calling import triplet_at
+    from palbo_assets.ctdna.molecule_table import plasma_of
+    from palbo_assets.ctdna.residual_disease import Site, joint_test
+
+    plasma, fasta = plasma_of(molecules), step.references.get("genome_fasta")
+    panel = panel_of_version(step, plasma.panel_version) if plasma else None
+    row: dict[str, Any] = {"panel_version": panel.version if panel else None, "reason": ""}
+    reason = (
+        "unknown_panel" if panel is None else "no_genome" if fasta is None else "no_tissue_variants" if not alleles
+        else "sample_qc" if failed else ""
+    )  # fmt: skip
+    if reason or panel is None or plasma is None:
+        return {**row, "state": str(CallState.NOT_EVALUABLE), "reason": reason}
+    covered = [allele for allele in alleles if panel.covers(allele[0], allele[1])]
+    if not covered:
+        return {**row, "n_sites": 0, "state": str(CallState.NOT_ASSAYED), "reason": "off_panel"}
+    counts = plasma.counts
+    background = background_of(step, counts, panel, frozenset(allele[:2] for allele in covered))
+    sites = []
+    for allele in covered:
+        evidence = counts.evidence(*allele) if min(len(allele[2]), len(allele[3])) == 1 else None
+        if evidence is not None:
+            alpha, beta = background.at(*allele, triplet_at(counts, allele[0], allele[1]))
+            sites.append(Site(evidence.alt, evidence.depth, alpha, beta))
+    found = joint_test(sites, step.settings)
+    half = None if found.tumour_fraction is None else found.tumour_fraction / 2
+    too_few = found.p_value is None
+    low_power = found.state is CallState.NOT_EVALUABLE
+    return {
+        **row,
+        **asdict(found),
+        "state": str(found.state),
+        "hge_per_ml": haploid_equivalents_per_ml(half, cfdna_ng_per_ml),
+        "reason": "too_few_sites" if too_few else "low_power" if low_power else "",
+        "background": background.source,
+    }
+
+
+def _tissue_variants(somatic_calls: pd.DataFrame) -> pd.DataFrame:
+    """Variants that were called in the patient's own tumours, each once."""
+    called = somatic_calls[(somatic_calls["filter"] == "PASS") & ~somatic_calls["forced"].fillna(False).astype(bool)]
+    return called.drop_duplicates(["chrom", "pos", "ref", "alt"]).sort_values(["chrom", "pos", "ref", "alt"])
