@@ -174,7 +174,7 @@ def product(
     """
 
     def declare(function: Callable[..., Any]) -> dg.AssetsDefinition:
-        room = function.__module__.rpartition(".")[0].rpartition(".")[2]
+        room = "".join(function.__module__.split(".")[1:2])  # palbo_assets.<room>.assets, or a module of such a package
         spec = ProductSpec(
             table=table,
             level=partitioning.level,
