@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from palbo_assets.resistance.settings import ExtensionSettings
-from palbo_assets.resistance.variant_states import IDENTITY_MISMATCH, key_of, records
+from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, records
+from palbo_assets.resistance.variant_states import key_of
 from palbo_assets.study.vocabulary import State, Timepoint
 
 if TYPE_CHECKING:

@@ -34,7 +34,9 @@ from palbo_assets.serum.tables import NRG1_ELISA
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import Transition
 from palbo_assets.wes.tables import (
+    COPY_NUMBER_SEGMENTS,
     FORCED_GENOTYPES,
+    GENE_COPY_NUMBER,
     HRD_SCARS,
     IDENTITY_FAILURES,
     MUTATIONAL_SIGNATURES,
@@ -57,6 +59,8 @@ FACT_SOURCES = (
     SAMPLE_IDENTITY,
     READ_QC,
     SOMATIC_CALLS,
+    COPY_NUMBER_SEGMENTS,
+    GENE_COPY_NUMBER,
     MUTATIONAL_SIGNATURES,
     TUMOUR_MUTATIONAL_BURDEN,
     HRD_SCARS,
@@ -127,6 +131,7 @@ def _published(
         FACTS,
         SOMATIC_CALLS,
         FORCED_GENOTYPES,
+        GENE_COPY_NUMBER,
         READ_QC,
         SAMPLE_IDENTITY,
         IDENTITY_FAILURES,
@@ -273,7 +278,7 @@ def integrated_resistance_pairs(
     """
     from palbo_assets.resistance.absence import planned_reasons
     from palbo_assets.resistance.integrated import pair_row
-    from palbo_assets.resistance.variant_states import records
+    from palbo_assets.resistance.state_rows import records
     from palbo_assets.study.protocol import load_protocol
 
     enrolled, responses = records(patients), records(treatment_response)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.platform.tables import Column, Type
 from palbo_assets.resistance.absence import Reasons
 from palbo_assets.resistance.features import Catalogue, Feature, Pairing
-from palbo_assets.resistance.mechanisms import ASSAY_OF_SOURCE, Kind, Mechanism, Mechanisms
+from palbo_assets.resistance.mechanisms import ASSAY_OF_SOURCE, Mechanism, Mechanisms
+from palbo_assets.resistance.state_rows import NOT_MEASURED, StateRow, records
 from palbo_assets.resistance.states import at, combine, from_rows, index_facts
-from palbo_assets.resistance.variant_states import NOT_MEASURED, StateRow, records
 from palbo_assets.study.vocabulary import OBSERVED, TIMEPOINTS, Absence, State, Timepoint, Transition
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _mechanism_cell(
 
 
 def _assay(mechanism: Mechanism, source: str, catalogue: Catalogue) -> str:
-    if mechanism.kind is Kind.VARIANT:
+    if not mechanism.measures:
         return ASSAY_OF_SOURCE[source]
     return next(catalogue[measure.feature].assay for measure in mechanism.measures if measure.source == source)
 

@@ -20,9 +20,10 @@ from palbo_assets.study.vocabulary import Timepoint
 
 DEFAULT_PATH = Path(__file__).with_name("mechanisms.yaml")
 
-SOURCES = ("wes", "ctdna", "rna", "ihc", "elisa", "he", "facs")
+SOURCES = ("wes", "cn", "ctdna", "rna", "ihc", "elisa", "he", "facs")
 ASSAY_OF_SOURCE: Mapping[str, str] = {
     "wes": "wes_tumour",
+    "cn": "wes_tumour",
     "ctdna": "ctdna",
     "rna": "rnaseq",
     "elisa": "nrg1_elisa",
@@ -50,6 +51,7 @@ class Kind(StrEnum):
     """What a mechanism is stated from."""
 
     VARIANT = "variant"  # alterations of genes
+    AMPLIFICATION = "amplification"  # copies of one gene
     PAIRED = "paired"  # a change from baseline
     STATE = "state"  # a sample's own state
 
@@ -108,7 +110,6 @@ class Mechanism(_Frozen):
     inframe_insertions: tuple[tuple[int, int], ...] = ()
     lof: bool = False
     copies: Literal[1, 2] = 1
-    absent_needs: str = Field("", description="what must be known, and isn't yet, before the mechanism may be ABSENT")
     measures: tuple[Measure, ...] = ()
 
     @model_validator(mode="before")
@@ -129,6 +130,11 @@ class Mechanism(_Frozen):
             named = self.lof or self.alterations or self.residues or self.inframe_insertions
             if not (self.genes and named) or self.measures or not set(self.sources) <= {"wes", "ctdna"}:
                 raise ValueError(f"{self.code}: a variant mechanism needs genes, alterations or lof, from wes or ctdna")
+            if self.copies == 2 and (len(self.genes) != 1 or self.sources != ("wes",)):
+                raise ValueError(f"{self.code}: two hits are only judged of one gene in the tumour")
+        elif self.kind is Kind.AMPLIFICATION:
+            if len(self.genes) != 1 or self.sources != ("cn",) or self.measures or self.lof or self.alterations:
+                raise ValueError(f"{self.code}: an amplification is of one gene, from cn")
         elif not self.measures or self.genes:
             raise ValueError(f"{self.code}: a {self.kind} mechanism needs measures and has no genes")
         if self.kind is Kind.PAIRED and Timepoint.BL in self.timepoints:

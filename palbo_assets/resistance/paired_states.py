@@ -13,7 +13,7 @@ from typing import Any
 
 from palbo_assets.resistance.mechanisms import Kind, Measure, Mechanism, Rule
 from palbo_assets.resistance.settings import Settings
-from palbo_assets.resistance.variant_states import IDENTITY_MISMATCH, NOT_MEASURED, StateRow
+from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, NOT_MEASURED, StateRow
 from palbo_assets.study.vocabulary import OBSERVED, Absence, State, Timepoint
 
 NO_BASELINE = "NO_BASELINE"

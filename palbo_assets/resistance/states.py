@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.resistance.mechanisms import Kind, Mechanisms
 from palbo_assets.resistance.paired_states import Facts, measured_state
 from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.state_rows import StateRow, records
 from palbo_assets.resistance.variant_states import (
     PlasmaEvidence,
-    StateRow,
     TumourEvidence,
     blocked_timepoints,
     plasma_state,
-    records,
     tumour_state,
 )
 from palbo_assets.study.vocabulary import State, Timepoint
@@ -37,6 +36,7 @@ def patient_states(
     nrg1_elisa: pd.DataFrame,
     settings: Settings,
     patient_genotypes: pd.DataFrame | None = None,
+    gene_copy_number: pd.DataFrame | None = None,
     foreign_plasma: frozenset[str] = frozenset(),
 ) -> list[StateRow]:
     """Every mechanism x source at every timepoint where it can be stated; what wasn't measured says so.
@@ -46,7 +46,15 @@ def patient_states(
     """
     elsewhere = [] if patient_genotypes is None else records(patient_genotypes)
     elsewhere = [row for row in elsewhere if row["specimen_id"] not in foreign_plasma]
-    tumour = TumourEvidence(somatic_calls, forced_genotypes, read_qc, sample_identity, elsewhere)
+    tumour = TumourEvidence(
+        somatic_calls,
+        forced_genotypes,
+        read_qc,
+        sample_identity,
+        elsewhere,
+        gene_copy_number,
+        genes={gene for mechanism in mechanisms.listed for gene in mechanism.genes},
+    )
     plasma = PlasmaEvidence(ctdna_calls, ctdna_qc, elsewhere, foreign_plasma)
     known = index_facts(facts)
     plates = {str(row["timepoint"]): str(row["plate_id"]) for row in records(nrg1_elisa) if row["plate_id"] is not None}
@@ -54,8 +62,8 @@ def patient_states(
     rows: list[StateRow] = []
     for mechanism in mechanisms.listed:
         for timepoint in mechanism.timepoints:
-            if mechanism.kind is Kind.VARIANT:
-                if "wes" in mechanism.sources:
+            if mechanism.kind in (Kind.VARIANT, Kind.AMPLIFICATION):
+                if {"wes", "cn"} & set(mechanism.sources):
                     rows.append(tumour_state(mechanism, timepoint, tumour, settings))
                 if "ctdna" in mechanism.sources:
                     rows.append(plasma_state(mechanism, timepoint, plasma, settings))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.resistance.features import Catalogue, Feature, Pairing
 from palbo_assets.resistance.mechanisms import Kind, Mechanisms
 from palbo_assets.resistance.settings import Settings
-from palbo_assets.resistance.variant_states import NOT_MEASURED, records
+from palbo_assets.resistance.state_rows import NOT_MEASURED, records
 from palbo_assets.study.vocabulary import OBSERVED, Absence, Transition
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _EVALUABLE = frozenset(Transition) - {
     Transition.PD_ONLY_INDETERMINATE,
     Transition.BL_ONLY_INDETERMINATE,
 }
+_FAMILIES = {Kind.VARIANT: "mutations", Kind.AMPLIFICATION: "copy number"}
 _UP = frozenset({Transition.ACQUIRED, Transition.GAINED})
 _AT_PROGRESSION = frozenset(
     {
@@ -198,7 +199,7 @@ def _mechanism_rows(
         after = sum(one in _AT_PROGRESSION for one in found)
         before = after - up + down
         row = {
-            "family": "mutations" if mechanism.kind is Kind.VARIANT else "states",
+            "family": _FAMILIES.get(mechanism.kind, "states"),
             "item": mechanism.code,
             "test": "mcnemar_exact",
             "n_eligible": sum(NOT_MEASURED not in (row["reason"] or "") for row in stated),

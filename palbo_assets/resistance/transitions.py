@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from palbo_assets.resistance.mechanisms import Kind, Mechanism, Mechanisms
 from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, MEASURED, TRACE, StateRow
 from palbo_assets.resistance.states import Combined, at, combine
-from palbo_assets.resistance.variant_states import IDENTITY_MISMATCH, MEASURED, TRACE, StateRow
 from palbo_assets.study.vocabulary import State, Timepoint, Transition
 
 
@@ -74,7 +74,7 @@ def _transition(
         return replace(row, reason=IDENTITY_MISMATCH)
     if earlier is None:
         return _of_change(row, later)
-    if mechanism.kind is Kind.STATE:
+    if mechanism.kind in (Kind.STATE, Kind.AMPLIFICATION):
         return _of_state(row, earlier, later)
     if later.state is State.PRESENT:
         return _seen_at_progression(row, before, after, earlier, settings)

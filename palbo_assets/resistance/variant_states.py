@@ -7,44 +7,34 @@ sample's own clonal alterations reach. A sample without any alteration says noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from palbo_assets.resistance.mechanisms import Mechanism, one_letter
+from palbo_assets.resistance.copy_states import CopyEvidence, SecondHit, amplification_state, deletion_state
+from palbo_assets.resistance.mechanisms import Kind, Mechanism, one_letter
 from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.state_rows import (
+    IDENTITY_MISMATCH,
+    LOW_POWER,
+    LOW_SHEDDING,
+    NO_CLONAL_FRACTION,
+    NO_COPY_NUMBER,
+    NO_DEPTH,
+    NO_FORCED_GENOTYPE,
+    NO_LOCUS,
+    NOT_ASSAYED,
+    NOT_MEASURED,
+    ONE_OF_TWO,
+    QC_FAIL,
+    TRACE,
+    StateRow,
+    records,
+)
 from palbo_assets.study.vocabulary import CallState, Qc, State, Timepoint
 
 if TYPE_CHECKING:
     import pandas as pd
-
-# Why a state isn't evaluable. With a reason of MEASURED the sample was looked at and nothing was called: "seen only
-# later" may be said of it, "acquired" may not.
-NOT_MEASURED = "NOT_MEASURED"
-IDENTITY_MISMATCH = "E_IDENTITY_MISMATCH"
-QC_FAIL = "QC_FAIL"
-LOW_POWER = "LOW_POWER"
-TRACE = "TRACE_BELOW_CALLING_LIMIT"
-NO_FORCED_GENOTYPE = "NO_FORCED_GENOTYPE"
-NO_DEPTH = "NO_DEPTH_STATED"
-NO_CLONAL_FRACTION = "NO_ALTERATION_IN_SAMPLE"
-LOW_SHEDDING = "NO_TUMOUR_DNA_SEEN"
-NO_LOCUS = "NO_TRACKED_LOCUS"
-NOT_ASSAYED = "NOT_ASSAYED"
-ONE_OF_TWO = "ONE_HIT_OF_TWO"
-NO_COPY_NUMBER = "NO_COPY_NUMBER"
-MEASURED = frozenset(
-    {
-        LOW_POWER,
-        TRACE,
-        NO_FORCED_GENOTYPE,
-        NO_DEPTH,
-        NO_CLONAL_FRACTION,
-        LOW_SHEDDING,
-        ONE_OF_TWO,
-        NO_COPY_NUMBER,
-    }
-)
 
 
 class VariantKey(NamedTuple):
@@ -59,26 +49,6 @@ class VariantKey(NamedTuple):
         return f"{self.chrom}:{self.pos}:{self.ref}:{self.alt}"
 
 
-@dataclass(frozen=True)
-class StateRow:
-    """State of one mechanism at one timepoint from one source. ``value`` is in ``unit``; `None` where unknown."""
-
-    mechanism: str
-    timepoint: str
-    source: str
-    state: State
-    value: float | None = None
-    value_low: float | None = None
-    value_high: float | None = None
-    unit: str | None = None
-    threshold: float | None = None
-    power: float | None = None
-    trace: bool = False
-    reason: str = ""
-    hgvsp: str = ""
-    evidence: str = ""
-
-
 def detection_power(depth: float | None, vaf: float | None, least: int) -> float | None:
     """P(at least ``least`` of ``depth`` carry an allele of fraction ``vaf``), binomial; None where one is unknown."""
     from scipy.stats import binom
@@ -86,12 +56,6 @@ def detection_power(depth: float | None, vaf: float | None, least: int) -> float
     if depth is None or vaf is None:
         return None
     return float(binom.sf(least - 1, int(depth), min(max(vaf, 0.0), 1.0)))
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries, nulls of any kind as None."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
 
 
 def key_of(row: Mapping[str, Any]) -> VariantKey:
@@ -117,7 +81,10 @@ class TumourEvidence:
         read_qc: pd.DataFrame,
         sample_identity: pd.DataFrame,
         patient_genotypes: Sequence[Mapping[str, Any]] = (),
+        gene_copy_number: pd.DataFrame | None = None,
+        genes: Collection[str] = (),
     ) -> None:
+        """``genes`` are those whose copies are asked for."""
         self.blocked = blocked_timepoints(sample_identity)
         quality = records(read_qc)
         self.failed = {row["specimen_id"] for row in quality if row["verdict"] == Qc.FAIL}
@@ -136,6 +103,7 @@ class TumourEvidence:
         ]
         forced = [*records(forced_genotypes), *of_plasma]
         self.forced = _by_timepoint(row for row in forced if row["specimen_id"] not in self.failed)
+        self.copies = CopyEvidence(gene_copy_number, genes, self.failed)
         self.found_in_plasma = {key_of(row) for row in of_plasma}
 
     def mean_depth(self, timepoint: str) -> float | None:
@@ -159,30 +127,43 @@ def _by_timepoint(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, An
 
 
 def tumour_state(mechanism: Mechanism, timepoint: str, tumour: TumourEvidence, settings: Settings) -> StateRow:
-    """State of a mutation mechanism in the tumour at one timepoint."""
-    nothing = StateRow(mechanism.code, timepoint, "wes", State.NOT_EVALUABLE)
+    """State of a mutation or an amplification in the tumour at one timepoint."""
+    nothing = StateRow(
+        mechanism.code, timepoint, "cn" if mechanism.kind is Kind.AMPLIFICATION else "wes", State.NOT_EVALUABLE
+    )
     if timepoint not in tumour.measured:
         return replace(nothing, reason=NOT_MEASURED)
     if timepoint in tumour.blocked:
         return replace(nothing, reason=IDENTITY_MISMATCH)
     if timepoint not in tumour.depth:
         return replace(nothing, reason=QC_FAIL)
+    if mechanism.kind is Kind.AMPLIFICATION:
+        return amplification_state(mechanism, nothing, tumour.copies)
     called = [row for row in tumour.called.get(timepoint, []) if _covers(mechanism, row)]
     forced = [row for row in tumour.forced.get(timepoint, []) if _covers(mechanism, row)]
     trace = any(row["trace"] for row in forced)
     found = {key_of(row): row for row in called}
     if len(found) >= mechanism.copies:
         return _present(mechanism, timepoint, "wes", called, trace)
-    if mechanism.copies > len(found) > 0:
-        return replace(nothing, reason=ONE_OF_TWO, trace=trace, hgvsp=_changes(called), evidence=_keys(called))
-    if mechanism.absent_needs:
-        return replace(nothing, reason=f"NO_{mechanism.absent_needs}", trace=trace)
+    if mechanism.copies == 2:
+        second = tumour.copies.second_hit(mechanism, timepoint)
+        if second is SecondHit.DELETED:
+            return deletion_state(mechanism, nothing, tumour.copies)
+        if found and second is SecondHit.LOST:
+            row = _present(mechanism, timepoint, "wes", called, trace)
+            return replace(row, evidence=f"{row.evidence};{mechanism.genes[0]}:LOH")
+        if found:
+            nothing = replace(nothing, trace=trace, hgvsp=_changes(called), evidence=_keys(called))
+        if found and second is not SecondHit.KEPT:
+            return replace(nothing, reason=ONE_OF_TWO)
+        if second is SecondHit.UNKNOWN:
+            return replace(nothing, reason=NO_COPY_NUMBER, trace=trace)
     elsewhere = {
         key_of(row)
         for point, rows in tumour.called.items()
         if point != timepoint
         for row in rows
-        if _covers(mechanism, row)
+        if _covers(mechanism, row) and key_of(row) not in found
     } | {key_of(row) for row in forced if key_of(row) in tumour.found_in_plasma}
     if elsewhere:
         return _at_known_places(nothing, elsewhere, forced, tumour, settings)

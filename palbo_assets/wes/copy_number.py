@@ -175,12 +175,16 @@ def gene_copy_number(
     return GeneCopyNumber(gene.symbol, state, heterozygosity, mean, lowest, minor, log2, extent, share, reason)
 
 
+def amplified_from(ploidy: float, settings: Settings) -> int:
+    """Copies from which a gene counts as amplified: COSMIC asks for more where the genome is doubled."""
+    return settings.cn_amplified_doubled if ploidy > settings.cn_high_ploidy else settings.cn_amplified
+
+
 def _state(mean: float, lowest: float, ploidy: float, het: Heterozygosity, settings: Settings) -> State:
     usual = _whole(ploidy)
-    doubled = ploidy > settings.cn_high_ploidy
     if _whole(lowest) == 0:
         return State.HOMOZYGOUS_DELETION
-    if _whole(mean) >= (settings.cn_amplified_doubled if doubled else settings.cn_amplified):
+    if _whole(mean) >= amplified_from(ploidy, settings):
         return State.AMPLIFICATION
     if _whole(lowest) < usual:
         return State.LOSS

@@ -71,6 +71,9 @@ GENE_COPY_NUMBER = Table(
         real("log2", "Mean log2 ratio as the tool states it", unit="log2"),
         integer("n_exons", "Coding exons of the pinned transcript", unit="exons", nullable=False, minimum=1),
         integer("exons_covered", "Those of them that segments cover", unit="exons", nullable=False, minimum=0),
+        integer(
+            "amplified_from", "Copies from which the gene counts as amplified at this ploidy", unit="copies", minimum=1
+        ),
         real("purity", "Share of tumour cells that was used; null where nobody states it", **_FRACTION),
         real("ploidy", "Mean copies of a tumour cell that was used", **_COPIES),
     ),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from palbo_assets.genomics.gene_exons import GeneExons
-from palbo_assets.wes.copy_number import Gene, gene_copy_number
+from palbo_assets.wes.copy_number import Gene, amplified_from, gene_copy_number
 from palbo_assets.wes.copy_number_files import CopyNumberSegment, plain_chromosome
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tumour_profile import TumourProfile
@@ -59,6 +59,7 @@ def gene_rows(
                 "log2": found.log2,
                 "n_exons": len(gene.exons),
                 "exons_covered": round(found.exon_share * len(gene.exons)),
+                "amplified_from": None if ploidy is None else amplified_from(ploidy, settings),
                 "purity": profile.purity if profile else None,
                 "ploidy": ploidy,
             }

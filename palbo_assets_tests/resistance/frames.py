@@ -10,11 +10,11 @@ from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIF
 from palbo_assets.ctdna.tables import CTDNA_CALLS, CTDNA_QC
 from palbo_assets.platform.tables import Table, frame_from_rows
 from palbo_assets.resistance.settings import Settings
+from palbo_assets.resistance.state_rows import StateRow
 from palbo_assets.resistance.states import patient_states
 from palbo_assets.resistance.tables import CATALOGUE, FACTS, MECHANISMS
-from palbo_assets.resistance.variant_states import StateRow
 from palbo_assets.serum.tables import NRG1_ELISA
-from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import FORCED_GENOTYPES, GENE_COPY_NUMBER, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
 
 SETTINGS = Settings.model_validate({})
 P = "PALBO-001"
@@ -90,6 +90,31 @@ def forced(
     }
 
 
+def gene_copies(
+    timepoint: str,
+    gene: str,
+    state: str,
+    copies: float | None = None,
+    heterozygosity: str = "NOT_EVALUABLE",
+    **more: Any,
+) -> dict[str, Any]:
+    """A gene's copy number."""
+    return {
+        **specimen(timepoint),
+        "gene": gene,
+        "chrom": "chr1",
+        "state": state,
+        "reason": "",
+        "copies": copies,
+        "min_exon_copies": copies,
+        "heterozygosity": heterozygosity,
+        "n_exons": 5,
+        "exons_covered": 5,
+        "amplified_from": 5,
+        **more,
+    }
+
+
 def read_qc(timepoint: str, depth: float | None = 150.0, verdict: str = "pass") -> dict[str, Any]:
     return {**specimen(timepoint), "tumour_mean_depth": depth, "verdict": verdict, "reason": ""}
 
@@ -151,6 +176,7 @@ def states(
     plasma_quality: tuple[dict[str, Any], ...] = (),
     facts: tuple[dict[str, Any], ...] = (),
     plates: tuple[dict[str, Any], ...] = (),
+    gene_copies: tuple[dict[str, Any], ...] = (),
     settings: Settings = SETTINGS,
 ) -> list[StateRow]:
     """All states of the patient."""
@@ -164,6 +190,7 @@ def states(
         ctdna_calls=rows_of(CTDNA_CALLS, *plasma_calls),
         ctdna_qc=rows_of(CTDNA_QC, *plasma_quality),
         nrg1_elisa=rows_of(NRG1_ELISA, *plates),
+        gene_copy_number=rows_of(GENE_COPY_NUMBER, *gene_copies),
         settings=settings,
     )
 
