@@ -71,7 +71,7 @@ def expression(step: Step) -> pd.DataFrame:
     upstream=(EXPRESSION,),
     references=("tx2gene", "hgnc_aliases"),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"pandas", "sql"},
 )
@@ -231,17 +231,25 @@ def immune_deconvolution(step: Step, expression: pd.DataFrame, rna_qc: pd.DataFr
 @product(
     RNA_IDENTITY,
     COHORT,
-    upstream=(RNA_QC, PATIENTS, SAMPLE_MANIFEST),
+    upstream=(EXPRESSION, RNA_QC, PATIENTS, SAMPLE_MANIFEST),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"pandas", "sql"},
 )
 def rna_identity(
-    step: Step, rna_qc: pd.DataFrame, patients: pd.DataFrame, sample_manifest: pd.DataFrame
+    step: Step,
+    expression: pd.DataFrame,
+    rna_qc: pd.DataFrame,
+    patients: pd.DataFrame,
+    sample_manifest: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Sex genes against the recorded sex, liver genes against the recorded site of the biopsy."""
+    """Sex genes against the recorded sex, liver genes against the recorded site of the biopsy, and each profile against
+    the cohort's."""
+    from palbo_assets.rnaseq.cohort_correlation import median_correlations
     from palbo_assets.rnaseq.sample_identity import judge
+
+    correlations = median_correlations(expression, step.settings.expressed_tpm)
 
     sexes = dict(zip(patients["patient_id"], patients["sex"].fillna(""), strict=True))
     biopsies = sample_manifest[sample_manifest["modality"] == str(Modality.RNASEQ)]
@@ -253,7 +261,8 @@ def rna_identity(
     for qc in rna_qc.astype(object).where(rna_qc.notna(), None).to_dict("records"):
         site = sites.get((qc["patient_id"], qc["specimen_id"]), "")
         keys = {name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}
-        rows.append(keys | judge(qc, sexes.get(qc["patient_id"], ""), site, step.settings))
+        alike = correlations.get(qc["specimen_id"])
+        rows.append(keys | judge(qc, sexes.get(qc["patient_id"], ""), site, alike, step.settings))
     step.report(specimens=len(rows), failed=sum(row["verdict"] == Qc.FAIL for row in rows))
     return frame_from_rows(RNA_IDENTITY, rows)
 

@@ -23,16 +23,20 @@ _STAR_READS = {
 }
 _QUALIMAP_BIAS = re.compile(r"^\s*5'-3' bias\s*=\s*(\S+)\s*$", re.MULTILINE)
 
+_QUALIMAP_EXONIC = re.compile(r"^\s*exonic\s*=.*\(([0-9.]+)%\)\s*$", re.MULTILINE)
+
 
 @dataclass(frozen=True)
 class LibraryMetrics:
     """``mapped_share``: reads that aligned anywhere, of all; ``three_prime_ratio``: median coverage at the 3' end over
-    that at the 5' end; ``ribosomal_share``: of aligned bases. None where the tool doesn't say."""
+    that at the 5' end; ``ribosomal_share`` and ``exonic_share`` (coding and untranslated): of aligned bases (Qualimap:
+    of reads). None where the tool doesn't say."""
 
     tools: tuple[str, ...] = ()
     mapped_share: float | None = None
     three_prime_ratio: float | None = None
     ribosomal_share: float | None = None
+    exonic_share: float | None = None
 
 
 def read_metrics(path: Path) -> LibraryMetrics:
@@ -51,7 +55,12 @@ def read_metrics(path: Path) -> LibraryMetrics:
     if found := _QUALIMAP_BIAS.search(text):
         # Qualimap divides the 5' coverage by the 3' coverage.
         ratio = _number(found[1], path, None, "5'-3' bias")
-        return LibraryMetrics((QUALIMAP,), three_prime_ratio=1 / ratio if ratio else None)
+        exonic = _QUALIMAP_EXONIC.search(text)
+        return LibraryMetrics(
+            (QUALIMAP,),
+            three_prime_ratio=1 / ratio if ratio else None,
+            exonic_share=_number(exonic[1], path, None, "exonic") / 100 if exonic else None,
+        )
     raise InputError(
         "E_SCHEMA",
         "the report is none of STAR's Log.final.out, Picard's CollectRnaSeqMetrics or Qualimap's rnaseq_qc_results",
@@ -72,6 +81,7 @@ def combine(reports: Iterable[LibraryMetrics]) -> LibraryMetrics:
         first("mapped_share"),
         first("three_prime_ratio"),
         first("ribosomal_share"),
+        first("exonic_share"),
     )
 
 
@@ -99,8 +109,12 @@ def _picard(text: str, path: Path) -> LibraryMetrics:
         return None if cell in ("", "?") else _number(cell, path, at + 2, column)
 
     ratio = value("MEDIAN_5PRIME_TO_3PRIME_BIAS")
+    coding, untranslated = value("PCT_CODING_BASES"), value("PCT_UTR_BASES")
     return LibraryMetrics(
-        (PICARD,), three_prime_ratio=1 / ratio if ratio else None, ribosomal_share=value("PCT_RIBOSOMAL_BASES")
+        (PICARD,),
+        three_prime_ratio=1 / ratio if ratio else None,
+        ribosomal_share=value("PCT_RIBOSOMAL_BASES"),
+        exonic_share=None if coding is None or untranslated is None else min(coding + untranslated, 1.0),
     )
 
 

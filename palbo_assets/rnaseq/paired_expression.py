@@ -41,10 +41,12 @@ def pairs_of(quality: pd.DataFrame, identity: pd.DataFrame, timepoint: str) -> t
     """Pairs of baseline and ``timepoint`` that may be compared, and how many were left out by reason.
 
     ``quality`` has ``patient_id, timepoint, specimen_id, tool, verdict, status, assigned_reads``; ``identity`` has
-    ``specimen_id, verdict``. Left out: ``QC_FAIL``, ``SEX_MISMATCH``, ``MIXED_QUANTIFIERS`` (two tools count
-    differently, which no pair can tell from biology). Of several specimens the one with most reads counts.
+    ``specimen_id, verdict, reasons``. Left out: ``QC_FAIL``, the first reason of a failed identity,
+    ``MIXED_QUANTIFIERS`` (two tools count differently, which no pair can tell from biology). Of several specimens the
+    one with most reads counts.
     """
-    discordant = set(identity.loc[identity["verdict"] == str(Qc.FAIL), "specimen_id"])
+    failed = identity[identity["verdict"] == str(Qc.FAIL)]
+    discordant = {row["specimen_id"]: str(row["reasons"]).partition(";")[0] for row in failed.to_dict("records")}
     best: dict[tuple[str, str], Mapping[Any, Any]] = {}
     for row in quality.sort_values(["assigned_reads", "specimen_id"], ascending=[False, True]).to_dict("records"):
         best.setdefault((row["patient_id"], row["timepoint"]), row)
@@ -57,8 +59,8 @@ def pairs_of(quality: pd.DataFrame, identity: pd.DataFrame, timepoint: str) -> t
         reason = ""
         if any(row["status"] != OBSERVED or row["verdict"] == str(Qc.FAIL) for row in two if row):
             reason = "QC_FAIL"
-        elif any(row["specimen_id"] in discordant for row in two if row):
-            reason = "SEX_MISMATCH"
+        elif named := [discordant[row["specimen_id"]] for row in two if row and row["specimen_id"] in discordant]:
+            reason = named[0]
         elif two[0]["tool"] != two[1]["tool"]:
             reason = "MIXED_QUANTIFIERS"
         if reason:

@@ -100,6 +100,8 @@ def assess(
         warnings.append("THREE_PRIME_BIAS")
     if metrics.ribosomal_share is not None and metrics.ribosomal_share > settings.ribosomal_share_max:
         warnings.append("HIGH_RIBOSOMAL_SHARE")
+    if metrics.exonic_share is not None and metrics.exonic_share < settings.exonic_share_min:
+        warnings.append("LOW_EXONIC_SHARE")
     if not aliases_known:
         not_judged.append("SYMBOL_ALIASES (REFERENCE_MISSING: hgnc_aliases)")
     if not housekeeping:
@@ -122,6 +124,7 @@ def assess(
         "hepatocyte_share": _share(genes, symbols.isin(HEPATOCYTE), assigned),
         "three_prime_ratio": metrics.three_prime_ratio,
         "ribosomal_share": metrics.ribosomal_share,
+        "exonic_share": metrics.exonic_share,
         "symbols_renamed": renaming.renamed if renaming else None,
         "symbols_repaired": renaming.repaired if renaming else None,
         "symbols_ambiguous": renaming.ambiguous if renaming and aliases_known else None,

@@ -1,4 +1,4 @@
-"""Whether an expression profile is of the person and the tissue that the study says: sex genes and liver genes.
+"""Whether an expression profile is of the person and the tissue that the study says.
 
 XIST is expressed with two X chromosomes, RPS4Y1 with a Y. Tumours lose XIST, so its absence says nothing; a Y gene in a
 woman, or XIST without any Y gene in a man, means another person or a mixture. Nothing here changes a measurement: the
@@ -27,11 +27,14 @@ def expressed_sex(xist_tpm: float | None, rps4y1_tpm: float | None, limit: float
     return FEMALE if x else MALE if y else ""
 
 
-def judge(quality: Mapping[Any, Any], sex: str, anatomic_site: str, settings: Settings) -> dict[str, Any]:
+def judge(
+    quality: Mapping[Any, Any], sex: str, anatomic_site: str, correlation: float | None, settings: Settings
+) -> dict[str, Any]:
     """One row of ``rna_identity`` from a row of ``rna_qc``, the recorded sex and the recorded site of the biopsy.
 
-    Empty text means not recorded. ``verdict`` is fail when the sex differs, warn when liver genes don't suit the site
-    or fill a biopsy of the liver, else pass; null when neither could be judged.
+    Empty text means not recorded; ``correlation`` is the median with the other specimens, None where it isn't known.
+    ``verdict`` is fail when the sex differs or the profile is unlike the cohort's, warn when liver genes don't suit the
+    site or fill a biopsy of the liver, else pass; null when nothing could be judged.
     """
     recorded = sex.strip().lower()
     recorded = FEMALE if recorded in ("f", FEMALE) else MALE if recorded in ("m", MALE) else ""
@@ -50,6 +53,11 @@ def judge(quality: Mapping[Any, Any], sex: str, anatomic_site: str, settings: Se
         verdicts.append(Qc.WARN if high else Qc.PASS)
         if high:
             reasons.append("HEPATOCYTES_IN_THE_BIOPSY" if in_liver else "LIVER_GENES_AT_ANOTHER_SITE")
+    if correlation is not None:
+        unlike = correlation < settings.median_correlation_min
+        verdicts.append(Qc.FAIL if unlike else Qc.PASS)
+        if unlike:
+            reasons.append("UNLIKE_THE_COHORT")
     worst = max(verdicts, key=[Qc.PASS, Qc.WARN, Qc.FAIL].index, default=None)
     return {
         "recorded_sex": recorded or None,
@@ -57,6 +65,7 @@ def judge(quality: Mapping[Any, Any], sex: str, anatomic_site: str, settings: Se
         "sex": sex_state,
         "anatomic_site": anatomic_site or None,
         "hepatocyte_share": share,
+        "median_correlation": correlation,
         "verdict": None if worst is None else str(worst),
         "reasons": "; ".join(reasons),
     }

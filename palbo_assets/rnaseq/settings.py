@@ -69,6 +69,20 @@ class Settings(BaseModel):
         description="share of assigned reads in ALB and APOA1; more warns of hepatocytes in the biopsy."
         " Source: product default",
     )
+    median_correlation_min: float = Field(
+        default=0.75,
+        ge=-1,
+        le=1,
+        description="Spearman's rho; a smaller median with the other specimens fails. Source: Liu 2022,"
+        " BMC Med Genomics",
+    )
+    exonic_share_min: float = Field(
+        default=0.30,
+        ge=0,
+        le=1,
+        description="share of aligned bases in exons; less warns, where Picard's or Qualimap's metrics are delivered."
+        " Source: field convention for total RNA (poly-A and capture libraries: 0.60)",
+    )
     housekeeping_genes: tuple[str, ...] = Field(
         default=("ACTB", "GAPDH", "RPLP0", "PUM1", "TBP"),
         description="symbols that every human tissue expresses. Source: field convention",

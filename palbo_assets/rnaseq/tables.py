@@ -58,6 +58,7 @@ RNA_QC = Table(
              unit="1", minimum=0),
         real("ribosomal_share", "Share of aligned bases in ribosomal RNA, from delivered metrics", unit="1", minimum=0,
              maximum=1),
+        real("exonic_share", "Share of aligned bases in exons, from delivered metrics", unit="1", minimum=0, maximum=1),
         integer("symbols_renamed", "Genes whose symbol was brought up to date", unit="genes", minimum=0),
         integer("symbols_repaired", "Of those, symbols that a spreadsheet turned into dates", unit="genes", minimum=0),
         integer("symbols_ambiguous", "Genes whose name several approved genes carry; kept as written", unit="genes",
@@ -144,7 +145,7 @@ IMMUNE_DECONVOLUTION = Table(
 
 RNA_IDENTITY = Table(
     name="rna_identity",
-    description="Whether an expression profile suits the recorded sex and site of the biopsy",
+    description="Whether an expression profile suits the recorded sex, the site of the biopsy, and the cohort",
     grain="specimen",
     columns=(
         PATIENT_ID,
@@ -156,7 +157,10 @@ RNA_IDENTITY = Table(
         text("sex", "Do both agree", nullable=False, allowed=("concordant", "discordant", "not_evaluable")),
         text("anatomic_site", "Where the biopsy was taken, as the clinical export says"),
         real("hepatocyte_share", "Share of assigned reads in ALB and APOA1", unit="1", minimum=0, maximum=1),
-        text("verdict", "fail: another sex; warn: liver genes; null when neither could be judged", allowed=_QC),
+        real("median_correlation", "Median Spearman correlation with the other specimens; null with fewer than three",
+             unit="1", minimum=-1, maximum=1),
+        text("verdict", "fail: another sex, or unlike the cohort; warn: liver genes; null when nothing could be judged",
+             allowed=_QC),
         text("reasons", "What failed or warned, separated by semicolons; empty when nothing did", nullable=False),
     ),
 )  # fmt: skip

@@ -41,6 +41,10 @@ def test_stars_real_log_gives_the_mapped_share(shared_data: Path) -> None:
 def test_picard_and_qualimap_give_the_bias_as_three_over_five_prime(tmp_path: Path) -> None:
     picard = read_metrics(written(tmp_path, "a", PICARD))
     assert picard == LibraryMetrics(("picard_rna_metrics",), None, 4.0, 0.02)
+    whole = PICARD.replace("PF_BASES", "PCT_CODING_BASES\tPCT_UTR_BASES\tPF_BASES").replace("1000", "0.5\t0.25\t1000")
+    assert read_metrics(written(tmp_path, "w", whole)).exonic_share == 0.75
+    exonic = "RNA-Seq QC report\n    exonic =  50,000 (62.5%)\n    intronic = 1 (1%)\n    5'-3' bias = 2.0\n"
+    assert read_metrics(written(tmp_path, "e", exonic)).exonic_share == 0.625
     qualimap = read_metrics(written(tmp_path, "b", "RNA-Seq QC report\n    5'-3' bias = 2.0\n"))
     assert qualimap.three_prime_ratio == 0.5
     assert combine([qualimap, picard]).three_prime_ratio == 0.5 and combine([qualimap, picard]).ribosomal_share == 0.02
@@ -55,8 +59,9 @@ def test_damaged_and_foreign_reports_are_refused(tmp_path: Path) -> None:
 def test_a_biased_library_warns_and_says_why(tmp_path: Path) -> None:
     genes = read_sample([(written(tmp_path, "c", COUNTS), "A"), (written(tmp_path, "t", TPM), "A")], []).summary
     assert genes is not None
-    row = assess(genes.genes, Settings(), metrics=LibraryMetrics((), 0.4, 4.0, 0.2))
-    assert {"THREE_PRIME_BIAS", "HIGH_RIBOSOMAL_SHARE", "LOW_MAPPED_SHARE"} <= set(row["reasons"].split("; "))
+    row = assess(genes.genes, Settings(), metrics=LibraryMetrics((), 0.4, 4.0, 0.2, 0.1))
+    bad = {"THREE_PRIME_BIAS", "HIGH_RIBOSOMAL_SHARE", "LOW_MAPPED_SHARE", "LOW_EXONIC_SHARE"}
+    assert bad <= set(row["reasons"].split("; "))
     assert "THREE_PRIME_BIAS" in assess(genes.genes, Settings())["not_judged"]
 
 

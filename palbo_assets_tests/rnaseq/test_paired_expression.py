@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from palbo_assets.rnaseq.cohort_correlation import median_correlations
 from palbo_assets.rnaseq.paired_expression import (
     Pair,
     benjamini_hochberg,
@@ -109,7 +110,12 @@ def test_pairs_that_would_compare_something_else_are_left_out_and_counted() -> N
             quality("E", "BL"),
         ]
     )  # fmt: skip
-    identity = pd.DataFrame([{"specimen_id": "D-PD", "verdict": "fail"}, {"specimen_id": "A-PD", "verdict": "pass"}])
+    identity = pd.DataFrame(
+        [
+            {"specimen_id": "D-PD", "verdict": "fail", "reasons": "SEX_MISMATCH; UNLIKE_THE_COHORT"},
+            {"specimen_id": "A-PD", "verdict": "pass", "reasons": ""},
+        ]
+    )
     pairs, left_out = pairs_of(rows, identity, "PD")
     assert pairs == [Pair("A", "A-BL", "A-PD")]
     assert left_out == {"QC_FAIL": 1, "MIXED_QUANTIFIERS": 1, "SEX_MISMATCH": 1}
@@ -142,5 +148,37 @@ def test_a_gene_that_one_specimen_lacks_is_not_taken_for_zero() -> None:
 def test_sex_and_liver_genes_are_held_against_what_was_recorded(
     xist: float, y: float, sex: str, site: str, share: float | None, verdict: str | None, reasons: str
 ) -> None:
-    row = judge({"xist_tpm": xist, "rps4y1_tpm": y, "hepatocyte_share": share}, sex, site, Settings())
+    row = judge({"xist_tpm": xist, "rps4y1_tpm": y, "hepatocyte_share": share}, sex, site, None, Settings())
     assert (row["verdict"], row["reasons"]) == (verdict, reasons)
+
+
+def test_a_profile_unlike_the_cohort_fails() -> None:
+    """Nine specimens share a profile, one is of something else; Liu's limit parts them."""
+    rng = np.random.default_rng(9)
+    level = rng.lognormal(2, 2, 2000)
+    profiles = {f"S{i}": level * rng.lognormal(0, 0.5, 2000) for i in range(9)} | {"ODD": rng.permutation(level)}
+    rows = pd.DataFrame(
+        [
+            {"specimen_id": name, "gene_id": f"G{i}", "tpm": value}
+            for name, values in profiles.items()
+            for i, value in enumerate(values)
+        ]
+    )
+    found = median_correlations(rows, 1.0)
+    assert set(found) == set(profiles)
+    assert found["ODD"] < 0.2 and min(found[name] for name in found if name != "ODD") > 0.85
+    wide = rows.pivot(index="gene_id", columns="specimen_id", values="tpm")
+    wide = wide[(wide > 1).any(axis=1)]
+    assert found["S0"] == pytest.approx(wide.corr("spearman")["S0"].drop("S0").median(), abs=1e-9)
+    quality = {"xist_tpm": 30.0, "rps4y1_tpm": 0.0, "hepatocyte_share": None}
+    row = judge(quality, "Female", "", found["ODD"], Settings())
+    assert (row["verdict"], row["reasons"]) == ("fail", "UNLIKE_THE_COHORT")
+    assert judge(quality, "Female", "", found["S0"], Settings())["verdict"] == "pass"
+
+
+def test_two_specimens_or_one_flat_profile_say_nothing_about_likeness() -> None:
+    rows = pd.DataFrame(
+        [{"specimen_id": s, "gene_id": f"G{i}", "tpm": 5.0 + i * (s != "C")} for s in "ABC" for i in range(10)]
+    )
+    assert median_correlations(rows, 1.0) == {}  # C is flat, two remain
+    assert median_correlations(rows[rows["specimen_id"] == "A"], 1.0) == {}
