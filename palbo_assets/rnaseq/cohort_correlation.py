@@ -1,6 +1,7 @@
 """How much a sample's profile is like the others': the median of its rank correlations with them.
 
-A library that failed in a way that no count shows (degraded, swapped tissue) is unlike all the others. Among FFPE breast biopsies a median below 0.75 marked the samples to leave out (Liu 2022, BMC Medical Genomics).
+A library that failed in a way that no count shows (degraded, swapped tissue) is unlike all the others. Among FFPE
+breast biopsies a median below 0.75 marked the samples to leave out (Liu 2022, BMC Medical Genomics).
 """
 
 from __future__ import annotations
