@@ -448,6 +448,12 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('callable_bases', sa.BigInteger(), nullable=True, comment='Target bases deep enough in tumour and normal for a call [bases]'))
         batch_op.add_column(sa.Column('callable_coding_bases', sa.BigInteger(), nullable=True, comment='Those of them that are coding [bases]'))
 
+    with op.batch_alter_table('rna_identity', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('median_correlation', sa.Double(), nullable=True, comment='Median Spearman correlation with the other specimens; null with fewer than three [1]'))
+
+    with op.batch_alter_table('rna_qc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('exonic_share', sa.Double(), nullable=True, comment='Share of aligned bases in exons, from delivered metrics [1]'))
+
     with op.batch_alter_table('somatic_calls', schema=None) as batch_op:
         batch_op.add_column(sa.Column('total_cn', sa.Double(), nullable=True, comment='Copies in a tumour cell at the place; null where unknown [copies]'))
         batch_op.add_column(sa.Column('minor_cn', sa.Double(), nullable=True, comment='Copies of the lesser allele at the place; null where unknown [copies]'))
@@ -467,8 +473,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_index')
         batch_op.drop_column('calibration_intercept')
+        batch_op.drop_column('calibration_index')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -482,8 +488,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
@@ -502,6 +508,12 @@ def downgrade() -> None:
         batch_op.drop_column('ccf_low')
         batch_op.drop_column('minor_cn')
         batch_op.drop_column('total_cn')
+
+    with op.batch_alter_table('rna_qc', schema=None) as batch_op:
+        batch_op.drop_column('exonic_share')
+
+    with op.batch_alter_table('rna_identity', schema=None) as batch_op:
+        batch_op.drop_column('median_correlation')
 
     with op.batch_alter_table('read_qc', schema=None) as batch_op:
         batch_op.drop_column('callable_coding_bases')
