@@ -19,11 +19,10 @@ from palbo_assets.cytometry.settings import Settings
 from palbo_assets.study.vocabulary import OBSERVED, Absence
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from palbo_assets.cytometry.blood_counts import BloodCount
     from palbo_assets.cytometry.external_gating import GatedPopulation
     from palbo_assets.cytometry.gating import Stained
+    from palbo_assets.cytometry.selection import Members
     from palbo_assets.cytometry.strategy import Strategy
 
 LEUKOCYTES = "CD45"
@@ -47,7 +46,7 @@ class Counted:
 def count_gated(
     sample: Stained,
     strategy: Strategy,
-    gated: Mapping[str, NDArray[np.intp] | None],
+    gated: Members,
     origins: Mapping[str, str] | None = None,
 ) -> list[Counted]:
     """Counts and the median compensated intensity of the functional markers, for the room's own gating.
@@ -56,14 +55,19 @@ def count_gated(
     """
     found = [Counted(ROOT, "", sample.count)]
     shown = [marker for marker in strategy.functional if marker in sample.columns]
+    medians: dict[str, dict[str, float]] = {population.name: {} for population in strategy.populations}
+    for marker in shown:
+        column = sample.of(marker)
+        for population in strategy.populations:
+            if gated.count(population.name):
+                medians[population.name][marker] = float(np.median(column[gated[population.name]]))
     for population in strategy.populations:
-        events = gated[population.name]
-        if events is None:
-            found.append(Counted(population.name, population.parent, None))
+        name, parent, number = population.name, population.parent, gated.count(population.name)
+        if number is None:
+            found.append(Counted(name, parent, None))
             continue
-        medians = {marker: float(np.median(sample.of(marker, events))) for marker in shown} if events.size else {}
         told = ";".join(f"{side.cut}:{(origins or {}).get(side.cut, 'fixed')}" for side in population.sides)
-        found.append(Counted(population.name, population.parent, int(events.size), medians, told or None))
+        found.append(Counted(name, parent, number, medians[name], told or None))
     return found
 
 

@@ -15,20 +15,18 @@ from palbo_assets.cytometry.strategy import Strategy
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from palbo_assets.cytometry.abundance import Counted
+    from palbo_assets.cytometry.selection import Members
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """A read, compensated and gated FCS file; ``gated`` are event indices of the room's own populations."""
+    """A read, compensated and gated FCS file; ``gated`` are the events of the room's own populations."""
 
     path: Path
     events: Events
     sample: Stained
-    gated: Mapping[str, NDArray[np.intp] | None]
+    gated: Members
 
 
 def read_acquisition(

@@ -1,5 +1,7 @@
 """The product's own gating: a tree of populations, each by bounds and a polygon within its parent.
 
+`gate` evaluates the whole tree at once, `Tube` as far as somebody asks, while its bounds are still being placed.
+
 Bounds are placed on the linear values by inverting the (strictly increasing) scale, which selects exactly the
 events that the transformed values would, without transforming them; a bound includes its lower end and excludes its
 upper one, as GatingML 2.0 says. Each gate looks only at the events of its parent.
@@ -14,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from palbo_assets.cytometry.compensation import Compensation
-from palbo_assets.cytometry.panel import marker_columns
-from palbo_assets.cytometry.strategy import ROOT, Population, Side, Strategy
+from palbo_assets.cytometry.panel import SCATTER, marker_columns
+from palbo_assets.cytometry.selection import Area, Bound, Gate, Members, inside, select
+from palbo_assets.cytometry.strategy import ROOT, Polygon, Population, Side, Strategy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,17 +70,55 @@ def stained(events: Events, strategy: Strategy, panel: Mapping[str, str] | None 
     return Stained(events, columns, Compensation.of(events.spill, events.channels))
 
 
-def gate(sample: Stained, strategy: Strategy, bounds: Mapping[str, float] | None = None) -> dict[str, Indices | None]:
-    """Indices of the events of every population; None where the panel lacks a marker of it or of its parent.
+def gate(sample: Stained, strategy: Strategy, bounds: Mapping[str, float] | None = None) -> Members:
+    """Events of every population, in one pass over the file; None where the panel lacks a marker of it or its parent.
 
     ``bounds`` are linear bounds of cuts, by name; the fixed ones of the strategy where none is given.
     """
-    tube = Tube(sample, strategy, bounds)
-    return {ROOT: tube.events(ROOT), **{one.name: tube.events(one.name) for one in strategy.populations}}
+    gates: dict[str, Gate] = {}
+    absent = []
+    for population in strategy.populations:
+        satisfied = _bounds_of(sample, strategy, population, bounds or {})
+        if satisfied is None or population.parent not in (ROOT, *gates):
+            absent.append(population.name)
+            continue
+        areas = (_area(sample, strategy, population.polygon),) if population.polygon else ()
+        gates[population.name] = Gate(population.name, population.parent, satisfied, areas)
+    return select(sample.events.data, sample.compensation, list(gates.values()), absent)
+
+
+def _bounds_of(
+    sample: Stained, strategy: Strategy, population: Population, bounds: Mapping[str, float]
+) -> tuple[Bound, ...] | None:
+    """Sides and rectangle of a population on the linear values; None where the panel lacks a marker."""
+    if any(marker not in sample.columns for marker in population.markers):
+        return None
+    found = []
+    for side in population.sides:
+        cut = strategy.cuts[side.cut]
+        marker = cut.channel(sample.columns)
+        if marker is None:
+            return None
+        placed = bounds.get(cut.name)
+        value = strategy.inverse(marker, cut.fixed) if placed is None else placed
+        found.append(Bound(sample.columns[marker], value, side.positive))
+    for marker, (low, high) in population.rectangle.items():
+        for position, above in ((low, True), (high, False)):
+            if position is not None:
+                found.append(Bound(sample.columns[marker], strategy.inverse(marker, position), above))
+    return tuple(found)
+
+
+def _area(sample: Stained, strategy: Strategy, polygon: Polygon) -> Area:
+    """A polygon on the transformed scale: over scatter its corners are moved to linear values, else the values move."""
+    scales = [None if channel in SCATTER else strategy.logicle for channel in (polygon.x, polygon.y)]
+    factors = [strategy.logicle.t if scale is None else 1.0 for scale in scales]
+    corners = tuple((x * factors[0], y * factors[1]) for x, y in polygon.points)
+    return Area(sample.columns[polygon.x], sample.columns[polygon.y], corners, scales[0], scales[1])
 
 
 class Tube:
-    """A tube that is gated as far as it is asked for: each population once, within its parent."""
+    """A tube that is gated as far as it is asked for: each population once, on the events of its parent alone."""
 
     def __init__(self, sample: Stained, strategy: Strategy, bounds: Mapping[str, float] | None = None) -> None:
         self.sample = sample
@@ -133,16 +174,3 @@ class Tube:
                 )
             ]
         return events
-
-
-def inside(
-    x: NDArray[np.float64], y: NDArray[np.float64], points: tuple[tuple[float, float], ...]
-) -> NDArray[np.bool_]:
-    """Whether points lie in a polygon, by the even-odd rule (a ray to the right crosses an odd number of sides)."""
-    odd = np.zeros(x.shape, dtype=bool)
-    for (x1, y1), (x2, y2) in zip(points, (*points[1:], points[0]), strict=True):
-        if y1 == y2:
-            continue
-        crosses = (y1 > y) != (y2 > y)
-        odd ^= crosses & (x < x1 + (y - y1) * (x2 - x1) / (y2 - y1))
-    return odd

@@ -15,10 +15,9 @@ from palbo_assets.study.vocabulary import Qc
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import NDArray
-
     from palbo_assets.cytometry.fcs import Events
     from palbo_assets.cytometry.gating import Stained
+    from palbo_assets.cytometry.selection import Members
 
 _LOOKED_AT = 20_000  # events for the residual of compensation: medians of subsets within a few per cent
 _SPILLS = 0.005  # share of a signal from which a neighbour sees it
@@ -26,9 +25,7 @@ _FAR = 4.0  # thresholds from which a signal is bright
 _STEADY = ("FSC-A", "SSC-A", "CD45")  # channels in which nearly every event is bright
 
 
-def assess(
-    events: Events, sample: Stained, gated: Mapping[str, NDArray[np.intp] | None], settings: Settings
-) -> dict[str, Any]:
+def assess(events: Events, sample: Stained, gated: Members, settings: Settings) -> dict[str, Any]:
     """Quality of one acquisition.
 
     Parameters
@@ -42,17 +39,17 @@ def assess(
         The columns of `facs_qc` but its keys; a number that can't be computed (no viability dye, no time channel) is
         None.
     """
-    singlets, live, leukocytes = (gated.get(name) for name in ("singlets", "live", "CD45"))
+    singlets, live, leukocytes = (gated.count(name) if name in gated else None for name in ("singlets", "live", "CD45"))
     viability = None
-    if singlets is not None and live is not None and singlets.size:
-        viability = 100.0 * live.size / singlets.size
+    if singlets and live is not None:
+        viability = 100.0 * live / singlets
     margins = margin_percent(events)
     margin = max(margins.values(), default=0.0)
     flow = _flow(events, settings)
     residual = residual_spill(sample, settings.positive_at, settings.min_events)
     drift, reset = time_drift(events, sample, settings.drift_bins)
     failing, warning = [], []
-    if singlets is not None and singlets.size == 0:
+    if singlets == 0:
         failing.append("no_single_cells")
     if viability is not None and viability < settings.lowest_viability_pct:
         failing.append("viability")
@@ -68,13 +65,13 @@ def assess(
         warning.append("flow_rate")
     if residual is not None and residual.percent > settings.max_residual_spill_pct:
         warning.append("residual_spill")
-    if leukocytes is not None and leukocytes.size < settings.min_leukocytes:
+    if leukocytes is not None and leukocytes < settings.min_leukocytes:
         warning.append("few_leukocytes")
     verdict = Qc.FAIL if failing else Qc.WARN if warning else Qc.PASS
     return {
         "events": events.count,
         "viability_pct": viability,
-        "leukocytes": None if leukocytes is None else int(leukocytes.size),
+        "leukocytes": leukocytes,
         "margin_pct": margin,
         "margin_channels": _listed(margins, settings.max_margin_pct),
         "drift_pct": drift,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from palbo_assets.cytometry.compensation import Compensation
     from palbo_assets.cytometry.fcs_data import ListMode
+    from palbo_assets.cytometry.logicle import Logicle
 
     Indices = NDArray[np.intp]
     Points = tuple[tuple[float, float], ...]
@@ -39,11 +40,16 @@ class Bound:
 
 @dataclass(frozen=True)
 class Area:
-    """A polygon over two channels of the file; vertices in linear values, the last joined to the first."""
+    """A polygon over two channels of the file, the last corner joined to the first.
+
+    Corners are linear values, or lie on the scale of a channel that has one.
+    """
 
     x: int
     y: int
     points: Points
+    x_scale: Logicle | None = None
+    y_scale: Logicle | None = None
 
 
 @dataclass(frozen=True)
@@ -106,19 +112,21 @@ def select(
     for start in range(0, data.count, BLOCK):
         stop = min(start + BLOCK, data.count)
         values = unmix @ data.transposed(start, stop, used)
-        compared: dict[Bound | Area, NDArray[np.bool_]] = {}
+        compared: dict[tuple[int, float], NDArray[np.bool_]] = {}
         for at, gate in enumerate(gates):
             own = masks[at, start:stop]
             own[:] = True if gate.parent == ROOT else masks[names.index(gate.parent), start:stop]
             for bound in gate.bounds:
-                key = Bound(bound.channel, bound.value, True)
+                key = (bound.channel, bound.value)
                 if key not in compared:
                     compared[key] = values[row[bound.channel]] >= bound.value
                 own &= compared[key] if bound.above else ~compared[key]
             for area in gate.areas:
-                if area not in compared:
-                    compared[area] = inside(values[row[area.x]], values[row[area.y]], area.points)
-                own &= compared[area]
+                left = slice(None) if own.all() else np.flatnonzero(own)
+                x, y = values[row[area.x]][left], values[row[area.y]][left]
+                x = x if area.x_scale is None else area.x_scale.transform(x)
+                y = y if area.y_scale is None else area.y_scale.transform(y)
+                own[left] = inside(x, y, area.points)
     return Members(names, masks, absent)
 
 

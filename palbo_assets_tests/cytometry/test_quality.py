@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from palbo_assets.cytometry.fcs import read_fcs
 from palbo_assets.cytometry.flow_rate import FlowRate, flow_rate
-from palbo_assets.cytometry.gating import load_strategy, stained
+from palbo_assets.cytometry.gating import stained
 from palbo_assets.cytometry.quality import margin_percent, residual_spill
 from palbo_assets.cytometry.settings import Settings
+from palbo_assets.cytometry.strategy import load_strategy
 from palbo_assets.demo import facs
 from palbo_assets.demo.truth import SampleTruth
 from palbo_assets_tests.cytometry.fcs_writer import fcs

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from palbo_assets.cytometry import selection
 from palbo_assets.cytometry.compensation import Compensation, compensate, parse_spill
 from palbo_assets.cytometry.fcs import read_fcs
+from palbo_assets.cytometry.gating import Tube, gate, stained
 from palbo_assets.cytometry.selection import ROOT, Area, Bound, Gate, inside, select
+from palbo_assets.cytometry.strategy import load_strategy
 from palbo_assets_tests.cytometry.fcs_writer import fcs
 
 
@@ -42,17 +44,17 @@ def test_a_tree_selects_what_each_gate_selects_from_its_parent_whatever_the_file
     found = select(events.data, Compensation.of(spill, events.channels), gates, absent=["z"])
     matrix = compensate(events.values, events.channels, spill)
     expected = {ROOT: np.ones(40, dtype=bool)}
-    for gate in gates:
-        mask = expected[gate.parent].copy()
-        for bound in gate.bounds:
+    for one in gates:
+        mask = expected[one.parent].copy()
+        for bound in one.bounds:
             column = matrix[:, bound.channel]
             mask &= column >= bound.value if bound.above else column < bound.value
-        for area in gate.areas:
+        for area in one.areas:
             mask &= inside(matrix[:, area.x], matrix[:, area.y], area.points)
-        expected[gate.name] = mask
-        own = found[gate.name]
+        expected[one.name] = mask
+        own = found[one.name]
         assert own is not None and np.array_equal(own, np.flatnonzero(mask))
-        assert found.count(gate.name) == mask.sum()
+        assert found.count(one.name) == mask.sum()
     everything = found[ROOT]
     assert everything is not None and everything.size == found.count(ROOT) == 40
     assert found["z"] is None and found.count("z") is None and set(found) == {ROOT, *"abcdefgh", "z"}
@@ -69,3 +71,37 @@ def test_compensated_values_are_the_same_by_channel_by_event_and_as_a_whole(shar
         assert compensation.column(events.data, channel, some) == pytest.approx(
             whole[some, channel], rel=1e-9, abs=1e-6
         )
+
+
+SITE = """
+version: site
+logicle: {t: 262144, w: 0.5, m: 4.5, a: 0}
+markers: {CD3: [CD3], CD4: [CD4], CD8: [CD8], CD127: [CD127], CD56: [CD56]}
+functional: [CD127]
+lymphocytes: [T]
+cuts: {CD4: {within: T, fixed: 0.45, limits: [0.2, 0.7]}}
+populations:
+  small: {parent: root, polygon: {x: FSC-A, y: SSC-A, points: [[0.1, 0.0], [0.1, 0.4], [0.5, 0.5], [0.6, 0.1]]}}
+  T: {parent: small, rectangle: {CD3: [0.45, 0.95], SSC-A: [null, 0.45]}}
+  CD4: {parent: T, gate: CD4+}
+  shaped: {parent: T, polygon: {x: CD4, y: CD8, points: [[0.25, -0.1], [0.6, 0.1], [0.65, 0.4], [0.35, 0.55]]}}
+  mixed: {parent: T, polygon: {x: SSC-A, y: CD8, points: [[0.0, 0.1], [0.3, 0.1], [0.3, 0.9], [0.0, 0.9]]}}
+  NK: {parent: root, rectangle: {CD56: [0.4, null]}}
+  brightNK: {parent: NK, rectangle: {CD3: [null, 0.4]}}
+"""
+
+
+def test_the_whole_tree_at_once_selects_what_a_tube_selects_gate_by_gate(tmp_path: Path, shared_data: Path) -> None:
+    site = tmp_path / "site.yaml"
+    site.write_text(SITE)
+    strategy = load_strategy(site)
+    sample = stained(read_fcs(shared_data / "fcs/flowio/100715.fcs"), strategy)
+    for bounds in ({}, {"CD4": 700.0}):
+        at_once, one_by_one = gate(sample, strategy, bounds), Tube(sample, strategy, bounds)
+        for name in at_once:
+            own, expected = at_once[name], one_by_one.events(name)
+            if name in ("NK", "brightNK"):
+                assert own is None and expected is None and at_once.count(name) is None
+            else:
+                assert own is not None and expected is not None and own.size > 30
+                assert np.array_equal(own, expected), name
