@@ -30,7 +30,9 @@ from palbo_assets.genomics.bam import (
     nibbles,
     unsorted,
 )
+from palbo_assets.genomics.bam_index import WHOLE, Access, access
 from palbo_assets.genomics.bgzf import bam_header, record_chunks
+from palbo_assets.genomics.regions import Region
 
 _REPEAT_REACH = 1000
 _COLUMNS = (
@@ -86,6 +88,22 @@ class Evidence(NamedTuple):
         return self.alt / self.depth if self.depth else None
 
 
+def reads_at(path: Path, variants: Iterable[Variant], fetch: Fetch, around: int = 0) -> Access:
+    """Where a BAM holds the reads that speak of the variants, and those over ``around`` bases on each side.
+
+    Worth asking for a few variants of a large file that has its index beside it; the answer without one is the whole
+    file.
+    """
+    regions = []
+    for variant in variants:
+        left, right = variant.pos - 1, variant.pos - 1 + len(variant.ref)
+        if countable(variant):
+            start, end, ref_end, *_ = _span(variant, fetch)
+            left, right = min(start, left), max(end, ref_end, right)
+        regions.append(Region(variant.chrom, max(0, left - around), right + around))
+    return access(path, regions)
+
+
 class _Spans(NamedTuple):
     """Variants as the kernel takes them, sorted by contig and start."""
 
@@ -114,7 +132,7 @@ def count_alleles(
     min_base_quality: int,
     min_mapping_quality: int,
     excluded_flags: int = EXCLUDED_FLAGS,
-    ranges: Iterable[tuple[int, int | None]] = ((0, None),),
+    ranges: Iterable[tuple[int, int | None]] = WHOLE,
 ) -> dict[Variant, Evidence | None]:
     """Evidence for each variant in one coordinate-sorted BAM, whether or not any fragment shows it.
 
@@ -125,8 +143,8 @@ def count_alleles(
     min_base_quality, min_mapping_quality
         Phred; what is below doesn't count.
     ranges
-        Virtual offsets in file order that hold the reads in question (from an index); the whole
-        file when left out.
+        Virtual offsets in file order that hold all reads at the variants (`bam_index.access`); the whole file when
+        left out.
 
     Returns
     -------
@@ -149,8 +167,8 @@ def count_alleles(
     error_of = 10.0 ** (-np.arange(256) / 10)
     table = empty_table(1 << 12)
     limits = (min_base_quality, min_mapping_quality, excluded_flags)
+    last = np.full(2, -1, dtype=np.int64)
     for start, stop in ranges:
-        last = np.full(2, -1, dtype=np.int64)
         for chunk in record_chunks(path, start, stop, chunk_bytes=1 << 19):
             at = 0
             while True:
@@ -161,8 +179,7 @@ def count_alleles(
                 table = settled(table, need, spans, last, sums, errors, error_of)
                 if at >= len(chunk):
                     break
-        # Between ranges no mate is waited for: a range holds all reads of its places.
-        table = settled(table, 0, spans, np.array([1 << 40, 0]), sums, errors, error_of)
+    settled(table, 0, spans, np.array([1 << 40, 0]), sums, errors, error_of)
     for index, variant in zip(order, usable, strict=True):
         answer[variant] = _evidence(sums[index], float(errors[index]))
     return answer

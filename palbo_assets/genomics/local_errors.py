@@ -9,6 +9,7 @@ import numpy as np
 
 from palbo_assets.genomics.alleles import Fetch, Variant
 from palbo_assets.genomics.bam import NIBBLES
+from palbo_assets.genomics.bam_index import WHOLE
 from palbo_assets.genomics.bgzf import bam_header
 from palbo_assets.genomics.pileup import Indel, pileup
 from palbo_assets.genomics.regions import Region
@@ -24,22 +25,24 @@ def local_errors(
     max_vaf: float,
     min_base_quality: int,
     min_mapping_quality: int,
+    ranges: Iterable[tuple[int, int | None]] = WHOLE,
 ) -> dict[Variant, float | None]:
     """Errors per base and per alternative base around each variant, itself left out; None without coverage.
 
     For substitutions: bases other than the reference within ``window`` bases on each side / depth / 3. For indels:
     reads with any other indel per covered base. Positions whose share of such reads is above ``max_vaf`` are taken for
-    variants and left out. One pass over the BAM.
+    variants and left out. One pass over the BAM, or over the ``ranges`` of it that hold these places.
     """
     contigs = bam_header(path).contigs
     wanted = [one for one in dict.fromkeys(variants) if one.chrom in contigs]
-    around = [Region(one.chrom, one.pos - 1 - window, one.pos - 1 + len(one.ref) + window) for one in wanted]
-    targets = lay_out([Region(one.chrom, max(0, one.start), one.end) for one in around], contigs, fetch)
+    around = [Region(one.chrom, max(0, one.pos - 1 - window), one.pos - 1 + len(one.ref) + window) for one in wanted]
+    targets = lay_out(around, contigs, fetch)
     counts = np.zeros((targets.total, 4), dtype=np.int64)
     seen: dict[Indel, int] = {}
-    for piece in pileup(
-        path, targets, min_base_quality=min_base_quality, min_mapping_quality=min_mapping_quality
-    ):  # fmt: skip
+    pieces = pileup(
+        path, targets, min_base_quality=min_base_quality, min_mapping_quality=min_mapping_quality, ranges=ranges
+    )
+    for piece in pieces:
         counts[piece.first : piece.first + len(piece.counts)] = piece.counts.sum(axis=2)
         for indel, reads in piece.indels.items():
             seen[indel] = seen.get(indel, 0) + reads

@@ -12,7 +12,7 @@ is handed out and its memory used anew, so that memory doesn't grow with the fil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ import numba
 import numpy as np
 
 from palbo_assets.genomics.bam import EXCLUDED_FLAGS, NIBBLES, record_offsets, unsorted
+from palbo_assets.genomics.bam_index import WHOLE
 from palbo_assets.genomics.bgzf import bam_header, record_chunks
 from palbo_assets.genomics.mates import hold, waiting
 from palbo_assets.genomics.pileup_kernel import pile
@@ -67,6 +68,7 @@ def pileup(
     mates_once: bool = True,
     window: int = _WINDOW,
     chunk_bytes: int = _CHUNK_BYTES,
+    ranges: Iterable[tuple[int, int | None]] = WHOLE,
 ) -> Iterator[Piece]:
     """Counts over all targets, in pieces from the first base to the last, each base once.
 
@@ -78,6 +80,9 @@ def pileup(
         False counts each mate on its own, as samtools' and pysam's plain counters do.
     window
         Target bases held at a time (40 bytes each): bounds memory, not the result.
+    ranges
+        Virtual offsets in file order that hold all reads over the targets (`bam_index.access`); the whole file when
+        left out.
 
     Raises
     ------
@@ -87,7 +92,7 @@ def pileup(
     state = _State(path, targets, window, bam_header(path).contigs)
     held = np.empty(0, dtype=np.uint8)
     limits = (min_base_quality, min_mapping_quality, excluded_flags, mates_once)
-    for chunk in record_chunks(path, chunk_bytes=chunk_bytes):
+    for chunk in (one for part in ranges for one in record_chunks(path, *part, chunk_bytes=chunk_bytes)):
         size = 1 << 10
         reads = len(record_offsets(chunk)) + len(record_offsets(held))
         while size < 2 * reads:

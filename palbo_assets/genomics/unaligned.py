@@ -35,24 +35,14 @@ load64 = _load(64, types.uint64)
 """uint64 likewise."""
 
 
-@intrinsic
-def trailing_zeros(_: Any, value: Any) -> Any:
-    """How many of a uint64's lowest bits are zero; 64 for zero."""
-
+def _trailing_zeros(_: Any, value: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.uint64(types.uint64), code
 
 
-@intrinsic
-def borrowed(_: Any, array: Any) -> Any:
-    """The same array without its owner, so that compiled code doesn't count references to it.
-
-    Numba counts one, with an atomic instruction, wherever an array is sliced or handed to another function, which costs
-    a kernel over short records more than its work. Whoever calls the kernel keeps the array alive.
-    """
-
+def _borrowed(_: Any, array: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         view = context.make_array(signature.args[0])(context, builder, arguments[0])
         view.meminfo = view.meminfo.type(None)
@@ -60,3 +50,13 @@ def borrowed(_: Any, array: Any) -> Any:
         return view._getvalue()
 
     return array(array), code
+
+
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+"""How many of a uint64's lowest bits are zero; 64 for zero."""
+borrowed: Any = intrinsic(_borrowed)
+"""The same array without its owner, so that compiled code doesn't count references to it.
+
+Numba counts one, with an atomic instruction, wherever an array is sliced or handed to another function, which costs a
+kernel over short records more than its work. Whoever calls the kernel keeps the array alive.
+"""

@@ -419,6 +419,7 @@ def forced_genotypes(
     step: Step, somatic_calls: pd.DataFrame, sample_identity: pd.DataFrame, identity_failures: pd.DataFrame
 ) -> pd.DataFrame:
     """Every variant called in the patient, counted in each of the patient's tumours, with the power to have seen it."""
+    from palbo_assets.genomics.allele_counts import reads_at
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import reference
     from palbo_assets.wes.force_genotype import force_genotypes, rows_of, union_of_calls
@@ -431,6 +432,7 @@ def forced_genotypes(
     swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
     swapped |= set(identity_failures.loc[identity_failures["source"] == "tumour", "specimen_id"])
     rows: list[dict[str, Any]] = []
+    remarks: set[str] = set()
     with reference(fasta) as fetch:
         for file in step.files("tumour_bam"):
             called = frozenset(variant for variant, known in union.items() if file.specimen_id in known.called_in)
@@ -439,9 +441,12 @@ def forced_genotypes(
             else:
                 expected = {variant: known.largest_vaf for variant, known in union.items()}
                 bam = as_bam(file.path, step.workdir, fasta)
-                genotypes = force_genotypes(bam, expected, called, fetch, step.settings)
+                part = reads_at(bam, union, fetch, step.settings.background_window)
+                remarks.add(part.remark)
+                genotypes = force_genotypes(bam, expected, called, fetch, step.settings, part.ranges)
             rows += [{**_specimen(step, file), **row} for row in rows_of(union, genotypes, called)]
-    step.report(variants=len(union), specimens=len(step.files("tumour_bam")))
+    read = ", ".join(sorted(remarks))
+    step.report(variants=len(union), specimens=len(step.files("tumour_bam")), reads_found=read)
     return frame_from_rows(FORCED_GENOTYPES, rows)
 
 

@@ -7,13 +7,14 @@ that it reached elsewhere is stated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.genomics.allele_counts import Evidence, count_alleles
 from palbo_assets.genomics.alleles import Fetch, Variant
+from palbo_assets.genomics.bam_index import WHOLE
 from palbo_assets.genomics.exact import binomial_at_least
 from palbo_assets.genomics.local_errors import local_errors
 from palbo_assets.study.vocabulary import State
@@ -51,6 +52,7 @@ def force_genotypes(
     called: frozenset[Variant],
     fetch: Fetch,
     settings: Settings,
+    ranges: Iterable[tuple[int, int | None]] = WHOLE,
 ) -> dict[Variant, ForcedGenotype]:
     """Count the variants in one tumour's sorted BAM.
 
@@ -60,9 +62,13 @@ def force_genotypes(
         Variant -> largest fraction at which it was called in the patient.
     called
         Variants that were called in this very tumour: present whatever a threshold here says.
+    ranges
+        Where the BAM holds the reads at the variants and over the background's window beside them.
     """
     base_quality, mapping_quality = settings.min_base_quality, settings.min_mapping_quality
-    counted = count_alleles(path, expected, fetch, min_base_quality=base_quality, min_mapping_quality=mapping_quality)
+    counted = count_alleles(
+        path, expected, fetch, min_base_quality=base_quality, min_mapping_quality=mapping_quality, ranges=ranges
+    )
     measured = local_errors(
         path,
         expected,
@@ -71,6 +77,7 @@ def force_genotypes(
         max_vaf=settings.background_max_vaf,
         min_base_quality=base_quality,
         min_mapping_quality=mapping_quality,
+        ranges=ranges,
     )
     backgrounds = {
         variant: None if error is None else max(settings.background_floor, error) for variant, error in measured.items()

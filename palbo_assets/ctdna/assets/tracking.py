@@ -60,7 +60,7 @@ def patient_genotypes(
         tissue_rows,
         union_of_variants,
     )
-    from palbo_assets.genomics.allele_counts import count_alleles
+    from palbo_assets.genomics.allele_counts import count_alleles, reads_at
 
     settings: Settings = step.settings
     union = union_of_variants(somatic_calls, ctdna_calls)
@@ -69,14 +69,19 @@ def patient_genotypes(
         step.report(variants=len(union), reason="" if fasta else "E_REFERENCE_MISSING")
         return frame_from_rows(PATIENT_GENOTYPES, [])
     bases = fasta_reference(fasta)
+
+    def fetch(chrom: str, start: int, end: int) -> str:
+        return bases(chrom, max(start, 0), end)
+
     swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
     rows: list[dict[str, Any]] = []
     for file in [*step.files("tumour_bam"), *step.files("normal_bam")[:1]]:
         kind = TUMOUR if file.role == "tumour_bam" else NORMAL
         refused = IDENTITY if file.specimen_id in swapped else "" if file.path.suffix == ".bam" else "NOT_A_BAM"
         counted = {} if refused else count_alleles(
-            file.path, union, lambda chrom, start, end: bases(chrom, max(start, 0), end),
+            file.path, union, fetch,
             min_base_quality=settings.tissue_base_quality, min_mapping_quality=settings.min_mapping_quality,
+            ranges=reads_at(file.path, union, fetch).ranges,
         )  # fmt: skip
         keys = {"patient_id": step.patient_id, "timepoint": file.timepoint or "BL", "specimen_id": file.specimen_id}
         found = tissue_rows(kind, file.specimen_id, union, counted, settings, refused)
