@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
 from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, PATIENT_GENOTYPES
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
-from palbo_assets.histology.tables import CYCLIN_E_IHC, TIL_MARKER_IHC, TIL_SCORES
+from palbo_assets.histology.tables import CYCLIN_E_IHC, CYCLIN_E_PAIRS, TIL_MARKER_IHC, TIL_SCORES
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import SPECS, Step, product
 from palbo_assets.platform.tables import frame_from_rows
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 GROUP = "resistance"
 # The catalogue and the definitions are part of the method: a changed line makes everything that follows from it due.
 _FACTS_VERSION = f"1+{CATALOGUE.digest}"
-_STATES_VERSION = f"1+{MECHANISMS.digest}"
+_STATES_VERSION = f"2+{MECHANISMS.digest}"
 _WIDE_VERSION = f"1+{CATALOGUE.digest}+{MECHANISMS.digest}"
 
 FACT_SOURCES = (
@@ -139,6 +139,7 @@ def _published(
         CTDNA_QC,
         PATIENT_GENOTYPES,
         NRG1_ELISA,
+        CYCLIN_E_PAIRS,
     ),
     settings=Settings,
     code_version=_STATES_VERSION,
@@ -147,13 +148,15 @@ def _published(
 )
 def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
     """Each mechanism of resistance by timepoint and source: PRESENT, ABSENT with measured power, or why neither."""
+    from palbo_assets.resistance.paired_states import unpaired_features
     from palbo_assets.resistance.states import as_rows, patient_states
 
+    unpaired = unpaired_features(CATALOGUE, {CYCLIN_E_PAIRS.name: tables.pop(CYCLIN_E_PAIRS.name)})
     failures = tables.pop("identity_failures")
     of_tumours = failures[failures["source"] == "tumour"]
     tables["sample_identity"] = _with_failures(tables["sample_identity"], of_tumours)
     foreign = frozenset(failures.loc[failures["source"] == "plasma", "specimen_id"])
-    found = patient_states(MECHANISMS, settings=step.settings, foreign_plasma=foreign, **tables)
+    found = patient_states(MECHANISMS, settings=step.settings, foreign_plasma=foreign, unpaired=unpaired, **tables)
     rows = as_rows(step.patient_id, found)
     states = [row["state"] for row in rows]
     step.report(**{state.lower(): states.count(state) for state in sorted(set(states))})
@@ -256,6 +259,7 @@ def integrated_resistance_table(
         SAMPLE_IDENTITY,
         IDENTITY_FAILURES,
         RESISTANCE_TRANSITIONS,
+        CYCLIN_E_PAIRS,
     ),
     code_version=_WIDE_VERSION,
     group=GROUP,
@@ -270,6 +274,7 @@ def integrated_resistance_pairs(
     sample_identity: pd.DataFrame,
     identity_failures: pd.DataFrame,
     resistance_transitions: pd.DataFrame,
+    cyclin_e_pairs: pd.DataFrame,
 ) -> pd.DataFrame:
     """The patient's baseline beside progression: values, changes, and whether each pair may be used.
 
@@ -278,6 +283,7 @@ def integrated_resistance_pairs(
     """
     from palbo_assets.resistance.absence import planned_reasons
     from palbo_assets.resistance.integrated import pair_row
+    from palbo_assets.resistance.paired_states import unpaired_features
     from palbo_assets.resistance.state_rows import records
     from palbo_assets.study.protocol import load_protocol
 
@@ -296,6 +302,7 @@ def integrated_resistance_pairs(
                 reasons=planned_reasons(patients, sample_manifest, load_protocol()),
                 of_patients=_OF_PATIENTS,
                 of_response=_OF_RESPONSE,
+                unpaired=unpaired_features(CATALOGUE, {CYCLIN_E_PAIRS.name: cyclin_e_pairs}),
             )
         )
         step.report(n_pairs=rows[0]["n_pairs"], primary_mechanism=rows[0]["primary_mechanism"])

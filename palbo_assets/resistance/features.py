@@ -90,6 +90,10 @@ class Feature(_Frozen):
     uloq_column: str = ""
     unselected: Absence = Field(Absence.NOT_EVALUABLE, description="status of a measured sample without such a row")
     pairing: Pairing = Pairing.DIFFERENCE
+    paired_by: str = Field(
+        "",
+        description="table that says which later samples may be compared with baseline, by where's columns and status",
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Feature:

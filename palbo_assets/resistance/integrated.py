@@ -224,6 +224,7 @@ def pair_row(
     reasons: Reasons,
     of_patients: Sequence[Column],
     of_response: Sequence[Column],
+    unpaired: Mapping[tuple[str, str], str] | None = None,
 ) -> Row:
     """One patient's baseline beside progression.
 
@@ -235,6 +236,8 @@ def pair_row(
         The patient's rows.
     identity_blocked
         A sample of the pair isn't the patient's: both sides are shown, no change is, and every pair is QC_FAIL.
+    unpaired
+        `paired_states.unpaired_features`: both sides are shown, no change is.
     """
     name, withdrawn = str(patient["patient_id"]), bool(patient["withdrawn"])
     row: Row = {"patient_id": name, "withdrawn": withdrawn, "identity_blocked": identity_blocked and not withdrawn}
@@ -248,6 +251,8 @@ def pair_row(
             for timepoint in (str(Timepoint.BL), str(Timepoint.PD))
         ]
         status, delta = _pair(feature, sides, identity_blocked)
+        if status == OBSERVED and (str(Timepoint.PD), feature.name) in (unpaired or {}):
+            status, delta = str(Absence.NOT_EVALUABLE), None
         row[f"{feature.name}__bl"], row[f"{feature.name}__pd"] = (value for value, _ in sides)
         if feature.pairing is not Pairing.NONE:
             row[f"{feature.name}__delta"] = delta

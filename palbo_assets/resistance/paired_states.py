@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, log2
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from palbo_assets.resistance.features import Catalogue
 from palbo_assets.resistance.mechanisms import Kind, Measure, Mechanism, Rule
 from palbo_assets.resistance.settings import Settings
-from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, NOT_MEASURED, StateRow
+from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, NOT_MEASURED, StateRow, records
 from palbo_assets.study.vocabulary import OBSERVED, Absence, State, Timepoint
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NO_BASELINE = "NO_BASELINE"
 NOT_CONFIDENT = "SUBTYPE_NOT_CONFIDENT"
 NO_FROZEN_REFERENCE = "NO_FROZEN_REFERENCE"
 DIFFERENT_PLATES = "DIFFERENT_PLATES"
+NO_PAIR = "NO_PAIR"
 BEYOND_LIMITS = "BEYOND_THE_ASSAYS_LIMITS"
 LUMINAL = ("LumA", "LumB")
 NON_LUMINAL = ("Her2", "Basal")
@@ -50,6 +55,7 @@ def measured_state(
     *,
     identity_blocked: bool,
     plates: Mapping[str, str],
+    unpaired: Mapping[tuple[str, str], str],
 ) -> StateRow:
     """State of one measure at one timepoint.
 
@@ -59,6 +65,8 @@ def measured_state(
         A sample of the pair isn't the patient's: nothing paired can be said.
     plates
         Timepoint -> ELISA plate; a pair on two plates carries the plates' difference, which the reason then says.
+    unpaired
+        (timepoint, feature) -> why the sample can't be compared with baseline (`unpaired_features`).
     """
     nothing = StateRow(
         mechanism.code,
@@ -74,6 +82,8 @@ def measured_state(
         return replace(nothing, reason=IDENTITY_MISMATCH)
     if mechanism.kind is Kind.PAIRED and (Timepoint.BL, measure.feature) not in facts:
         return replace(nothing, reason=NO_BASELINE)
+    if mechanism.kind is Kind.PAIRED and (timepoint, measure.feature) in unpaired:
+        return replace(nothing, reason=f"{NO_PAIR}: {unpaired[timepoint, measure.feature]}")
     if measure.rule is Rule.SUBTYPE_SWITCH:
         return _subtype_switch(nothing, timepoint, facts)
     if measure.rule is Rule.ER_INDEPENDENT:
@@ -86,6 +96,23 @@ def measured_state(
     row = _change(nothing, measure, before, after, settings)
     two_plates = measure.source == "elisa" and plates.get(Timepoint.BL) != plates.get(timepoint)
     return replace(row, reason=row.reason or DIFFERENT_PLATES) if two_plates else row
+
+
+def unpaired_features(catalogue: Catalogue, pairs: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], str]:
+    """(timepoint, feature) -> reason, of a patient's samples whose values mustn't be compared with baseline.
+
+    Parameters
+    ----------
+    pairs
+        Table name -> the patient's rows, of the tables that features name as ``paired_by``.
+    """
+    found = {}
+    for feature in catalogue.features:
+        for row in records(pairs[feature.paired_by]) if feature.paired_by else ():
+            about = all(row[name] == wanted for name, wanted in feature.where.items())
+            if about and row["status"] != OBSERVED:
+                found[str(row["timepoint"]), feature.name] = str(row["reason"])
+    return found
 
 
 def _bounds(fact: Fact) -> _Bounds | None:

@@ -38,11 +38,12 @@ def patient_states(
     patient_genotypes: pd.DataFrame | None = None,
     gene_copy_number: pd.DataFrame | None = None,
     foreign_plasma: frozenset[str] = frozenset(),
+    unpaired: Mapping[tuple[str, str], str] | None = None,
 ) -> list[StateRow]:
     """Every mechanism x source at every timepoint where it can be stated; what wasn't measured says so.
 
     Parameters are the patient's rows of the tables of these names; ``foreign_plasma`` are plasma specimens that aren't
-    the patient's. Order: mechanism, timepoint, source.
+    the patient's, ``unpaired`` what `paired_states.unpaired_features` found. Order: mechanism, timepoint, source.
     """
     elsewhere = [] if patient_genotypes is None else records(patient_genotypes)
     elsewhere = [row for row in elsewhere if row["specimen_id"] not in foreign_plasma]
@@ -77,6 +78,7 @@ def patient_states(
                     settings,
                     identity_blocked=timepoint in blocked and timepoint != Timepoint.BL,
                     plates=plates,
+                    unpaired=unpaired or {},
                 )
                 for measure in mechanism.measures
             ]

@@ -177,6 +177,7 @@ def states(
     facts: tuple[dict[str, Any], ...] = (),
     plates: tuple[dict[str, Any], ...] = (),
     gene_copies: tuple[dict[str, Any], ...] = (),
+    unpaired: dict[tuple[str, str], str] | None = None,
     settings: Settings = SETTINGS,
 ) -> list[StateRow]:
     """All states of the patient."""
@@ -192,6 +193,7 @@ def states(
         nrg1_elisa=rows_of(NRG1_ELISA, *plates),
         gene_copy_number=rows_of(GENE_COPY_NUMBER, *gene_copies),
         settings=settings,
+        unpaired=unpaired,
     )
 
 

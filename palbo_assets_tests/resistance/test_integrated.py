@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from palbo_assets.histology.tables import CYCLIN_E_PAIRS
 from palbo_assets.platform.tables import frame_from_rows, validate
 from palbo_assets.resistance.absence import ledger_reasons, planned_reasons
 from palbo_assets.resistance.integrated import pair_row, primary_mechanism, wide_rows
+from palbo_assets.resistance.paired_states import unpaired_features
 from palbo_assets.resistance.states import as_rows
 from palbo_assets.resistance.tables import (
     CATALOGUE,
@@ -196,7 +198,7 @@ def test_any_combination_of_missing_modalities_leaves_only_explained_nulls(measu
 # --- pairs ---------------------------------------------------------------------------------------------------------
 
 
-def pair(facts=(), person=None, transitions=(), *, blocked: bool = False) -> dict[str, Any]:
+def pair(facts=(), person=None, transitions=(), *, blocked: bool = False, cyclin_e_pairs=()) -> dict[str, Any]:
     who = person or patient()
     row = pair_row(
         CATALOGUE,
@@ -209,6 +211,7 @@ def pair(facts=(), person=None, transitions=(), *, blocked: bool = False) -> dic
         reasons=planned_reasons(patients(who), manifest(), load_protocol()),
         of_patients=OF_PATIENTS,
         of_response=OF_RESPONSE,
+        unpaired=unpaired_features(CATALOGUE, {"cyclin_e_pairs": rows_of(CYCLIN_E_PAIRS, *cyclin_e_pairs)}),
     )
     validate(INTEGRATED_RESISTANCE_PAIRS, frame_from_rows(INTEGRATED_RESISTANCE_PAIRS, [row]))
     for name in row:
@@ -222,6 +225,19 @@ def test_a_pair_has_both_values_and_their_change() -> None:
     row = pair((fact("BL", NRG1, 300.0), fact("PD", NRG1, 1200.0)))
     assert (row[f"{NRG1}__bl"], row[f"{NRG1}__pd"], row[f"{NRG1}__delta"]) == (300.0, 1200.0, 2.0)
     assert (row[f"{NRG1}__pair_status"], row["n_pairs"]) == ("OBSERVED", 1)
+
+
+@pytest.mark.parametrize(("status", "delta"), [("OBSERVED", 80.0), ("NOT_EVALUABLE", None)])
+def test_cyclin_e_has_a_change_only_where_its_sections_were_stained_together(status, delta) -> None:
+    nuclear, cytoplasmic = "ihc__cyclin_e1_h_score", "ihc__cyclin_e1_cytoplasmic_h_score"
+    facts = [
+        fact(point, name, value) for name in (nuclear, cytoplasmic) for point, value in (("BL", 60.0), ("PD", 140.0))
+    ]
+    stained = {"patient_id": P, "timepoint": "PD", "marker": "CYCLIN_E1", "compartment": "nuclear", "status": status}
+    row = pair(tuple(facts), cyclin_e_pairs=(stained | {"reason": "the staining runs differ"},))
+    assert (row[f"{nuclear}__bl"], row[f"{nuclear}__pd"], row[f"{nuclear}__delta"]) == (60.0, 140.0, delta)
+    assert row[f"{nuclear}__pair_status"] == status
+    assert row[f"{cytoplasmic}__delta"] == 80.0  # another compartment's pair
 
 
 def test_a_change_of_densities_survives_a_zero_and_a_ratio_of_zeros_does_not() -> None:

@@ -72,6 +72,15 @@ def test_cyclin_e1_protein_must_rise_by_50_to_at_least_100(before, after, state)
     assert one(found, "CCNE1_HIGH", "PD", "ihc").state is state
 
 
+def test_a_rise_of_cyclin_e_between_two_staining_runs_is_none() -> None:
+    feature = "ihc__cyclin_e1_h_score"
+    both = (fact("BL", feature, 40.0), fact("PD", feature, 150.0))
+    apart = {("PD", feature): "the staining runs differ"}
+    row = one(states(facts=both, unpaired=apart), "CCNE1_HIGH", "PD", "ihc")
+    assert (row.state, row.reason) == (State.NOT_EVALUABLE, "NO_PAIR: the staining runs differ")
+    assert one(states(facts=both), "CCNE1_HIGH", "PD", "ihc").state is State.PRESENT
+
+
 @pytest.mark.parametrize(("after", "state"), [(21.0, State.PRESENT), (0.5, State.PRESENT), (15.0, State.ABSENT)])
 def test_stromal_lymphocytes_change_in_either_direction(after, state) -> None:
     feature = "he__stil_area_pct"
