@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from palbo_assets.histology.settings import (
     CyclinEIhcSettings,
+    IhcImagesSettings,
     TilMarkerIhcSettings,
     TilModelSettings,
     TilScoresSettings,
@@ -13,6 +14,7 @@ from palbo_assets.histology.settings import (
 from palbo_assets.histology.tables import (
     CYCLIN_E_IHC,
     CYCLIN_E_PAIRS,
+    IHC_IMAGES,
     IHC_SCORES,
     TIL_MARKER_IHC,
     TIL_MODEL,
@@ -249,4 +251,50 @@ def cyclin_e_pairs(step: Step, cyclin_e_ihc: pd.DataFrame) -> pd.DataFrame:
     return frame_from_rows(CYCLIN_E_PAIRS, rows)
 
 
-ASSETS = (til_model, til_scores, ihc_scores, til_marker_ihc, cyclin_e_ihc, cyclin_e_pairs)
+@product(
+    IHC_IMAGES,
+    SAMPLE,
+    reads=("ihc",),
+    roles=("image",),
+    upstream=(CYCLIN_E_IHC, TIL_MARKER_IHC),
+    settings=IhcImagesSettings,
+    group="histology",
+    kinds=frozenset({"tiff", "sql"}),
+)
+def ihc_images(step: Step, cyclin_e_ihc: pd.DataFrame, til_marker_ihc: pd.DataFrame) -> pd.DataFrame:
+    """Share of brown nuclei in delivered DAB images beside the reading of the same specimen and marker: a contradiction
+    is a slip worth a look. It moves no score."""
+    import pandas as pd
+
+    from palbo_assets.histology import dab
+    from palbo_assets.histology.slide import Slide
+
+    readings = pd.concat([cyclin_e_ihc, til_marker_ihc.rename(columns={"pct_positive": "positive_pct"})])
+    readings = readings[["specimen_id", "marker", "compartment", "positive_pct"]].astype(object)
+    readings = readings.where(readings.notna(), None)
+    rows = []
+    for file in step.files("image"):
+        marker = str(file.facts["marker"])
+        with Slide(file.path) as opened:
+            found, mpp = dab.count_slide(opened, step.settings.dab), opened.mpp
+        of_specimen = readings[readings["specimen_id"] == file.specimen_id].to_dict("records")
+        rows.append(
+            {
+                "patient_id": step.patient_id,
+                "timepoint": step.timepoint,
+                "specimen_id": file.specimen_id,
+                "image_sha256": file.sha256,
+                "marker": marker,
+                "mpp": mpp,
+                "n_tiles": found.n_tiles,
+                "n_nuclei": found.n_nuclei,
+                "positive_pct": found.positive_pct,
+                "dab_area_pct": found.dab_area_pct,
+                **dab.compared(found, marker, of_specimen, step.settings.dab),
+            }
+        )
+    step.report(images=len(rows), contradicted=sum(row["agrees"] is False for row in rows))
+    return frame_from_rows(IHC_IMAGES, rows)
+
+
+ASSETS = (til_model, til_scores, ihc_scores, til_marker_ihc, cyclin_e_ihc, cyclin_e_pairs, ihc_images)

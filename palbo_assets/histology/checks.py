@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from palbo_assets.histology.tables import (
     CYCLIN_E_IHC,
     CYCLIN_E_PAIRS,
+    IHC_IMAGES,
     IHC_SCORES,
     TIL_MARKER_IHC,
     TIL_MODEL,
@@ -93,6 +94,12 @@ def h_score_fits_its_percentage(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[impossible.fillna(False).astype(bool)]
 
 
+@row_check(IHC_IMAGES, SAMPLE, description="A delivered image doesn't contradict its reading")
+def image_agrees_with_its_reading(rows: pd.DataFrame) -> pd.DataFrame:
+    """Share of brown nuclei against the reader's, beyond the tolerance: another slide, another marker, or a slip."""
+    return rows[~rows["agrees"].fillna(True).astype(bool)]
+
+
 @row_check(CYCLIN_E_PAIRS, PATIENT, description="Sections of a pair were stained together and have a score")
 def pairs_share_a_run(rows: pd.DataFrame) -> pd.DataFrame:
     """Intensity drifts from run to run and lot to lot by more than tumours change."""
@@ -118,4 +125,6 @@ CHECKS = (
     h_score_fits_its_percentage,
     schema_check(CYCLIN_E_PAIRS, PATIENT),
     pairs_share_a_run,
+    schema_check(IHC_IMAGES, SAMPLE),
+    image_agrees_with_its_reading,
 )

@@ -35,6 +35,30 @@ def verify_slide(path: Path, claim: Claim, context: Context) -> Finding:
         return finding
 
 
+def verify_image(path: Path, claim: Claim, context: Context) -> Finding:
+    """As `verify_slide`; and the stained marker is known, from ``sample_name`` or the file's name.
+
+    Raises
+    ------
+    InputError
+        What `verify_slide` raises; ``E_SCHEMA`` without a marker.
+    """
+    from palbo_assets.histology import ihc_vocabulary
+    from palbo_assets.histology.ihc_exports import IMAGE_NAME
+
+    named = IMAGE_NAME.fullmatch(path.name)
+    marker = ihc_vocabulary.marker(claim.sample_name or (named["marker"] if named else ""))
+    if marker is None:
+        raise InputError(
+            "E_SCHEMA",
+            "neither sample_name nor the file's name says which marker was stained",
+            file=path.name,
+            column="sample_name",
+            fix=f"use {', '.join(ihc_vocabulary.MARKERS)}",
+        )
+    return {**verify_slide(path, claim, context), "marker": marker, "slot": marker}
+
+
 def verify_annotations(path: Path, claim: Claim, context: Context) -> Finding:
     """Annotations are QuPath's GeoJSON or ASAP's XML, and enclose something.
 
@@ -88,11 +112,12 @@ def scores_key(path: Path, claim: Claim, context: Context) -> str:
     return "scores-" + hashlib.sha256("\n".join(readings).encode()).hexdigest()[:12]
 
 
+_SLIDES = (".svs", ".ndpi", ".scn", ".mrxs", ".tif", ".tiff", ".dcm")
 FORMATS = [
     FileFormat(
         modality="he_slide",
         role="slide",
-        suffixes=(".svs", ".ndpi", ".scn", ".mrxs", ".tif", ".tiff", ".dcm"),
+        suffixes=_SLIDES,
         scope=Scope.SAMPLE,
         verify=verify_slide,
         description="H&E whole-slide image that states its resolution: SVS, NDPI, SCN, MRXS, DICOM (the file of "
@@ -114,5 +139,13 @@ FORMATS = [
         verify=verify_scores,
         description="IHC scoring table of many patients: the study's CSV, or a QuPath, HALO or inForm export",
         batch_key=scores_key,
+    ),
+    FileFormat(
+        modality="ihc",
+        role="image",
+        suffixes=_SLIDES,
+        scope=Scope.SAMPLE,
+        verify=verify_image,
+        description="Section or field stained with DAB that states its resolution: a cross-check of its reading",
     ),
 ]

@@ -7,6 +7,10 @@ TIL_MARKERS = ("CD3", "CD4", "CD8", "CD20", "CD45", "CD68", "CD163", "FOXP3", "P
 OTHER_MARKERS = ("ER", "PR", "HER2", "KI67")
 MARKERS = (*CYCLINS, *TIL_MARKERS, *OTHER_MARKERS)
 
+NUCLEAR_READINGS = (*((cyclin, "nuclear") for cyclin in CYCLINS), ("FOXP3", "whole"))
+"""Marker and compartment of readings that a share of brown nuclei can be held against: stained in the nucleus, and read
+over what an image shows."""
+
 TUMOUR_CELL_COMPARTMENTS = ("nuclear", "cytoplasmic")
 AREA_COMPARTMENTS = ("tumour", "stroma", "margin", "whole")
 COMPARTMENTS = (*TUMOUR_CELL_COMPARTMENTS, *AREA_COMPARTMENTS)

@@ -169,6 +169,11 @@ class DabSettings(_Frozen):
         "scikit-image's IHC example; a lab's own stain needs its own",
     )
     min_nuclei: int = Field(default=100, ge=1, description="Nuclei below which an image says nothing; design default")
+    max_tiles: int = Field(
+        default=64,
+        ge=1,
+        description="Tiles of 256 um counted, evenly spread where a section has more: 4 mm2; design default",
+    )
     tolerance_points: float = Field(
         default=20.0,
         ge=0,
@@ -187,7 +192,7 @@ class MarkerSettings(_Frozen):
     )
 
 
-SECTIONS = ("training", "calibration", "slides", "cyclin", "markers")
+SECTIONS = ("training", "calibration", "slides", "cyclin", "markers", "dab")
 
 
 class _Room(BaseModel):
@@ -222,3 +227,7 @@ class CyclinEIhcSettings(_Room):
 
 class TilMarkerIhcSettings(_Room):
     markers: MarkerSettings = Field(default=MarkerSettings(), description="When a marker density is believed")
+
+
+class IhcImagesSettings(_Room):
+    dab: DabSettings = Field(default=DabSettings(), description="How an image is held against its reader")

@@ -219,4 +219,27 @@ CYCLIN_E_PAIRS = Table(
     ),
 )
 
-TABLES = (TIL_MODEL, TIL_SCORES, IHC_SCORES, TIL_MARKER_IHC, CYCLIN_E_IHC, CYCLIN_E_PAIRS)
+IHC_IMAGES = Table(
+    name="ihc_images",
+    description="Brown nuclei counted in delivered DAB images, held against the reading of the same section",
+    grain="image",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("image_sha256", "Hash of the image's file", nullable=False, key=True),
+        text("marker", "Stained antigen", nullable=False, allowed=MARKERS),
+        real("mpp", "Resolution that the image states", unit="um/px", nullable=False, minimum=0),
+        integer("n_tiles", "Tiles of 256 um that were counted", nullable=False, minimum=0),
+        integer("n_nuclei", "Nuclei found", nullable=False, minimum=0),
+        real("positive_pct", "Brown nuclei; a cross-check, no score", unit="%", minimum=0, maximum=100),
+        real("dab_area_pct", "Brown area of the counted tiles", unit="%", minimum=0, maximum=100),
+        real("reader_pct", "Positive cells as read on that specimen", unit="%", minimum=0, maximum=101),
+        real("difference_points", "The image's share minus the reading's", unit="points", minimum=-101, maximum=100),
+        boolean("agrees", "Whether the two are within the tolerance; null where they can't be compared"),
+        _STATUS,
+        _REASON,
+    ),
+)
+
+TABLES = (TIL_MODEL, TIL_SCORES, IHC_SCORES, TIL_MARKER_IHC, CYCLIN_E_IHC, CYCLIN_E_PAIRS, IHC_IMAGES)

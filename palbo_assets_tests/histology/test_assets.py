@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import sqlalchemy as sa
 
 from palbo_assets.demo import ihc, slides
 from palbo_assets.histology import assets, checks
+from palbo_assets.histology.formats import verify_image
 from palbo_assets.histology.tables import (
     CYCLIN_E_IHC,
     CYCLIN_E_PAIRS,
+    IHC_IMAGES,
     IHC_SCORES,
     TABLES,
     TIL_MARKER_IHC,
@@ -25,11 +28,12 @@ from palbo_assets.histology.tables import (
     TIL_SCORES,
 )
 from palbo_assets.platform.checks import offending_rows
+from palbo_assets.platform.formats import Claim, Context
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table
-from palbo_assets_tests.histology.conftest import truth
+from palbo_assets_tests.histology.conftest import brown_and_blue, truth
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Delivered:
     panel_version: str = ""
     specimen_id: str = ""
     site: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Landing:
@@ -75,7 +80,24 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[InstallationResource
     def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
+    drawn = folder / f"{slide.stem}.geojson"
+    # The left seven eighths: half would be too little tissue.
+    wide, high = slides.SIZE_PX * 7 // 8, slides.SIZE_PX
+    left = [[0, 0], [wide, 0], [wide, high], [0, high], [0, 0]]
+    drawn.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [left]}}))
+    image = folder / "PALBO-001_BL_CYCLINE1.tiff"
+    slides.write_pyramid(image, brown_and_blue(positive=288, negative=112), mpp=0.5)
+    image_facts = dict(verify_image(image, Claim(image.name, "ihc"), Context()))
+    reading = pd.read_csv(table).query("timepoint == 'BL' and marker == 'CYCLIN_E1'")
+
     files = [
+        Delivered(slide, "slide", digest(slide), "he_slide", "sample", "PALBO-001", "W06", specimen_id="S6"),
+        Delivered(drawn, "annotations", digest(drawn), "he_slide", "sample", "PALBO-001", "W06"),
+        Delivered(
+            *(image, "image", digest(image), "ihc", "sample", "PALBO-001", "BL"),
+            specimen_id=reading["specimen_id"].iloc[0],
+            facts=image_facts,
+        ),
         Delivered(
             slide, "slide", digest(slide), "he_slide", "sample", "PALBO-001", "BL", specimen_id="S1", site="breast"
         ),
@@ -107,7 +129,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[InstallationResource
         for names, key in (
             (["til_model"], None),
             (["ihc_scores"], "ihc-scores-1"),
-            (["til_scores", "til_marker_ihc", "cyclin_e_ihc"], "PALBO-001|BL"),
+            (["til_scores", "til_marker_ihc", "cyclin_e_ihc", "ihc_images"], "PALBO-001|BL"),
+            (["til_scores"], "PALBO-001|W06"),
             (["cyclin_e_ihc"], "PALBO-001|PD"),
             (["cyclin_e_pairs"], "PALBO-001"),
         )
@@ -127,7 +150,7 @@ def test_every_product_is_published(home: Home) -> None:
 
 def test_scores_name_the_very_model_that_is_published(home: Home) -> None:
     model = home[0].warehouse.read(TIL_MODEL).iloc[0]
-    score = home[0].warehouse.read(TIL_SCORES).iloc[0]
+    score = home[0].warehouse.read(TIL_SCORES).query("timepoint == 'BL'").iloc[0]
     assert score["model_version"] == model["model_version"]
     assert hashlib.sha256(model["model_json"].encode()).hexdigest() == model["sha256"]
     assert not model["validated"] and not score["validated"]
@@ -135,7 +158,7 @@ def test_scores_name_the_very_model_that_is_published(home: Home) -> None:
 
 def test_the_planted_sample_is_recovered(home: Home) -> None:
     warehouse = home[0].warehouse
-    score = warehouse.read(TIL_SCORES).iloc[0]
+    score = warehouse.read(TIL_SCORES).query("timepoint == 'BL'").iloc[0]
     assert score["qc"] == "pass" and score["stil_area_pct"] == pytest.approx(20, abs=5)
     assert score["specimen_id"] == "S1" and score["site_validated"]
     cd8 = warehouse.read(TIL_MARKER_IHC).iloc[0]
@@ -145,6 +168,23 @@ def test_the_planted_sample_is_recovered(home: Home) -> None:
     pair = warehouse.read(CYCLIN_E_PAIRS).set_index("marker").loc["CYCLIN_E1"]
     assert pair["status"] == "OBSERVED" and pair["h_score_change"] == pytest.approx(80, abs=25)
     assert set(warehouse.read(IHC_SCORES)["batch_id"]) == {"ihc-scores-1"}
+
+
+def test_annotations_restrict_what_a_run_scores(home: Home) -> None:
+    scores = home[0].warehouse.read(TIL_SCORES).set_index("timepoint")
+    assert scores["annotated"].to_dict() == {"BL": False, "W06": True}
+    assert scores.loc["W06", "tissue_mm2"] == pytest.approx(scores.loc["BL", "tissue_mm2"] * 0.91, rel=0.03)
+    assert scores.loc["W06", "slide_sha256"] == scores.loc["BL", "slide_sha256"]
+
+
+def test_a_delivered_image_is_held_against_its_reading(home: Home) -> None:
+    warehouse = home[0].warehouse
+    (image,) = warehouse.read(IHC_IMAGES).to_dict("records")
+    readings = warehouse.read(CYCLIN_E_IHC).query("timepoint == 'BL' and marker == 'CYCLIN_E1'")
+    assert image["positive_pct"] == pytest.approx(72, abs=4) and image["marker"] == "CYCLIN_E1"
+    assert image["reader_pct"] == pytest.approx(readings["positive_pct"].iloc[0])
+    assert image["difference_points"] == pytest.approx(image["positive_pct"] - image["reader_pct"])
+    assert image["agrees"] and abs(image["difference_points"]) < 20
 
 
 def test_checks_pass_except_the_honest_one(home: Home) -> None:

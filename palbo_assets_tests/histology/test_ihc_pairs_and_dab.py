@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from skimage.data import immunohistochemistry
 
-from palbo_assets.histology import dab, ihc_summary
+from palbo_assets.demo import slides
+from palbo_assets.histology import checks, dab, ihc_summary
+from palbo_assets.histology.formats import verify_image
 from palbo_assets.histology.settings import DabSettings, MarkerSettings
+from palbo_assets.histology.slide import Field
+from palbo_assets.platform.checks import offending_rows
+from palbo_assets.platform.errors import InputError
+from palbo_assets.platform.formats import Claim, Context
+from palbo_assets_tests.histology.conftest import brown_and_blue
 
 SETTINGS = DabSettings()
 
@@ -90,26 +97,20 @@ def test_pd_l1_of_mixed_or_unknown_clones_is_not_evaluable(clones: tuple[str, ..
     assert row["status"] == "NOT_EVALUABLE" and row["density_mm2"] is None and row["scoring_rule"] is None
 
 
-def _field(positive: int, negative: int, strength: float = 1.0) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Brown and blue discs of 4 um radius on pale ground, on a grid."""
-    blue, brown = np.full((1000, 1000), 0.05, np.float32), np.full((1000, 1000), 0.02, np.float32)
-    order = np.random.default_rng(0).permutation(positive + negative)
-    for k, site in enumerate(order):
-        centre = (25 + 30 * int(site % 32), 25 + 30 * int(site // 32))
-        cv2.circle(brown if k < positive else blue, centre, 8, 0.6 * strength, -1)
-    haematoxylin, diaminobenzidine = np.array([0.65, 0.70, 0.29]), np.array([0.27, 0.57, 0.78])
-    density = blue[..., None] * haematoxylin + brown[..., None] * diaminobenzidine
-    return np.clip(255 * 10**-density, 0, 255).astype(np.uint8)
+def _beside(image: dab.DabCount, reader_pct: float) -> dict[str, Any]:
+    reading = {"marker": "CYCLIN_E1", "compartment": "nuclear", "positive_pct": reader_pct}
+    return dab.compared(image, "CYCLIN_E1", [reading], SETTINGS)
 
 
 @pytest.mark.parametrize(("positive", "negative"), [(0, 400), (40, 360), (200, 200), (400, 0)])
 @pytest.mark.parametrize("strength", [0.8, 1.2])
 def test_the_planted_share_of_brown_nuclei_is_counted(positive: int, negative: int, strength: float) -> None:
-    found = dab.count(_field(positive, negative, strength), 0.5, SETTINGS)
+    found = dab.count(brown_and_blue(positive, negative, strength), 0.5, SETTINGS)
     assert found.n_nuclei == pytest.approx(400, rel=0.03)
     assert found.positive_pct == pytest.approx(positive / 4, abs=3)
-    assert dab.agrees(found, positive / 4 + 5, SETTINGS)
-    assert not dab.agrees(found, positive / 4 + (40 if positive < 300 else -40), SETTINGS)
+    assert _beside(found, positive / 4 + 5)["agrees"]
+    off = _beside(found, positive / 4 + (40 if positive < 300 else -40))
+    assert off["agrees"] is False and abs(off["difference_points"]) == pytest.approx(40, abs=3)
 
 
 def test_a_real_dab_image_is_brown_over_half_its_area_and_an_empty_one_says_nothing() -> None:
@@ -117,4 +118,44 @@ def test_a_real_dab_image_is_brown_over_half_its_area_and_an_empty_one_says_noth
     found = dab.count(immunohistochemistry(), 0.5, SETTINGS)
     assert found.n_nuclei > 200 and 40 < found.dab_area_pct < 65
     empty = dab.count(np.full((200, 200, 3), 240, np.uint8), 0.5, SETTINGS)
-    assert empty.positive_pct is None and dab.agrees(empty, 10, SETTINGS) is None
+    assert empty.positive_pct is None and _beside(empty, 10)["status"] == "NOT_EVALUABLE"
+
+
+def test_a_section_is_counted_tile_by_tile_as_a_whole() -> None:
+    picture = brown_and_blue(120, 280)
+    whole, tiled = dab.count(picture, 0.5, SETTINGS), dab.count_slide(Field(picture, 0.5), SETTINGS)
+    assert tiled.positive_pct == pytest.approx(30, abs=3) and tiled.n_tiles == 2
+    assert tiled.n_nuclei == pytest.approx(whole.n_nuclei, rel=0.1)  # nuclei on the border of tiles count twice
+    blank = dab.count_slide(Field(np.full((600, 600, 3), 243, np.uint8), 0.5), SETTINGS)
+    assert (blank.n_nuclei, blank.positive_pct) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("marker", "compartment", "reader_pct", "agrees"),
+    [
+        ("CYCLIN_E1", "nuclear", 35.0, True),
+        ("CYCLIN_E1", "nuclear", 70.0, False),
+        ("CYCLIN_E1", "cytoplasmic", 70.0, None),  # other cells than the program counts
+        ("CD8", "stroma", 70.0, None),
+        ("FOXP3", "whole", 70.0, False),
+    ],
+)
+def test_an_image_that_contradicts_its_reading_is_flagged(
+    marker: str, compartment: str, reader_pct: float, agrees: bool | None
+) -> None:
+    image = dab.DabCount(400, 120, 30.0, 20.0)
+    reading = {"marker": marker, "compartment": compartment, "positive_pct": reader_pct}
+    row = dab.compared(image, marker, [reading], SETTINGS)
+    assert row["agrees"] is agrees and row["status"] == "OBSERVED"
+    assert (row["reason"] is None) == (agrees is True)
+    assert len(offending_rows(checks.image_agrees_with_its_reading, pd.DataFrame([row]))) == (agrees is False)
+    assert "no reading of the marker" in dab.compared(image, "ER", [reading], SETTINGS)["reason"]
+
+
+def test_an_image_whose_marker_nobody_names_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "section.tiff"
+    slides.write_pyramid(path, brown_and_blue(40, 360), mpp=0.5)
+    with pytest.raises(InputError, match="E_SCHEMA"):
+        verify_image(path, Claim(path.name, "ihc"), Context())
+    finding = verify_image(path, Claim(path.name, "ihc", sample_name="cyclin E1"), Context())
+    assert finding["marker"] == finding["slot"] == "CYCLIN_E1" and finding["mpp"] == pytest.approx(0.5)

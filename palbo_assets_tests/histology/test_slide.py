@@ -139,4 +139,5 @@ def test_formats_cover_slide_annotations_and_scores() -> None:
         ("he_slide", "slide", "sample"),
         ("he_slide", "annotations", "sample"),
         ("ihc", "scores", "batch"),
+        ("ihc", "image", "sample"),
     }
