@@ -134,6 +134,31 @@ def upgrade() -> None:
     with op.batch_alter_table('hrd_scars', schema=None) as batch_op:
         batch_op.create_index('ix_hrd_scars_partition', ['partition_key'], unique=False)
 
+    op.create_table('ihc_images',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('image_sha256', sa.Text(), nullable=False, comment="Hash of the image's file"),
+    sa.Column('marker', sa.Text(), nullable=False, comment='Stained antigen'),
+    sa.Column('mpp', sa.Double(), nullable=False, comment='Resolution that the image states [um/px]'),
+    sa.Column('n_tiles', sa.BigInteger(), nullable=False, comment='Tiles of 256 um that were counted'),
+    sa.Column('n_nuclei', sa.BigInteger(), nullable=False, comment='Nuclei found'),
+    sa.Column('positive_pct', sa.Double(), nullable=True, comment='Brown nuclei; a cross-check, no score [%]'),
+    sa.Column('dab_area_pct', sa.Double(), nullable=True, comment='Brown area of the counted tiles [%]'),
+    sa.Column('reader_pct', sa.Double(), nullable=True, comment='Positive cells as read on that specimen [%]'),
+    sa.Column('difference_points', sa.Double(), nullable=True, comment="The image's share minus the reading's [points]"),
+    sa.Column('agrees', sa.Boolean(), nullable=True, comment="Whether the two are within the tolerance; null where they can't be compared"),
+    sa.Column('status', sa.Text(), nullable=False, comment='Whether the value may be used, or why not'),
+    sa.Column('reason', sa.Text(), nullable=True, comment='Why there is no value, or what to keep in mind about it; null when there is nothing to say'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'image_sha256'),
+    comment='Brown nuclei counted in delivered DAB images, held against the reading of the same section'
+    )
+    with op.batch_alter_table('ihc_images', schema=None) as batch_op:
+        batch_op.create_index('ix_ihc_images_partition', ['partition_key'], unique=False)
+
     op.create_table('mutation_spectra',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -473,8 +498,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_intercept')
         batch_op.drop_column('calibration_index')
+        batch_op.drop_column('calibration_intercept')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -488,8 +513,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
@@ -749,6 +774,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_mutation_spectra_partition')
 
     op.drop_table('mutation_spectra')
+    with op.batch_alter_table('ihc_images', schema=None) as batch_op:
+        batch_op.drop_index('ix_ihc_images_partition')
+
+    op.drop_table('ihc_images')
     with op.batch_alter_table('hrd_scars', schema=None) as batch_op:
         batch_op.drop_index('ix_hrd_scars_partition')
 
