@@ -1,15 +1,15 @@
-"""Raw files of the flow cytometry: FCS 3.1 with spill as the cytometer stores it, and the blood counts.
+"""Raw files of the flow cytometry: FCS 3.1 with spill as the cytometer stores it, its controls, and the blood counts.
 
-Keys of ``SampleTruth.facs_pct_parent`` (percent of the parent in brackets), with what a key that isn't given means:
-``singlets`` (all events) 92, ``live`` (singlets) 90, ``CD45`` (live) 97; of CD45: ``T`` 22, ``B`` 3.5, ``NK`` 4,
-``monocytes`` 7, ``granulocytes`` 60 or what the others leave of 97 (at most 100 together, the rest is CD45+ without
-lineage); of T: ``CD4`` 62, ``CD8`` 32 (at most 100 together); ``Treg`` (CD4) 6; ``CD8_PD1`` (CD8) 18.
+Keys of ``SampleTruth.facs_pct_parent`` are the populations of `HEALTHY_PCT_PARENT` (percent of the parent that
+`cytometry/populations.yaml` gives them), which states what a key that isn't given means. ``granulocytes`` not given are
+what the others leave of 97 % of CD45, at most 60; what is left of 100 is ``lineage_negative``.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,33 @@ HEALTHY_PCT_PARENT: Mapping[str, float] = {
     "granulocytes": 60.0,
     "CD4": 62.0,
     "CD8": 32.0,
+    "NKT": 4.0,
     "Treg": 6.0,
+    "Treg_naive": 20.0,
+    "Treg_effector": 50.0,
+    "CD4_naive": 38.0,
+    "CD4_central_memory": 30.0,
+    "CD4_effector_memory": 28.0,
+    "CD8_naive": 30.0,
+    "CD8_central_memory": 12.0,
+    "CD8_effector_memory": 33.0,
+    "CD4_PD1": 10.0,
     "CD8_PD1": 18.0,
+    "CD4_activated": 3.0,
+    "CD8_activated": 6.0,
+    "B_naive": 60.0,
+    "B_memory": 32.0,
+    "plasmablasts": 3.0,
+    "NK_bright": 10.0,
+    "NK_dim": 84.0,
+    "monocytes_intermediate": 12.0,
+    "M_MDSC": 8.0,
+    "PMN_MDSC": 4.0,
+    "monocytes_nonclassical": 35.0,
+    "DC": 20.0,
+    "DC_myeloid": 65.0,
+    "DC_plasmacytoid": 30.0,
+    "early_MDSC": 10.0,
 }
 EVENTS = 30_000
 PANEL = (  # detector, what the operator typed into $PnS
@@ -44,6 +69,19 @@ PANEL = (  # detector, what the operator typed into $PnS
     ("G575-A", "PD-1 PE"),
     ("G610-A", "CD56 PE-CF594"),
     ("G780-A", "CD4 PE-Cy7"),
+    ("U379-A", "CD45RA BUV395"),
+    ("U450-A", "CCR7 BUV496"),
+    ("U560-A", "HLA-DR BUV563"),
+    ("U610-A", "CD38 BUV615"),
+    ("U660-A", "CD16 BUV661"),
+    ("U735-A", "CD27 BUV737"),
+    ("U805-A", "CD11c BUV805"),
+    ("V660-A", "CD123 BV650"),
+    ("V710-A", "CD15 BV711"),
+    ("V750-A", "IgD BV750"),
+    ("V785-A", "CD33 BV786"),
+    ("G660-A", "LOX-1 PE-Cy5"),
+    ("R710-A", "FOXP3 AF680"),
 )
 _SPILL = {  # main neighbours of the fluorochromes (share of the signal seen there)
     ("B530-A", "G575-A"): 0.06,
@@ -63,39 +101,97 @@ _SPILL = {  # main neighbours of the fluorochromes (share of the signal seen the
     ("G610-A", "G575-A"): 0.07,
     ("G610-A", "B710-A"): 0.09,
     ("G780-A", "R780-A"): 0.04,
+    ("U379-A", "V450-A"): 0.02,
+    ("U560-A", "G575-A"): 0.08,
+    ("U610-A", "V610-A"): 0.06,
+    ("U660-A", "R660-A"): 0.07,
+    ("U735-A", "R730-A"): 0.05,
+    ("U805-A", "R780-A"): 0.04,
+    ("V660-A", "R660-A"): 0.05,
+    ("V710-A", "V750-A"): 0.10,
+    ("V785-A", "R780-A"): 0.03,
+    ("G660-A", "B710-A"): 0.06,
+    ("R710-A", "R730-A"): 0.14,
 }
 _MARKERS = tuple(label.split(" ")[0] for _, label in PANEL)
 _NEGATIVE = 40.0  # median autofluorescence
-# Median linear intensity of what isn't negative, by kind of cell.
+# Median linear intensity of what isn't negative, by kind of cell and by what is planted within a kind.
 _BRIGHT: Mapping[str, Mapping[str, float]] = {
-    "CD4": {"CD45": 30000, "CD3": 12000, "CD4": 15000, "CD127": 4000, "CD25": 250},
-    "Treg": {"CD45": 30000, "CD3": 11000, "CD4": 14000, "CD127": 150, "CD25": 6000},
-    "CD8": {"CD45": 30000, "CD3": 12000, "CD8": 20000, "CD127": 2500},
-    "CD8_PD1": {"CD45": 30000, "CD3": 12000, "CD8": 20000, "CD127": 1500, "PD-1": 5000},
+    "CD4": {"CD45": 30000, "CD3": 12000, "CD4": 15000, "CD127": 4000, "CD25": 250, "CD27": 3000},
+    "CD8": {"CD45": 30000, "CD3": 12000, "CD8": 20000, "CD127": 2500, "CD27": 3000},
     "DN": {"CD45": 28000, "CD3": 14000},
-    "B": {"CD45": 25000, "CD19": 12000},
-    "NK": {"CD45": 28000, "CD56": 7000},
-    "monocytes": {"CD45": 18000, "CD14": 20000},
-    "granulocytes": {"CD45": 8000},
+    "B": {"CD45": 25000, "CD19": 12000, "HLA-DR": 8000, "CCR7": 3000, "CD45RA": 9000, "CD38": 300},
+    "NK": {"CD45": 28000, "CD56": 5000, "CD45RA": 9000, "CD38": 900},
+    "monocytes": {"CD45": 18000, "CD14": 20000, "HLA-DR": 8000, "CD33": 8000, "CD11c": 6000, "CD38": 900},
+    "granulocytes": {"CD45": 8000, "CD15": 15000, "CD16": 20000, "CD33": 900},
     "other": {"CD45": 9000},
     "CD45-": {},
     "dead": {"CD45": 12000, "Viability": 30000},
+    "Treg": {"CD127": 150, "CD25": 6000, "FOXP3": 1200},
+    "Treg_effector": {"FOXP3": 9000},
+    "naive": {"CD45RA": 10000, "CCR7": 4000},
+    "central_memory": {"CCR7": 4000},
+    "effector_memory": {},
+    "TEMRA": {"CD45RA": 10000},
+    "NKT": {"CD56": 6000},
+    "PD1": {"PD-1": 5000},
+    "activated": {"HLA-DR": 5000, "CD38": 5000},
+    "B_naive": {"IgD": 8000},
+    "B_memory": {"CD27": 5000},
+    "plasmablasts": {"CD38": 40000},
+    "NK_bright": {"CD56": 60000},
+    "NK_dim": {"CD16": 12000},
+    "monocytes_intermediate": {"CD16": 6000},
+    "M_MDSC": {"HLA-DR": 150},
+    "PMN_MDSC": {"LOX-1": 5000},
+    "monocytes_nonclassical": {"HLA-DR": 6000, "CD16": 15000, "CD11c": 6000},
+    "DC": {"HLA-DR": 9000},
+    "DC_myeloid": {"CD11c": 9000, "CD33": 4000},
+    "DC_plasmacytoid": {"CD123": 9000},
+    "early_MDSC": {"CD33": 6000},
 }
 _SPREAD = 0.40  # standard deviation of the log intensity
 _SCATTER = {"granulocytes": (105000.0, 150000.0), "monocytes": (115000.0, 75000.0), "dead": (50000.0, 60000.0)}
 _LYMPHOCYTE = (75000.0, 30000.0)  # FSC-A, SSC-A
 
 
-def write(truth: SampleTruth, folder: Path, rng: np.random.Generator) -> list[WrittenFile]:
-    """The stained tube of one sample: 30,000 events, 11 colours, uncompensated, ``$SPILLOVER`` inside."""
-    kinds, singlet = _cells(planted_pct_parent(truth))
-    return [_write_fcs(truth, folder, rng, kinds, singlet, stained=True)]
+def write(
+    truth: SampleTruth,
+    folder: Path,
+    rng: np.random.Generator,
+    *,
+    events: int = EVENTS,
+    spread: float = _SPREAD,
+    brightness: float = 1.0,
+    gains: Mapping[str, float] | None = None,
+) -> list[WrittenFile]:
+    """The stained tube of one sample: 24 colours, uncompensated, ``$SPILLOVER`` inside.
+
+    ``brightness`` is that of all fluorochromes against autofluorescence; ``gains`` of markers stand for detectors at
+    other voltages; what isn't named has 1.
+    """
+    planted = _plant(planted_pct_parent(truth), events, rng)
+    return [_write_fcs(truth, folder, rng, planted, _MARKERS, spread=spread, brightness=brightness, gains=gains or {})]
 
 
 def write_unstained(truth: SampleTruth, folder: Path, rng: np.random.Generator) -> list[WrittenFile]:
     """A planted fault: the unstained control of a sample, delivered as the sample."""
-    kinds, singlet = _cells(planted_pct_parent(truth))
-    return [_write_fcs(truth, folder, rng, kinds, singlet, stained=False)]
+    planted = _plant(planted_pct_parent(truth), EVENTS, rng)
+    return [_write_fcs(truth, folder, rng, planted, (), spread=_SPREAD, gains={})]
+
+
+def write_control(
+    truth: SampleTruth,
+    folder: Path,
+    rng: np.random.Generator,
+    without: str = "",
+    gains: Mapping[str, float] | None = None,
+) -> list[WrittenFile]:
+    """A control tube of a sample: ``without`` one marker's fluorochrome, or unstained when none is named."""
+    planted = _plant(planted_pct_parent(truth), EVENTS, rng)
+    kept = tuple(marker for marker in _MARKERS if without and marker != without)
+    kind = f"FMO {without}" if without else "unstained"
+    return [_write_fcs(truth, folder, rng, planted, kept, spread=_SPREAD, gains=gains or {}, control=kind)]
 
 
 def write_cbc(
@@ -137,20 +233,26 @@ def planted_pct_parent(truth: SampleTruth) -> dict[str, float]:
     return pct
 
 
-def _cells(pct: Mapping[str, float]) -> tuple[list[str], NDArray[np.bool_]]:
-    """The kind of every event and whether it is a single cell, in exactly the planted shares (rounded)."""
-    singlets = round(EVENTS * pct["singlets"] / 100)
+@dataclass(frozen=True)
+class _Planted:
+    """What every event is: its kind, what else is planted in it (name -> events), and whether it is a single cell."""
+
+    kinds: NDArray[np.str_]
+    within: Mapping[str, NDArray[np.intp]]
+    single: NDArray[np.bool_]
+
+
+def _plant(pct: Mapping[str, float], events: int, rng: np.random.Generator) -> _Planted:
+    """Exactly the planted shares, rounded to whole events."""
+    singlets = round(events * pct["singlets"] / 100)
     live = round(singlets * pct["live"] / 100)
     leukocytes = round(live * pct["CD45"] / 100)
     counts = {name: round(leukocytes * pct[name] / 100) for name in ("B", "NK", "monocytes", "granulocytes")}
     t = round(leukocytes * pct["T"] / 100)
     cd4, cd8 = round(t * pct["CD4"] / 100), round(t * pct["CD8"] / 100)
-    treg, cd8_pd1 = round(cd4 * pct["Treg"] / 100), round(cd8 * pct["CD8_PD1"] / 100)
     counts |= {
-        "CD4": cd4 - treg,
-        "Treg": treg,
-        "CD8": cd8 - cd8_pd1,
-        "CD8_PD1": cd8_pd1,
+        "CD4": cd4,
+        "CD8": cd8,
         "DN": t - cd4 - cd8,
         "other": leukocytes - t - sum(counts.values()),
         "CD45-": live - leukocytes,
@@ -161,33 +263,99 @@ def _cells(pct: Mapping[str, float]) -> tuple[list[str], NDArray[np.bool_]]:
         raise ValueError(f"populations of one parent exceed 100 %: nothing is left for {', '.join(short)}")
     kinds = [name for name, count in counts.items() for _ in range(count)]
     # Doublets are made of whatever the tube holds.
-    kinds += [kinds[index * len(kinds) // (EVENTS - singlets)] for index in range(EVENTS - singlets)]
-    return kinds, np.arange(EVENTS) < singlets
+    kinds += [kinds[index * len(kinds) // (events - singlets)] for index in range(events - singlets)]
+    order = rng.permutation(events)
+    kind_of = np.array(kinds)[order]
+    return _Planted(kind_of, _plant_within(pct, kind_of, rng), order < singlets)
+
+
+def _plant_within(
+    pct: Mapping[str, float], kind_of: NDArray[np.str_], rng: np.random.Generator
+) -> dict[str, NDArray[np.intp]]:
+    """Sub-populations of the kinds. Those of one list exclude one another; lists are drawn independently."""
+    found: dict[str, NDArray[np.intp]] = {}
+
+    def draw(parent: NDArray[np.intp], *names: str) -> None:
+        mixed, start = rng.permutation(parent), 0
+        for name in names:
+            stop = start + round(parent.size * pct[name] / 100)
+            found[name] = mixed[start:stop]
+            start = stop
+
+    def of(kind: str) -> NDArray[np.intp]:
+        return np.flatnonzero(kind_of == kind)
+
+    draw(of("CD4"), "Treg")
+    draw(found["Treg"], "Treg_naive", "Treg_effector")
+    # Differentiation: regulatory cells are naive, effector or (the rest) central memory, the others fill up the shares.
+    tregs = {
+        "naive": found["Treg_naive"],
+        "effector_memory": found["Treg_effector"],
+        "central_memory": np.setdiff1d(found["Treg"], np.concatenate([found["Treg_naive"], found["Treg_effector"]])),
+    }
+    others, start = rng.permutation(np.setdiff1d(of("CD4"), found["Treg"])), 0
+    for stage in ("naive", "central_memory", "effector_memory"):
+        stop = start + max(round(of("CD4").size * pct[f"CD4_{stage}"] / 100) - tregs[stage].size, 0)
+        found[f"CD4_{stage}"] = np.concatenate([others[start:stop], tregs[stage]])
+        start = stop
+    found["CD4_TEMRA"] = others[start:]
+    stages = ("CD8_naive", "CD8_central_memory", "CD8_effector_memory")
+    draw(of("CD8"), *stages)
+    found["CD8_TEMRA"] = np.setdiff1d(of("CD8"), np.concatenate([found[stage] for stage in stages]))
+    t_cells = np.flatnonzero(np.isin(kind_of, ("CD4", "CD8", "DN")))
+    draw(t_cells, "NKT")
+    for name in ("CD4_PD1", "CD4_activated", "CD8_PD1", "CD8_activated"):
+        draw(of(name[:3]), name)
+    draw(of("B"), "B_naive", "B_memory")
+    found["plasmablasts"] = found["B_memory"][: round(of("B").size * pct["plasmablasts"] / 100)]
+    draw(of("NK"), "NK_bright", "NK_dim")
+    draw(of("monocytes"), "monocytes_intermediate")
+    draw(of("monocytes"), "M_MDSC")
+    draw(of("granulocytes"), "PMN_MDSC")
+    draw(of("other"), "monocytes_nonclassical", "DC", "early_MDSC")
+    draw(found["DC"], "DC_myeloid", "DC_plasmacytoid")
+    return found
+
+
+def _signal(planted: _Planted) -> NDArray[np.float64]:
+    """Median intensity of every event and marker above autofluorescence (events x markers)."""
+    signal = np.zeros((planted.kinds.size, len(PANEL)))
+
+    def shine(events: NDArray[np.bool_] | NDArray[np.intp], name: str) -> None:
+        for marker, median in _BRIGHT[name].items():
+            signal[events, _MARKERS.index(marker)] = median
+
+    for kind in np.unique(planted.kinds):
+        shine(planted.kinds == kind, str(kind))
+    for name, events in planted.within.items():
+        if name in _BRIGHT:
+            shine(events, name)
+        elif name[4:] in _BRIGHT:  # CD4_naive: as in CD8
+            shine(events, name[4:])
+    return signal
 
 
 def _write_fcs(
     truth: SampleTruth,
     folder: Path,
     rng: np.random.Generator,
-    kinds: Sequence[str],
-    singlet: NDArray[np.bool_],
+    planted: _Planted,
+    stained: Sequence[str],
     *,
-    stained: bool,
+    spread: float,
+    gains: Mapping[str, float],
+    brightness: float = 1.0,
+    control: str = "",
 ) -> WrittenFile:
     from flowio import create_fcs
 
-    order = rng.permutation(EVENTS)
-    kind_of = np.array(kinds)[order]
-    single = singlet[order]
-    signal = np.zeros((EVENTS, len(PANEL)))
-    if stained:
-        for kind, bright in _BRIGHT.items():
-            events = kind_of == kind
-            for marker, median in bright.items():
-                signal[events, _MARKERS.index(marker)] = median
-    signal *= np.exp(rng.normal(0.0, _SPREAD, signal.shape))
+    size = planted.kinds.size
+    signal = _signal(planted)
+    signal[:, [at for at, marker in enumerate(_MARKERS) if marker not in stained]] = 0.0
+    signal *= brightness * np.exp(rng.normal(0.0, spread, signal.shape))
     signal += _NEGATIVE * np.exp(rng.normal(0.0, 0.5, signal.shape))
-    signal[~single] *= 1.8
+    signal[~planted.single] *= 1.8
+    signal *= [gains.get(marker, 1.0) for marker in _MARKERS]
     detectors = [detector for detector, _ in PANEL]
     spill = np.eye(len(PANEL))
     for (source, target), share in _SPILL.items():
@@ -195,12 +363,12 @@ def _write_fcs(
     observed = signal @ spill
     # Counting statistics of the photons: what makes compensated negatives scatter around zero.
     observed += rng.normal(0.0, 1.0, observed.shape) * np.sqrt(25.0 + 0.6 * observed)
-    scatter = np.array([_SCATTER.get(kind, _LYMPHOCYTE) for kind in kind_of])
+    scatter = np.array([_SCATTER.get(kind, _LYMPHOCYTE) for kind in planted.kinds.tolist()])
     scatter = scatter * np.exp(rng.normal(0.0, 0.10, scatter.shape))
     area, side = scatter[:, 0], scatter[:, 1]
-    height = area * rng.normal(0.92, 0.02, EVENTS)
-    area = np.where(single, area, area * 1.9)  # two cells pass one after the other: twice the area, hardly higher
-    time = np.sort(rng.uniform(0.0, 60_000.0, EVENTS))
+    height = area * rng.normal(0.92, 0.02, size)
+    area = np.where(planted.single, area, area * 1.9)  # two cells one after the other: twice the area, hardly higher
+    time = np.sort(rng.uniform(0.0, 60_000.0, size))
     values = np.column_stack([area, height, side, observed, time]).clip(-1000.0, 262_143.0)
     names = ["FSC-A", "FSC-H", "SSC-A", *detectors, "Time"]
     labels = ["", "", "", *(label for _, label in PANEL), ""]
@@ -208,10 +376,16 @@ def _write_fcs(
     keywords = {
         "SPILLOVER": f"{len(detectors)},{','.join(detectors)},{cells}",
         "TIMESTEP": "0.01",
-        "CYT": "LSRFortessa",
+        "CYT": "FACSymphony",
+        # Ten times the light for 100 V, as photomultipliers roughly do.
+        **{
+            f"P{at}V": f"{500 + 100 * np.log10(gains.get(marker, 1.0)):.0f}"
+            for at, marker in enumerate(_MARKERS, start=4)
+        },
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{specimen_id(truth)}.fcs"
+    suffix = f"-{control.replace(' ', '-')}.control.fcs" if control else ".fcs"
+    path = folder / f"{specimen_id(truth)}{suffix}"
     with path.open("wb") as handle:
         create_fcs(
             handle,
@@ -223,8 +397,9 @@ def _write_fcs(
     return WrittenFile(
         path.name,
         "facs",
-        "fcs",
+        "control" if control else "fcs",
         patient_id=truth.patient_id,
         timepoint=truth.timepoint,
         specimen_id=specimen_id(truth),
+        sample_name=control,
     )

@@ -114,7 +114,7 @@ def test_real_damaged_files_are_refused_with_one_clear_line(shared_data: Path, f
         (b"/$TOT/30000/", b"/$TOT/20000/"),
         (b"/$TOT/30000/", b"/$TOT/99999/"),
         (b"/$TOT/30000/", b"/$TOT/3000x/"),
-        (b"/$PAR/15/", b"/$PAR/16/"),
+        (b"/$PAR/28/", b"/$PAR/29/"),
         (b"/$P3B/32/", b"/$P3B/07/"),
         (b"/$P5N/B710-A/", b"/$P5N/B530-A/"),
         (b"/$MODE/L/", b"/$MODE/C/"),
