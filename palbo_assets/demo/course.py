@@ -31,6 +31,7 @@ class Change:
 
     gained: tuple[tuple[str, str, float], ...] = ()  # (gene, protein change, cancer cell fraction)
     lost: tuple[str, ...] = ()  # protein changes
+    copy_number: Mapping[str, int] = field(default_factory=dict)  # gene -> total copies
     subtype: str = ""
     expression_log2fc: Mapping[str, float] = field(default_factory=dict)
     til_pct: float | None = None
@@ -49,6 +50,8 @@ class Course:
     pfs_event: bool
     response: str
     mutations: tuple[tuple[str, str, float], ...] = ()
+    copy_number: Mapping[str, int] = field(default_factory=dict)  # gene -> total copies at baseline; 2 where absent
+    segments: str = ""  # copy-number tool whose segments come with the exomes
     subtype: str = "LumA"
     purity: float = 0.6
     til_pct: float = 10.0
@@ -64,9 +67,12 @@ COURSES: tuple[Course, ...] = (
     Course(
         ("BANK", "PAIR"), 520, True, "PR",
         mutations=(("PIK3CA", "p.H1047R", 1.0),),
-        changes={"PD": Change(gained=(("RB1", "p.R320*", 0.9), ("ESR1", "p.D538G", 0.9)))},
+        # One mutated copy of RB1, and the other parent's lost.
+        changes={"PD": Change(gained=(("RB1", "p.R320*", 0.9), ("ESR1", "p.D538G", 0.9)), copy_number={"RB1": 1})},
+        segments="facets",
         transitions={
             "PIK3CA_ACT": "preexisting", "ESR1_MUT": "acquired", "RB1_LOF": "acquired", "RB1_LOF_CTDNA": "acquired",
+            "RB1_LOSS": "acquired", "FGFR1_AMP": "stable_absent",
         },
     ),
     Course(
@@ -74,10 +80,17 @@ COURSES: tuple[Course, ...] = (
         mutations=(("PIK3CA", "p.E545K", 1.0),),
         changes={
             "PD": Change(
-                gained=(("ESR1", "p.Y537S", 0.9),), expression_log2fc={"CCNE1": 2.5}, cyclin_e1_h_score=170.0
+                gained=(("ESR1", "p.Y537S", 0.9),),
+                copy_number={"CCNE1": 7},
+                expression_log2fc={"CCNE1": 2.5},
+                cyclin_e1_h_score=170.0,
             )
         },
-        transitions={"PIK3CA_ACT": "preexisting", "ESR1_MUT": "acquired", "CCNE1_HIGH": "gained"},
+        segments="purple",
+        transitions={
+            "PIK3CA_ACT": "preexisting", "ESR1_MUT": "acquired", "CCNE1_HIGH": "gained", "CCNE1_AMP": "gained",
+            "RB1_LOSS": "stable_absent",
+        },
     ),
     Course(
         ("BANK", "PAIR"), 150, True, "PD",
@@ -86,7 +99,9 @@ COURSES: tuple[Course, ...] = (
         changes={
             "PD": Change(subtype="Her2", til_pct=34.0, nrg1_pg_ml=1500.0, expression_log2fc={"CCNE1": -1.2})
         },
+        segments="cnvkit",  # without a purity
         transitions={
+            "RB1_LOSS": "not_evaluable", "FGFR1_AMP": "not_evaluable",
             "TP53_MUT": "preexisting", "SUBTYPE_SWITCH": "gained", "NRG1_RISE": "gained", "IMMUNE_CHANGE": "gained",
         },
     ),
@@ -96,9 +111,10 @@ COURSES: tuple[Course, ...] = (
         changes={
             "W06": Change(facs={TREG: 0.36}, wbc_per_ul=3600.0),
             "W12": Change(facs={TREG: 0.33}, wbc_per_ul=3400.0),
-            "PD": Change(),
+            "PD": Change(copy_number={"RB1": 0}),
         },
-        transitions={"PIK3CA_ACT": "preexisting"},
+        segments="facets",
+        transitions={"PIK3CA_ACT": "preexisting", "RB1_LOSS": "acquired"},
         on_treatment={"W06": ("TREG_DROP",), "W12": ("TREG_DROP",)},
     ),
     Course(("BANK", "TIL"), 480, False, "SD", changes={"W06": Change(wbc_per_ul=3800.0), "W12": Change()}),
@@ -131,8 +147,10 @@ COURSES: tuple[Course, ...] = (
     Course(
         ("BANK", "PAIR"), 700, True, "CR",
         mutations=(("ERBB2", "p.S310F", 0.9), ("PIK3CA", "p.H1047R", 1.0)),
+        copy_number={"FGFR1": 8},
         changes={"PD": Change(lost=("p.S310F",))},
-        transitions={"ERBB2_ACT": "lost", "PIK3CA_ACT": "preexisting"},
+        segments="ascat",
+        transitions={"ERBB2_ACT": "lost", "PIK3CA_ACT": "preexisting", "FGFR1_AMP": "preexisting"},
     ),
 )  # fmt: skip
 
@@ -175,6 +193,7 @@ def _patient(
         day=BASELINE_DAY,
         purity=course.purity,
         mutations=tuple(_mutation(genome, *planted) for planted in course.mutations),
+        copy_number=dict(course.copy_number),
         subtype=course.subtype,
         til_pct=course.til_pct,
         til_marker_density={marker: value * rng.lognormal(0, 0.15) for marker, value in IHC_DEFAULT.items()},
@@ -217,6 +236,7 @@ def _changed(
         timepoint=timepoint,
         day=day,
         mutations=(*kept, *(_mutation(genome, *planted) for planted in change.gained)),
+        copy_number={**baseline.copy_number, **change.copy_number},
         subtype=change.subtype or baseline.subtype,
         expression_log2fc=dict(change.expression_log2fc),
         til_pct=change.til_pct if change.til_pct is not None else near(baseline.til_pct),
@@ -236,6 +256,11 @@ def _changed(
 def _mutation(genome: MiniGenome, gene: str, change: str, ccf: float) -> PlantedMutation:
     chrom, pos, ref, alt, consequence = genome.mutation(gene, change)
     return PlantedMutation(gene, chrom, pos, ref, alt, change, consequence, ccf, plasma_vaf=0.03 * ccf)
+
+
+def segment_tools() -> dict[str, str]:
+    """Patient -> copy-number tool whose segments come with the patient's exomes."""
+    return {patient_id(number): course.segments for number, course in enumerate(COURSES, start=1) if course.segments}
 
 
 def expected_on_treatment() -> dict[str, dict[str, list[str]]]:

@@ -233,8 +233,9 @@ def _write_exomes(
     deliveries: _Deliveries, planned: _Planned, genome: MiniGenome, rng: np.random.Generator
 ) -> list[Fault]:
     """One delivery a biopsy; baseline's carries the blood. Three of them are faulty, as the returned list says."""
-    from palbo_assets.demo import wes
+    from palbo_assets.demo import copy_number, wes
 
+    tools = course.segment_tools()
     swapped = {course.patient_id(6): course.patient_id(7), course.patient_id(7): course.patient_id(6)}
     faults = []
     for patient, sample in planned.samples("wes_tumour"):
@@ -260,6 +261,11 @@ def _write_exomes(
             name,
             partial(wes.write, sample, patient, genome, rng=rng, germline=sample.timepoint == "BL"),
         )
+        if sample.patient_id in tools:
+            # Draws of its own: whether segments come doesn't change any read.
+            [own] = rng.spawn(1)
+            write_segments = partial(copy_number.write, sample, genome, tool=tools[sample.patient_id], rng=own)
+            deliveries.add("sequencing", name, write_segments)
         if at == (course.patient_id(11), "BL"):
             tumour = next(row for row in written if row.role == "tumour_bam")
             wes.truncate(deliveries.landing / "sequencing" / name / tumour.file)

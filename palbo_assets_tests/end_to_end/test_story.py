@@ -46,6 +46,16 @@ MECHANISMS_OF_GENE = {
 }
 
 
+def mechanisms_of_copies(sample: dict[str, Any]) -> set[str]:
+    """What the planted copies make PRESENT, alone or with a mutation."""
+    hit = {mutation["gene"] for mutation in sample["mutations"]}
+    amplified = {f"{gene}_AMP" for gene, copies in sample["copy_number"].items() if copies >= 5}
+    lost = {
+        f"{gene}_LOSS" for gene, copies in sample["copy_number"].items() if copies == 0 or (copies == 1 and gene in hit)
+    }
+    return amplified | lost
+
+
 @dataclass(frozen=True)
 class Trial:
     """The twin after one ingest."""
@@ -130,6 +140,7 @@ def test_nothing_that_was_not_planted_is_present(trial: Trial) -> None:
     for patient, timepoint, sample in trial.samples():
         for mutation in sample["mutations"]:
             planted |= {(patient, timepoint, name) for name in MECHANISMS_OF_GENE[mutation["gene"]]}
+        planted |= {(patient, timepoint, name) for name in mechanisms_of_copies(sample)}
         expected = trial.truth["transitions"][patient]
         planted |= {(patient, "PD", name) for name, transition in expected.items() if transition == "gained"}
         for name in trial.truth["on_treatment"].get(patient, {}).get(timepoint, ()):
@@ -142,12 +153,16 @@ def test_nothing_that_was_not_planted_is_present(trial: Trial) -> None:
 
 def test_a_mechanism_is_absent_only_where_it_was_not_planted(trial: Trial) -> None:
     states = trial.read("resistance_states")
-    absent = states[(states["state"] == "ABSENT") & states["source"].isin(["wes", "ctdna"])]
+    absent = states[(states["state"] == "ABSENT") & states["source"].isin(["wes", "cn", "ctdna"])]
     planted = {
         (patient, timepoint, name)
         for patient, timepoint, sample in trial.samples()
         for mutation in sample["mutations"]
         for name in MECHANISMS_OF_GENE[mutation["gene"]]
+    } | {
+        (patient, timepoint, name)
+        for patient, timepoint, sample in trial.samples()
+        for name in mechanisms_of_copies(sample)
     }
     said = set(zip(absent["patient_id"], absent["timepoint"], absent["mechanism"], strict=True))
     assert said & planted == set()
@@ -202,6 +217,23 @@ def test_measured_values_are_near_what_was_planted(trial: Trial) -> None:
             compared["subtype"] += 1
             assert row["rna__subtype"] == sample["subtype"]
     assert min(compared.values()) >= 5
+
+
+def test_copies_and_cell_fractions_are_the_planted_ones(trial: Trial) -> None:
+    genes = trial.read("gene_copy_number").set_index(["patient_id", "timepoint", "gene"])
+    judged = genes[genes["state"] != "NOT_EVALUABLE"]
+    assert {patient for patient, _, _ in judged.index} == {f"PALBO-{number:03d}" for number in (1, 2, 4, 12)}
+    for (patient, timepoint, gene), row in judged.iterrows():
+        planted = trial.patients[patient]["samples"][timepoint]["copy_number"].get(gene, 2)
+        assert round(row["copies"]) == planted
+    calls = trial.read("somatic_calls")
+    compared = 0
+    for row in calls[calls["ccf"].notna() & (calls["filter"] == "PASS")].to_dict("records"):
+        sample = trial.patients[row["patient_id"]]["samples"][row["timepoint"]]
+        [mutation] = [one for one in sample["mutations"] if one["hgvsp_short"] == row["hgvsp_short"]]
+        compared += 1
+        assert row["ccf_low"] - 0.1 <= mutation["ccf"] <= row["ccf_high"] + 0.1
+    assert compared >= 8
 
 
 def test_response_and_survival_are_the_planted_ones(trial: Trial) -> None:
