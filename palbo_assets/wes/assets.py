@@ -451,7 +451,7 @@ def forced_genotypes(
 
 
 # A product can only be declared after what it reads.
-from palbo_assets.wes.copy_assets import gene_copy_number  # noqa: E402
+from palbo_assets.wes.copy_assets import clonal_variants, clone_prevalence, gene_copy_number  # noqa: E402
 from palbo_assets.wes.process_assets import (  # noqa: E402
     apobec_enrichment,
     hrd_scars,
@@ -472,6 +472,8 @@ ASSETS = (
     somatic_calls,
     forced_genotypes,
     gene_copy_number,
+    clonal_variants,
+    clone_prevalence,
     mutation_spectra,
     mutational_signatures,
     private_signatures,

@@ -10,11 +10,11 @@ Fractions of two samples are compared by these intervals, never by allele fracti
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from palbo_assets.wes.changes import Change
 from palbo_assets.wes.settings import Settings
 
 _STEPS = 500
@@ -36,15 +36,6 @@ class CellFractions:
     def clonal(self, at_least: float) -> list[bool | None]:
         """Whether the interval reaches ``at_least`` (``ccf_clonal``), None where not evaluable."""
         return [None if why else bool(high >= at_least) for high, why in zip(self.high, self.reasons, strict=True)]
-
-
-class Change(StrEnum):
-    """What became of the clone between two samples."""
-
-    EXPANDED = "EXPANDED"
-    CONTRACTED = "CONTRACTED"
-    NO_CHANGE_SHOWN = "NO_CHANGE_SHOWN"
-    NOT_EVALUABLE = "NOT_EVALUABLE"
 
 
 def grid() -> NDArray[np.float64]:
@@ -114,13 +105,14 @@ def shortest_interval(posterior: NDArray[np.float64], mass: float) -> tuple[NDAr
     """Ends of the shortest interval of the grid with at least ``mass``, for each row of ``posterior``."""
     sums = np.concatenate([np.zeros((len(posterior), 1)), posterior.cumsum(axis=1)], axis=1)
     sums /= sums[:, -1:]
+    steps = posterior.shape[1]
     low, high = np.empty(len(sums)), np.empty(len(sums))
     for row, cumulative in enumerate(sums):
         # For each start the first end that holds the mass; starts after which too little is left hold none.
         starts = np.flatnonzero(cumulative <= 1 - mass + 1e-12)
-        ends = np.minimum(np.searchsorted(cumulative, cumulative[starts] + mass - 1e-12), _STEPS)
+        ends = np.minimum(np.searchsorted(cumulative, cumulative[starts] + mass - 1e-12), steps)
         best = int(np.argmin(ends - starts))
-        low[row], high[row] = starts[best] / _STEPS, ends[best] / _STEPS
+        low[row], high[row] = starts[best] / steps, ends[best] / steps
     return low, high
 
 

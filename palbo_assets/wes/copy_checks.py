@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import SAMPLE
-from palbo_assets.wes.copy_tables import COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
+from palbo_assets.study.partitions import PATIENT, SAMPLE
+from palbo_assets.wes.copy_tables import CLONAL_VARIANTS, CLONE_PREVALENCE, COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
 from palbo_assets.wes.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +42,24 @@ def judged_genes_have_a_purity(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["state"] != "NOT_EVALUABLE") & rows["purity"].isna()]
 
 
+@row_check(CLONAL_VARIANTS, PATIENT, description="A change is only told of variants with both cell fractions")
+def changes_rest_on_two_fractions(rows: pd.DataFrame) -> pd.DataFrame:
+    known = rows["baseline_ccf"].notna() & rows["progression_ccf"].notna()
+    return rows[(rows["change"] != "NOT_EVALUABLE") != known]
+
+
+@row_check(CLONE_PREVALENCE, PATIENT, description="A patient's first clone is clonal in at least one tumour")
+def a_trunk_is_there(rows: pd.DataFrame) -> pd.DataFrame:
+    """Otherwise purity or copy number is probably wrong: some mutation came first."""
+    trunk = rows[rows["clone"] == 1]
+    return trunk if not trunk.empty and not trunk["clonal"].astype(bool).any() else trunk.iloc[:0]
+
+
 COPY_CHECKS = (
+    schema_check(CLONAL_VARIANTS, PATIENT),
+    changes_rest_on_two_fractions,
+    schema_check(CLONE_PREVALENCE, PATIENT),
+    a_trunk_is_there,
     schema_check(COPY_NUMBER_SEGMENTS, SAMPLE),
     stated_purities_agree,
     lesser_allele_is_the_lesser,

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Storage, Table, integer, real, text
+from palbo_assets.platform.tables import (
+    PATIENT_ID,
+    SPECIMEN_ID,
+    TIMEPOINT,
+    Storage,
+    Table,
+    boolean,
+    integer,
+    real,
+    text,
+)
+from palbo_assets.wes.changes import Change
 from palbo_assets.wes.copy_number import Extent, Heterozygosity, State
 
 TOOLS = ("purple", "sequenza", "facets", "ascat", "cnvkit", "seg", "gdc_seg")
@@ -76,5 +87,61 @@ GENE_COPY_NUMBER = Table(
         ),
         real("purity", "Share of tumour cells that was used; null where nobody states it", **_FRACTION),
         real("ploidy", "Mean copies of a tumour cell that was used", **_COPIES),
+    ),
+)
+
+_CLONE = "Clone of the patient, numbered by falling mean prevalence; 1 is the trunk where there is one"
+CLONAL_VARIANTS = Table(
+    name="clonal_variants",
+    description="A patient's somatic variants: cell fraction at baseline and progression, what changed, and the clone",
+    grain="variant x patient",
+    columns=(
+        PATIENT_ID,
+        text("chrom", "Contig as the study's reference names it", nullable=False, key=True),
+        integer("pos", "Position of the first reference base, 1-based", nullable=False, key=True, minimum=1),
+        text("ref", "Reference allele, left-aligned, indels with their anchor base", nullable=False, key=True),
+        text("alt", "Alternative allele", nullable=False, key=True),
+        text("gene", "Gene symbol; null between genes"),
+        text("hgvsp_short", "Protein change in one-letter form, such as p.H1047R"),
+        text("consequence", "MAF variant class"),
+        real("baseline_ccf", "Share of tumour cells with the variant at baseline; null where unknown", **_FRACTION),
+        real("baseline_ccf_low", "Lower end of its 95 % interval", **_FRACTION),
+        real("baseline_ccf_high", "Upper end of its 95 % interval", **_FRACTION),
+        real(
+            "progression_ccf", "Share of tumour cells with the variant at progression; null where unknown", **_FRACTION
+        ),
+        real("progression_ccf_low", "Lower end of its 95 % interval", **_FRACTION),
+        real("progression_ccf_high", "Upper end of its 95 % interval", **_FRACTION),
+        text(
+            "change",
+            "EXPANDED or CONTRACTED: intervals apart and a twofold change; NO_CHANGE_SHOWN isn't proof of none",
+            nullable=False,
+            allowed=tuple(Change),
+        ),
+        text(
+            "change_reason", "Side and reason why there is no cell fraction; empty where both are there", nullable=False
+        ),
+        integer("clone", _CLONE, unit="1", minimum=1),
+        real("assignment_probability", "Probability that the variant is of this clone", **_FRACTION),
+        text("clone_reason", "Why the variant is of no clone; empty where it is of one", nullable=False),
+    ),
+)
+
+CLONE_PREVALENCE = Table(
+    name="clone_prevalence",
+    description="Share of tumour cells that hold each of a patient's clones, in every tumour of the patient",
+    grain="clone x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        integer("clone", _CLONE, unit="1", nullable=False, key=True, minimum=1),
+        integer(
+            "n_variants", "Variants that most probably are the clone's", unit="variants", nullable=False, minimum=0
+        ),
+        real("prevalence", "Share of tumour cells with the clone's variants", nullable=False, **_FRACTION),
+        real("prevalence_low", "Lower end of its 95 % interval", nullable=False, **_FRACTION),
+        real("prevalence_high", "Upper end of its 95 % interval", nullable=False, **_FRACTION),
+        boolean("clonal", "The interval reaches all tumour cells: not shown to be subclonal", nullable=False),
     ),
 )

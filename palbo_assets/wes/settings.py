@@ -208,6 +208,16 @@ class Settings(BaseModel):
         default=2.0, gt=1, description="fold change of a clone, intervals apart, from which it changed. Design"
     )
 
+    # Clones
+    clone_precision: float = Field(
+        default=200,
+        gt=0,
+        description="pseudo-fragments of the beta-binomial: how closely reads follow a fraction. PyClone-VI's default",
+    )
+    clone_max: int = Field(default=10, gt=0, description="clones, at most, that are tried. Design, as PyClone-VI's -c")
+    clone_starts: int = Field(default=10, gt=0, description="starts of each fit; the best stands. Design")
+    clone_min_variants: int = Field(default=2, gt=0, description="variants; no clones from fewer. Design")
+
     # Scars of homologous recombination deficiency
     hrd_loh_length: int = Field(default=15_000_000, description="bp; LOH must be longer. Abkevich 2012, scarHRD")
     hrd_tai_length: int = Field(default=1_000_000, description="bp; shorter segments are left out of TAI. scarHRD")

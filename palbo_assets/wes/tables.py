@@ -16,7 +16,7 @@ from palbo_assets.platform.tables import (
     text,
 )
 from palbo_assets.study.vocabulary import State
-from palbo_assets.wes.copy_tables import COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
+from palbo_assets.wes.copy_tables import CLONAL_VARIANTS, CLONE_PREVALENCE, COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
 from palbo_assets.wes.process_tables import (
     APOBEC_ENRICHMENT,
     HRD_SCARS,
@@ -269,6 +269,8 @@ TABLES = (
     IDENTITY_FAILURES,
     COPY_NUMBER_SEGMENTS,
     GENE_COPY_NUMBER,
+    CLONAL_VARIANTS,
+    CLONE_PREVALENCE,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
     PRIVATE_SIGNATURES,

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.wes import cancer_cell_fraction as method
-from palbo_assets.wes.cancer_cell_fraction import CellFractions, Change, expected_vaf, grid
+from palbo_assets.wes.cancer_cell_fraction import CellFractions, expected_vaf, grid
+from palbo_assets.wes.changes import Change
 from palbo_assets.wes.settings import Settings
 
 SETTINGS = Settings()
