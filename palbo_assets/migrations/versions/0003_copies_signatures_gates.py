@@ -59,6 +59,54 @@ def upgrade() -> None:
     with op.batch_alter_table('apobec_enrichment', schema=None) as batch_op:
         batch_op.create_index('ix_apobec_enrichment_partition', ['partition_key'], unique=False)
 
+    op.create_table('clonal_variants',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('chrom', sa.Text(), nullable=False, comment="Contig as the study's reference names it"),
+    sa.Column('pos', sa.BigInteger(), nullable=False, comment='Position of the first reference base, 1-based'),
+    sa.Column('ref', sa.Text(), nullable=False, comment='Reference allele, left-aligned, indels with their anchor base'),
+    sa.Column('alt', sa.Text(), nullable=False, comment='Alternative allele'),
+    sa.Column('gene', sa.Text(), nullable=True, comment='Gene symbol; null between genes'),
+    sa.Column('hgvsp_short', sa.Text(), nullable=True, comment='Protein change in one-letter form, such as p.H1047R'),
+    sa.Column('consequence', sa.Text(), nullable=True, comment='MAF variant class'),
+    sa.Column('baseline_ccf', sa.Double(), nullable=True, comment='Share of tumour cells with the variant at baseline; null where unknown [1]'),
+    sa.Column('baseline_ccf_low', sa.Double(), nullable=True, comment='Lower end of its 95 % interval [1]'),
+    sa.Column('baseline_ccf_high', sa.Double(), nullable=True, comment='Upper end of its 95 % interval [1]'),
+    sa.Column('progression_ccf', sa.Double(), nullable=True, comment='Share of tumour cells with the variant at progression; null where unknown [1]'),
+    sa.Column('progression_ccf_low', sa.Double(), nullable=True, comment='Lower end of its 95 % interval [1]'),
+    sa.Column('progression_ccf_high', sa.Double(), nullable=True, comment='Upper end of its 95 % interval [1]'),
+    sa.Column('change', sa.Text(), nullable=False, comment="EXPANDED or CONTRACTED: intervals apart and a twofold change; NO_CHANGE_SHOWN isn't proof of none"),
+    sa.Column('change_reason', sa.Text(), nullable=False, comment='Side and reason why there is no cell fraction; empty where both are there'),
+    sa.Column('clone', sa.BigInteger(), nullable=True, comment='Clone of the patient, numbered by falling mean prevalence; 1 is the trunk where there is one [1]'),
+    sa.Column('assignment_probability', sa.Double(), nullable=True, comment='Probability that the variant is of this clone [1]'),
+    sa.Column('clone_reason', sa.Text(), nullable=False, comment='Why the variant is of no clone; empty where it is of one'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'chrom', 'pos', 'ref', 'alt'),
+    comment="A patient's somatic variants: cell fraction at baseline and progression, what changed, and the clone"
+    )
+    with op.batch_alter_table('clonal_variants', schema=None) as batch_op:
+        batch_op.create_index('ix_clonal_variants_partition', ['partition_key'], unique=False)
+
+    op.create_table('clone_prevalence',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('clone', sa.BigInteger(), nullable=False, comment='Clone of the patient, numbered by falling mean prevalence; 1 is the trunk where there is one [1]'),
+    sa.Column('n_variants', sa.BigInteger(), nullable=False, comment="Variants that most probably are the clone's [variants]"),
+    sa.Column('prevalence', sa.Double(), nullable=False, comment="Share of tumour cells with the clone's variants [1]"),
+    sa.Column('prevalence_low', sa.Double(), nullable=False, comment='Lower end of its 95 % interval [1]'),
+    sa.Column('prevalence_high', sa.Double(), nullable=False, comment='Upper end of its 95 % interval [1]'),
+    sa.Column('clonal', sa.Boolean(), nullable=False, comment='The interval reaches all tumour cells: not shown to be subclonal'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'clone'),
+    comment="Share of tumour cells that hold each of a patient's clones, in every tumour of the patient"
+    )
+    with op.batch_alter_table('clone_prevalence', schema=None) as batch_op:
+        batch_op.create_index('ix_clone_prevalence_partition', ['partition_key'], unique=False)
+
     op.create_table('copy_number_segments',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
@@ -498,8 +546,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_index')
         batch_op.drop_column('calibration_intercept')
+        batch_op.drop_column('calibration_index')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -513,8 +561,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
@@ -790,6 +838,14 @@ def downgrade() -> None:
         batch_op.drop_index('ix_copy_number_segments_partition')
 
     op.drop_table('copy_number_segments')
+    with op.batch_alter_table('clone_prevalence', schema=None) as batch_op:
+        batch_op.drop_index('ix_clone_prevalence_partition')
+
+    op.drop_table('clone_prevalence')
+    with op.batch_alter_table('clonal_variants', schema=None) as batch_op:
+        batch_op.drop_index('ix_clonal_variants_partition')
+
+    op.drop_table('clonal_variants')
     with op.batch_alter_table('apobec_enrichment', schema=None) as batch_op:
         batch_op.drop_index('ix_apobec_enrichment_partition')
 
