@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palbo_assets.cytometry.fcs import Events, read_fcs
 from palbo_assets.cytometry.gating import Stained, gate, stained
+from palbo_assets.cytometry.matrix_file import fitted, read_matrix
 from palbo_assets.cytometry.panel import read_panel
 from palbo_assets.cytometry.strategy import Strategy
 from palbo_assets.platform.errors import InputError
@@ -30,22 +31,40 @@ class Acquisition:
 
 
 def read_acquisition(
-    path: Path, strategy: Strategy, panel: Path | None = None, bounds: Mapping[str, float] | None = None
+    path: Path,
+    strategy: Strategy,
+    panel: Path | None = None,
+    bounds: Mapping[str, float] | None = None,
+    matrix: Path | None = None,
 ) -> Acquisition:
     """Read, compensate and gate one file, with the linear ``bounds`` of `facs_gates` (fixed ones where none is given).
 
     Raises
     ------
     InputError
-        As `fcs.read_fcs` and `panel.marker_columns`.
+        As `fcs.read_fcs`, `panel.marker_columns` and `matrix_file.read_matrix`.
     """
-    events, sample = read_stained(path, strategy, panel)
+    events, sample = read_stained(path, strategy, panel, matrix)
     return Acquisition(path, events, sample, gate(sample, strategy, bounds))
 
 
-def read_stained(path: Path, strategy: Strategy, panel: Path | None = None) -> tuple[Events, Stained]:
-    """Read and compensate one file, and find its markers; errors as `read_acquisition`."""
+def read_stained(
+    path: Path, strategy: Strategy, panel: Path | None = None, matrix: Path | None = None
+) -> tuple[Events, Stained]:
+    """Read and compensate one file, and find its markers; errors as `read_acquisition`.
+
+    A delivered ``matrix`` takes the place of the file's own; a file whose channels are compensated already takes none.
+    """
     events = read_fcs(path)
+    if matrix is not None:
+        if events.already_compensated:
+            raise InputError(
+                "E_SPILL",
+                "a compensation matrix was delivered for a file whose channels are compensated already",
+                file=path.name,
+                fix="deliver the events as the cytometer wrote them, or no matrix",
+            )
+        events = replace(events, spill=fitted(read_matrix(matrix), events.channels, file=matrix.name))
     return events, stained(events, strategy, None if panel is None else read_panel(panel), file=path.name)
 
 

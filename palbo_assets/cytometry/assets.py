@@ -64,7 +64,7 @@ def facs_gates(step: Step) -> pd.DataFrame:
     strategy = _strategy(step)
     rows = []
     for keys, path in _samples(step):
-        _, sample = read_stained(path, strategy, _panel(step))
+        _, sample = read_stained(path, strategy, _panel(step), _matrix(step, keys))
         placed = Placing(sample, strategy, step.settings).place_all()
         rows += [
             {**keys, **asdict(one), "within": strategy.cuts[name].within, "gating_version": strategy.version}
@@ -94,8 +94,10 @@ def facs_qc(step: Step, facs_gates: pd.DataFrame) -> pd.DataFrame:
     strategy = _strategy(step)
     rows = []
     for keys, path in _samples(step):
-        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys))
-        rows.append({**keys, **assess(acquisition.events, acquisition.sample, acquisition.gated, step.settings)})
+        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys))
+        found = assess(acquisition.events, acquisition.sample, acquisition.gated, step.settings)
+        delivered = _matrix(step, keys) is not None
+        rows.append({**keys, "compensation": "delivered" if delivered else acquisition.sample.origin, **found})
     frame = frame_from_rows(FACS_QC, rows)
     step.report(events=int(frame["events"].sum()), verdict=";".join(sorted(set(frame["verdict"]))))
     return frame
@@ -125,7 +127,7 @@ def facs_abundances(
     gatings = [file.path for file in step.files("gating")]
     rows = []
     for keys, path in _samples(step):
-        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys))
+        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys))
         gating, counted = count(acquisition, strategy, gatings, _origins(facs_gates, keys))
         found = abundances(
             counted,
@@ -167,6 +169,19 @@ def _panel(step: Step) -> Path | None:
     if len(panels) > 1:
         raise InputError("E_SCHEMA", f"the study has {len(panels)} panels", fix="keep one panel table")
     return panels[0].path if panels else None
+
+
+def _matrix(step: Step, keys: dict[str, str]) -> Path | None:
+    """The compensation matrix delivered for a specimen, or for all of the sample's."""
+    own = [file.path for file in step.files("compensation") if file.specimen_id in ("", keys["specimen_id"])]
+    if len(own) > 1:
+        raise InputError(
+            "E_SPILL",
+            f"{len(own)} compensation matrices were delivered for the specimen",
+            file=own[0].name,
+            fix="keep one; a correction keeps the file name, so that it supersedes",
+        )
+    return own[0] if own else None
 
 
 def _samples(step: Step) -> Iterator[tuple[dict[str, str], Path]]:

@@ -63,6 +63,11 @@ class Events:
         return names.index(channel.upper()) if channel.upper() in names else None
 
     @property
+    def already_compensated(self) -> bool:
+        """FlowJo exports compensated channels as ``Comp-...``; a matrix beside them was applied."""
+        return any(name.upper().startswith("COMP-") for name in self.channels)
+
+    @property
     def time_column(self) -> int | None:
         return self.column("Time")
 
@@ -134,6 +139,8 @@ def _digest(keywords: Keywords, *names: str) -> str:
 
 
 def _spill(keywords: Keywords, channels: tuple[str, ...]) -> Spill | None:
+    if any(name.upper().startswith("COMP-") for name in channels):
+        return None  # taken out already: once is right, twice is wrong
     for keyword in _SPILL_KEYWORDS:
         if keywords.text(keyword, ""):
             return parse_spill(keywords.text(keyword), channels, file=keywords.file)

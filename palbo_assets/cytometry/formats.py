@@ -20,18 +20,15 @@ def verify_fcs(path: Path, claim: Claim, context: Context) -> Finding:
         ``E_UNSTAINED`` for a control, ``E_PANEL`` when no marker can be recognised, ``E_SCALE`` for the 1,024-channel
         scale of old instruments, ``E_SPILL``, ``E_PANEL_MISMATCH``, and what `fcs.read_fcs` raises.
     """
-    from palbo_assets.cytometry.fcs import read_fcs
-    from palbo_assets.cytometry.gating import stained
-    from palbo_assets.cytometry.panel import read_panel
+    from palbo_assets.cytometry.acquisition import read_stained
     from palbo_assets.cytometry.settings import Settings
     from palbo_assets.cytometry.strategy import load_strategy
     from palbo_assets.cytometry.unstained import positive_percent, refuse_control
 
     settings = Settings()
     strategy = load_strategy()
-    events = read_fcs(path)
-    panel = read_panel(context.siblings["panel"]) if "panel" in context.siblings else None
-    sample = stained(events, strategy, panel, file=path.name)
+    beside = context.siblings
+    events, sample = read_stained(path, strategy, beside.get("panel"), beside.get("compensation"))
     markers = [marker for marker in sample.columns if marker in strategy.markers]
     if not markers:
         raise InputError(
@@ -72,6 +69,23 @@ def verify_gating(path: Path, claim: Claim, context: Context) -> Finding:
 
     # Workspaces of different samples stand side by side; what applies to the same samples replaces the earlier one.
     return {"gates": len(gate_names(path)), "slot": applies_to(path)}
+
+
+def verify_matrix(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read the compensation matrix, and see that it fits the FCS file delivered with it.
+
+    Raises
+    ------
+    InputError
+        As `matrix_file.read_matrix` and `matrix_file.fitted`.
+    """
+    from palbo_assets.cytometry.fcs import read_fcs
+    from palbo_assets.cytometry.matrix_file import fitted, read_matrix
+
+    spill = read_matrix(path)
+    if "fcs" in context.siblings:
+        fitted(spill, read_fcs(context.siblings["fcs"]).channels, file=path.name)
+    return {"channels": len(spill.channels)}
 
 
 def verify_panel(path: Path, claim: Claim, context: Context) -> Finding:
@@ -145,6 +159,14 @@ FORMATS: tuple[FileFormat, ...] = (
         scope=Scope.COHORT,
         verify=verify_panel,
         description="Panel of the study: detector, fluorochrome, marker",
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="compensation",
+        suffixes=(".compensation.csv", ".compensation.tsv"),
+        scope=Scope.SAMPLE,
+        verify=verify_matrix,
+        description="Compensation matrix of a tube as FlowJo or FACSDiva export it, in place of the file's own",
     ),
     FileFormat(
         modality=MODALITY,

@@ -44,6 +44,13 @@ class Stained:
     def compensated(self) -> bool:
         return self.compensation is not None
 
+    @property
+    def origin(self) -> str:
+        """Where the compensation comes from: the file, before it was exported (already), or nowhere (none)."""
+        if self.compensated:
+            return "file"
+        return "already" if self.events.already_compensated else "none"
+
     def of(self, marker: str, events: Indices | None = None) -> NDArray[np.float64]:
         """Compensated linear values of a marker, of all or of some events; computed anew at every call."""
         return self.channel(self.columns[marker], events)

@@ -43,6 +43,11 @@ FACS_QC = Table(
         real(
             "drift_pct", "Largest deviation of a tenth's median from the whole; null without time", unit="%", minimum=0
         ),
+        text(
+            "compensation",
+            "Where it comes from: the file's matrix, a delivered one, done before the export (already), or none",
+            allowed=("file", "delivered", "already", "none"),
+        ),
         text("margin_channels", "Detectors with more such events than the limit, with their percentage"),
         real("events_per_second", "Median flow; null where the file doesn't say its time step", unit="1/s", minimum=0),
         real("flow_rate_cv_pct", "Robust spread of the flow over stretches of 500 events", unit="%", minimum=0),
