@@ -317,6 +317,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('bound_origins', sa.Text(), nullable=True, comment="Where the bounds of the population's own gate come from, as cut:origin, ';' between them"))
 
     with op.batch_alter_table('facs_qc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('compensation', sa.Text(), nullable=True, comment="Where it comes from: the file's matrix, a delivered one, done before the export (already), or none"))
         batch_op.add_column(sa.Column('margin_channels', sa.Text(), nullable=True, comment='Detectors with more such events than the limit, with their percentage'))
         batch_op.add_column(sa.Column('events_per_second', sa.Double(), nullable=True, comment="Median flow; null where the file doesn't say its time step [1/s]"))
         batch_op.add_column(sa.Column('flow_rate_cv_pct', sa.Double(), nullable=True, comment='Robust spread of the flow over stretches of 500 events [%]'))
@@ -546,8 +547,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_intercept')
         batch_op.drop_column('calibration_index')
+        batch_op.drop_column('calibration_intercept')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -561,8 +562,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
@@ -792,6 +793,7 @@ def downgrade() -> None:
         batch_op.drop_column('flow_rate_cv_pct')
         batch_op.drop_column('events_per_second')
         batch_op.drop_column('margin_channels')
+        batch_op.drop_column('compensation')
 
     with op.batch_alter_table('facs_abundances', schema=None) as batch_op:
         batch_op.drop_column('bound_origins')
