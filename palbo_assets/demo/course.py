@@ -39,6 +39,7 @@ class Change:
     nrg1_pg_ml: float | None = None
     facs: Mapping[str, float] = field(default_factory=dict)
     wbc_per_ul: float | None = None
+    apobec: bool = False  # whether APOBEC3 left passengers in the tissue
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ COURSES: tuple[Course, ...] = (
         mutations=(("TP53", "p.R175H", 1.0),),
         # The HER2-enriched profile carries more CCNE1, which is not what is planted here.
         changes={
-            "PD": Change(subtype="Her2", til_pct=34.0, nrg1_pg_ml=1500.0, expression_log2fc={"CCNE1": -1.2})
+            "PD": Change(subtype="Her2", til_pct=34.0, nrg1_pg_ml=1500.0, expression_log2fc={"CCNE1": -1.2}, apobec=True)
         },
         segments="cnvkit",  # without a purity
         transitions={
@@ -226,6 +227,8 @@ def _changed(
 ) -> SampleTruth:
     from dataclasses import replace
 
+    from palbo_assets.demo.apobec import passengers
+
     def near(value: float, share: float = 0.08) -> float:
         return float(value * rng.lognormal(0, share))
 
@@ -237,6 +240,7 @@ def _changed(
         day=day,
         mutations=(*kept, *(_mutation(genome, *planted) for planted in change.gained)),
         copy_number={**baseline.copy_number, **change.copy_number},
+        passengers=passengers(genome) if change.apobec else (),
         subtype=change.subtype or baseline.subtype,
         expression_log2fc=dict(change.expression_log2fc),
         til_pct=change.til_pct if change.til_pct is not None else near(baseline.til_pct),

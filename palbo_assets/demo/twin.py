@@ -98,7 +98,7 @@ def write_twin(home: Home, *, patients: int = course.SCRIPTED, seed: int = 7) ->
     """
     import numpy as np
 
-    from palbo_assets.demo import facs
+    from palbo_assets.demo import apobec, facs
     from palbo_assets.demo.genome import build_genome
 
     if patients < course.SCRIPTED:
@@ -125,6 +125,7 @@ def write_twin(home: Home, *, patients: int = course.SCRIPTED, seed: int = 7) ->
     deliveries = _Deliveries(home.landing)
     faults = _write_deliveries(deliveries, people, genome, load_protocol(), rng, home.root / "demo-scratch")
     _write_reference(home.reference, genome)
+    apobec.write_settings(home.settings_file)
     shutil.rmtree(home.root / "demo-scratch", ignore_errors=True)
     deliveries.write_manifests()
     n_files = sum(len(rows) for rows in deliveries.rows.values())
@@ -144,9 +145,14 @@ def write_twin(home: Home, *, patients: int = course.SCRIPTED, seed: int = 7) ->
 
 
 def _write_reference(folder: Path, genome: MiniGenome) -> None:
-    from palbo_assets.demo import ctdna, rnaseq
+    from palbo_assets.demo import apobec, ctdna, rnaseq
 
-    entries = [*_genome_entries(genome), *rnaseq.reference_entries(folder), *ctdna.reference_entries(genome, folder)]
+    entries = [
+        *_genome_entries(genome),
+        *apobec.reference_entries(folder),
+        *rnaseq.reference_entries(folder),
+        *ctdna.reference_entries(genome, folder),
+    ]
     write_bundle(
         folder,
         genome.build,

@@ -162,7 +162,7 @@ def _carried(truth: SampleTruth | None, patient: PatientTruth, genome: MiniGenom
                 )
         if share > 0:
             found[snp.chrom].append(_Carried(snp.pos, snp.ref, snp.alt, share))
-    for mutation in truth.mutations if truth is not None else ():
+    for mutation in (*truth.mutations, *truth.passengers) if truth is not None else ():
         vaf = somatic_vaf(mutation, truth) if truth is not None else 0.0
         if vaf > 0:
             found[mutation.chrom].append(_Carried(mutation.pos, mutation.ref, mutation.alt, vaf))

@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from palbo_assets.demo.apobec import SHARE
 from palbo_assets.demo.summary import catches, planted_faults
 from palbo_assets.demo.twin import write_twin
 from palbo_assets.ingest import IngestResult, ingest
@@ -166,6 +167,23 @@ def test_a_mechanism_is_absent_only_where_it_was_not_planted(trial: Trial) -> No
     }
     said = set(zip(absent["patient_id"], absent["timepoint"], absent["mechanism"], strict=True))
     assert said & planted == set()
+
+
+def test_apobec_is_found_at_the_progression_where_it_was_planted_and_nowhere_else(trial: Trial) -> None:
+    planted = {(patient, timepoint) for patient, timepoint, sample in trial.samples() if sample["passengers"]}
+    assert planted == {("PALBO-004", "PD")}
+    found = trial.read("private_signatures")
+    private = found[(found["mutation_set"] == "private") & (found["signature"] == "APOBEC")]
+    evaluated = private[private["status"] == "OBSERVED"]
+    assert set(zip(evaluated["patient_id"], evaluated["timepoint"], strict=True)) == planted
+    only = evaluated.iloc[0]
+    assert only["low"] <= SHARE <= only["high"] and only["apobec_high"] and only["mutations"] >= 50
+    second = trial.read("apobec_enrichment")
+    enriched = second[second["enriched"].fillna(False).astype(bool)]
+    assert set(zip(enriched["patient_id"], enriched["timepoint"], strict=True)) == planted
+    assert set(enriched["agreement"]) == {"both"}
+    few = trial.read("mutational_signatures").query("patient_id == 'PALBO-004' and timepoint == 'BL'")
+    assert set(few["reason"]) == {"FEW_MUTATIONS"} and few["share"].isna().all()
 
 
 def test_every_empty_cell_has_a_reason_and_none_of_them_is_zero(trial: Trial) -> None:
