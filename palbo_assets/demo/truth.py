@@ -38,7 +38,6 @@ class SampleTruth:
     day: int  # days from first dose
     purity: float
     mutations: tuple[PlantedMutation, ...] = ()
-    passengers: tuple[PlantedMutation, ...] = ()  # of the tissue alone, outside genes' coding sequence
     copy_number: Mapping[str, int] = field(default_factory=dict)  # gene -> total copies; 2 where absent
     subtype: str = "LumA"  # LumA, LumB, Her2, Basal
     expression_log2fc: Mapping[str, float] = field(default_factory=dict)  # gene -> shift against the subtype's profile
@@ -50,6 +49,7 @@ class SampleTruth:
     facs_pct_parent: Mapping[str, float] = field(default_factory=dict)  # population -> % of its parent
     wbc_per_ul: float = 6000.0
     lymphocytes_per_ul: float = 1800.0
+    passengers: tuple[PlantedMutation, ...] = ()  # of the tissue alone, outside genes' coding sequence
 
 
 @dataclass(frozen=True)

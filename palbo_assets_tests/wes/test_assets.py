@@ -21,7 +21,18 @@ from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table, validate
 from palbo_assets.wes.assets import ASSETS
 from palbo_assets.wes.checks import CHECKS
-from palbo_assets.wes.tables import FORCED_GENOTYPES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS, TABLES
+from palbo_assets.wes.tables import (
+    FORCED_GENOTYPES,
+    HRD_SCARS,
+    MUTATION_SPECTRA,
+    MUTATIONAL_SIGNATURES,
+    PRIVATE_SIGNATURES,
+    READ_QC,
+    SAMPLE_IDENTITY,
+    SOMATIC_CALLS,
+    TABLES,
+    TUMOUR_MUTATIONAL_BURDEN,
+)
 from palbo_assets_tests.wes.conftest import Twin
 
 
@@ -144,6 +155,31 @@ def test_a_pair_is_read_called_and_force_genotyped(twin: Twin, tmp_path: Path) -
         change: "PRESENT" if change in ("p.H1047R", "p.R175H") else "ABSENT" for change in planted
     }
 
+    substitutions = [one for one in twin.truths["PALBO-001-PD"].mutations if len(one.ref) == len(one.alt) == 1]
+    spectrum = trial.rows(MUTATION_SPECTRA, "PALBO-001|PD")
+    assert (len(spectrum), spectrum["mutations"].sum()) == (96, len(substitutions))
+    assert set(trial.rows(MUTATIONAL_SIGNATURES, "PALBO-001|PD")["status"]) == {"NOT_EVALUABLE"}
+    sets = (
+        trial.rows(PRIVATE_SIGNATURES, "PALBO-001")
+        .query("signature == 'APOBEC'")
+        .set_index(["timepoint", "mutation_set"])
+    )
+    assert sets["mutations"].to_dict() == {
+        ("BL", "private"): 0,
+        ("BL", "shared"): 2,
+        ("PD", "private"): len(substitutions) - 2,
+        ("PD", "shared"): 2,
+    }
+    burden = trial.rows(TUMOUR_MUTATIONAL_BURDEN, "PALBO-001|PD").iloc[0]
+    assert (burden["coding_mutations"], burden["nonsilent_mutations"]) == (len(planted), len(planted))
+    quality = trial.rows(READ_QC, "PALBO-001|PD").iloc[0]
+    assert burden["callable_bases"] == quality["callable_coding_bases"] < quality["callable_bases"]
+    assert quality["callable_bases"] == pytest.approx(
+        sum(end - start for _, start, end, _ in twin.genome.targets), rel=0.05
+    )
+    assert pd.isna(burden["coding_per_mb"]) and burden["reason"] == "FEW_CALLABLE_BASES"
+    assert trial.rows(HRD_SCARS, "PALBO-001|PD")["reason"].tolist() == ["NO_SEGMENTS"]
+
 
 def test_a_swapped_tumour_is_named_and_publishes_no_variants(twin: Twin, tmp_path: Path) -> None:
     files = [
@@ -160,7 +196,11 @@ def test_a_swapped_tumour_is_named_and_publishes_no_variants(twin: Twin, tmp_pat
         "tumour_and_blood_are_one_person"
     }
     assert trial.rows(SOMATIC_CALLS, "PALBO-001|PD").empty
+    for table in (MUTATIONAL_SIGNATURES, TUMOUR_MUTATIONAL_BURDEN, HRD_SCARS):
+        assert set(trial.rows(table, "PALBO-001|PD")["reason"]) == {"E_IDENTITY_MISMATCH"}
     trial.run("PALBO-001")
+    sets = trial.rows(PRIVATE_SIGNATURES, "PALBO-001").set_index("timepoint")["reason"]
+    assert set(sets["PD"]) == {"E_IDENTITY_MISMATCH"} and set(sets["BL"]) == {"ONE_TIMEPOINT"}
     forced = trial.rows(FORCED_GENOTYPES, "PALBO-001")
     swapped = forced[forced["timepoint"] == "PD"]
     assert len(swapped) == 2
