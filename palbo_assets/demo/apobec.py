@@ -1,7 +1,7 @@
 """A tumour of the twin in which APOBEC3 was active: many substitutions at TCW beside exons, and what they are held to.
 
 They lie in introns and flanks, so they change no protein and belong to no mechanism. The profiles are invented for
-the twin (one with nine tenths of its mass at TCW, one flat) and are named so; they are not COSMIC's.
+the twin (one with nearly all of its mass at TCW, one flat) and are named so; they are not COSMIC's.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def write_profiles(path: Path) -> None:
     hit = [name for name in CLASSES if name[0] == "T" and name[2:5] in ("C>T", "C>G") and name[-1] in "AT"]
     lines = [f"Type\t{APOBEC}\t{FLAT}"]
     for name in CLASSES:
-        apobec = 0.9 / len(hit) if name in hit else 0.1 / (len(CLASSES) - len(hit))
+        apobec = 0.98 / len(hit) if name in hit else 0.02 / (len(CLASSES) - len(hit))
         lines.append(f"{name}\t{apobec:.6f}\t{1 / len(CLASSES):.6f}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

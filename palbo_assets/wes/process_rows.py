@@ -204,6 +204,8 @@ def burden_rows(
     settings: Settings,
 ) -> list[dict[str, Any]]:
     """One row a specimen. Mutations count where the bases do: on coding target, deep enough in both samples."""
+    import numpy as np
+
     from palbo_assets.wes.callable_bases import inside
     from palbo_assets.wes.tumour_mutational_burden import burden
 
@@ -212,7 +214,8 @@ def burden_rows(
     counted = passing(calls)
     counted = counted[counted["evaluable"].astype(bool) & counted["consequence"].isin(CODING)]
     if targets is not None and coding is not None:
-        counted = counted[inside(zip(counted["chrom"], counted["pos"], strict=True), targets, coding)]
+        kept = inside(zip(counted["chrom"], counted["pos"], strict=True), targets, coding)
+        counted = counted[np.array(kept, dtype=bool)]
     rows = []
     for specimen in sorted(set(calls["specimen_id"]) | set(bases) | swapped):
         if specimen in swapped or targets is None or coding is None:

@@ -110,6 +110,20 @@ def test_burden_counts_where_the_bases_count() -> None:
     assert burden_rows(called, IDENTITY, quality, targets, None, Settings())[0]["reason"] == "E_REFERENCE_MISSING"
 
 
+def test_a_tumour_without_any_call_has_a_burden_of_zero_with_an_upper_limit() -> None:
+    quality = pd.DataFrame({"specimen_id": ["T1"], "callable_coding_bases": [2_000_000]})
+    regions = [Region("1", 0, 20_000)]
+    nothing, own = calls(0, 0), IDENTITY.iloc[:1]
+    row = burden_rows(nothing, own, quality, regions, regions, Settings())[0]
+    assert (row["coding_per_mb"], row["status"]) == (0.0, "OBSERVED") and row["coding_high"] > 1
+    assert sum(one["mutations"] for one in spectrum_rows(nothing, ["T1"], fetch)) == 0
+    found = signatures(np.zeros(96, dtype=int), profiles())
+    genotypes = pd.DataFrame(columns=["patient_id", "timepoint", "specimen_id", "state"])
+    assert [one["reason"] for one in enrichment_rows(nothing, genotypes, (), found, fetch, SETTINGS)] == [
+        "FEW_MUTATIONS"
+    ]
+
+
 def test_checks_name_what_is_wrong() -> None:
     frame = signatures(np.ones(96, dtype=int), profiles())
     assert offending_rows(process_checks.shares_add_up, frame).empty
