@@ -171,7 +171,7 @@ def test_a_mechanism_is_absent_only_where_it_was_not_planted(trial: Trial) -> No
 
 def test_apobec_is_found_at_the_progression_where_it_was_planted_and_nowhere_else(trial: Trial) -> None:
     planted = {(patient, timepoint) for patient, timepoint, sample in trial.samples() if sample["passengers"]}
-    assert planted == {("PALBO-004", "PD")}
+    assert planted == {("PALBO-003", "PD")}
     found = trial.read("private_signatures")
     private = found[(found["mutation_set"] == "private") & (found["signature"] == "APOBEC")]
     evaluated = private[private["status"] == "OBSERVED"]
@@ -182,7 +182,7 @@ def test_apobec_is_found_at_the_progression_where_it_was_planted_and_nowhere_els
     enriched = second[second["enriched"].fillna(False).astype(bool)]
     assert set(zip(enriched["patient_id"], enriched["timepoint"], strict=True)) == planted
     assert set(enriched["agreement"]) == {"both"}
-    few = trial.read("mutational_signatures").query("patient_id == 'PALBO-004' and timepoint == 'BL'")
+    few = trial.read("mutational_signatures").query("patient_id == 'PALBO-003' and timepoint == 'BL'")
     assert set(few["reason"]) == {"FEW_MUTATIONS"} and few["share"].isna().all()
 
 
