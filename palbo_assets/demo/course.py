@@ -98,7 +98,9 @@ COURSES: tuple[Course, ...] = (
         mutations=(("TP53", "p.R175H", 1.0),),
         # The HER2-enriched profile carries more CCNE1, which is not what is planted here.
         changes={
-            "PD": Change(subtype="Her2", til_pct=34.0, nrg1_pg_ml=1500.0, expression_log2fc={"CCNE1": -1.2}, apobec=True)
+            "PD": Change(
+                subtype="Her2", til_pct=34.0, nrg1_pg_ml=1500.0, expression_log2fc={"CCNE1": -1.2}, apobec=True
+            )
         },
         segments="cnvkit",  # without a purity
         transitions={
