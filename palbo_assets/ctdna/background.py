@@ -30,25 +30,30 @@ INSERTION, DELETION = "ins", "del"
 KINDS = (*SUBSTITUTIONS, INSERTION, DELETION)
 _COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 _ROUNDS = 20
+_LONGEST_RUN = 8  # bases of a homopolymer; longer ones err alike
 
 
 @dataclass(frozen=True)
 class Background:
     """Beta distributions (alpha, beta) of the error rate; the finest one that is known counts.
 
-    ``parameters``: per kind. ``contexts``: per folded trinucleotide (``A[C>T]G``). ``sites``: per VCF allele.
-    ``source`` says whence.
+    ``parameters``: per kind. ``contexts``: as `context_of` names them. ``sites``: per VCF allele; (chrom, pos, anchor,
+    ``ins`` or ``del``) is every indel there. ``source`` says whence, ``sha256`` which one, ``reason`` why it isn't one
+    of healthy plasmas.
     """
 
     parameters: Mapping[str, tuple[float, float]]
     source: str
     contexts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     sites: Mapping[tuple[str, int, str, str], tuple[float, float]] = field(default_factory=dict)
+    sha256: str = ""
+    reason: str = ""
 
-    def at(self, chrom: str, pos: int, ref: str, alt: str, triplet: str = "") -> tuple[float, float]:
-        """(alpha, beta) for one allele; ``triplet``: the reference bases around a single base change."""
-        of_site = self.sites.get((chrom, pos, ref, alt))
-        return of_site or self.contexts.get(context_of(triplet, alt)) or self.parameters[kind_of(ref, alt)]
+    def at(self, chrom: str, pos: int, ref: str, alt: str, context: str = "") -> tuple[float, float]:
+        """(alpha, beta) for one allele in its context (`context_of`; empty where unknown)."""
+        kind = kind_of(ref, alt)
+        of_site = self.sites.get((chrom, pos, ref, alt)) or self.sites.get((chrom, pos, ref[:1], kind))
+        return of_site or self.contexts.get(context) or self.parameters[kind]
 
     def rate(self, kind: str) -> float:
         """Mean errors per molecule and base."""
@@ -57,7 +62,9 @@ class Background:
 
 
 def kind_of(ref: str, alt: str) -> str:
-    """Kind of error that could imitate the change; VCF alleles."""
+    """Kind of error that could imitate the change; VCF alleles, or an anchor and ``ins`` or ``del``."""
+    if alt in (INSERTION, DELETION):
+        return alt
     if len(ref) == len(alt) == 1:
         if ref in "AG":
             ref, alt = _COMPLEMENT[ref], _COMPLEMENT[alt]
@@ -65,9 +72,22 @@ def kind_of(ref: str, alt: str) -> str:
     return INSERTION if len(alt) > len(ref) else DELETION
 
 
-def context_of(triplet: str, alt: str) -> str:
-    """``A[C>T]G`` for the middle base of three becoming ``alt``, folded to the pyrimidine; empty where unknown."""
-    if len(triplet) != 3 or len(alt) != 1 or any(base not in BASES for base in triplet + alt):
+def context_of(reference: str, at: int, ref: str, alt: str) -> str:
+    """What surrounds an error at offset ``at`` of some reference bases; empty where that isn't known.
+
+    Of a substitution the trinucleotide, folded to the pyrimidine (``A[C>T]G``); of an indel the homopolymer that begins
+    right behind its anchor, up to eight bases (``del:4``; ``del:0`` inside one: no left-aligned one is there).
+    """
+    kind = kind_of(ref, alt)
+    if kind in (INSERTION, DELETION):
+        repeated = reference[at + 1 : at + 2]
+        if repeated not in BASES or not repeated:
+            return ""
+        behind = reference[at + 1 : at + 1 + _LONGEST_RUN]
+        run = len(behind) - len(behind.lstrip(repeated))
+        return f"{kind}:{0 if reference[at] == repeated else run}"
+    triplet = reference[max(at - 1, 0) : at + 2]
+    if len(triplet) != 3 or at == 0 or any(base not in BASES for base in triplet + alt):
         return ""
     if triplet[1] in "AG":
         triplet, alt = "".join(_COMPLEMENT[base] for base in reversed(triplet)), _COMPLEMENT[alt]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palbo_assets.ctdna.background import Background, tail_probability
+from palbo_assets.ctdna.background import Background, context_of, tail_probability
 from palbo_assets.ctdna.consensus_reads import BASES
 from palbo_assets.ctdna.molecules import Evidence, MoleculeCounts
 from palbo_assets.ctdna.panel import Panel
@@ -242,7 +242,8 @@ def _measured(
     evidence = counts.evidence(call.chrom, call.pos, call.ref, call.alt)
     if evidence is None or evidence.depth == 0:
         return replace(call, unique_depth=0, alt_molecules=0)
-    alpha, beta = background.at(call.chrom, call.pos, call.ref, call.alt, triplet_at(counts, call.chrom, call.pos))
+    allele = (call.chrom, call.pos, call.ref, call.alt)
+    alpha, beta = background.at(*allele, context_at(counts, *allele))
     critical = critical_count(evidence.depth, alpha, beta, threshold, least)
     return replace(
         call,
@@ -260,10 +261,10 @@ def _measured(
     )
 
 
-def triplet_at(counts: MoleculeCounts, chrom: str, pos: int) -> str:
-    """The three reference bases around a 1-based position; fewer at a region's ends."""
+def context_at(counts: MoleculeCounts, chrom: str, pos: int, ref: str, alt: str) -> str:
+    """The allele's context in the panel's reference bases (`background.context_of`); empty off the panel."""
     region = counts.region_at(chrom, pos)
-    return "" if region is None else region.reference[max(pos - 2 - region.start, 0) : pos + 1 - region.start]
+    return "" if region is None else context_of(region.reference, pos - 1 - region.start, ref, alt)
 
 
 def one_strand_only(evidence: Evidence, settings: Settings) -> bool:

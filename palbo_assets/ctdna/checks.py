@@ -8,6 +8,7 @@ import dagster as dg
 
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.tables import (
+    CTDNA_BACKGROUND,
     CTDNA_BURDEN,
     CTDNA_CALLS,
     CTDNA_MOLECULES,
@@ -48,6 +49,12 @@ def regions_are_intervals(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(CTDNA_PANELS, COHORT, description="A panel version is one BED: of two, nobody can tell what was assayed")
 def a_version_is_one_bed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.groupby("panel_version")["bed_sha256"].transform("nunique") > 1]
+
+
+@row_check(CTDNA_BACKGROUND, COHORT, description="No kind of error is commoner than a consensus can leave")
+def consensus_errors_are_rare(rows: pd.DataFrame) -> pd.DataFrame:
+    """A kind above this rate is no background of consensus reads: raw reads, another panel, or spoilt plasmas."""
+    return rows[(rows["level"] == "kind") & (rows["rate"] > _DEFAULTS.background_rate_warn)]
 
 
 @row_check(CTDNA_MOLECULES, SAMPLE, description="Some molecule votes at every base of the panel")
@@ -161,6 +168,8 @@ CHECKS = (
     schema_check(CTDNA_PANELS, COHORT),
     regions_are_intervals,
     a_version_is_one_bed,
+    schema_check(CTDNA_BACKGROUND, COHORT),
+    consensus_errors_are_rare,
     schema_check(CTDNA_MOLECULES, SAMPLE),
     every_base_is_reached,
     schema_check(CTDNA_QC, SAMPLE),

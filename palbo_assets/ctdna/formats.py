@@ -56,6 +56,26 @@ def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
     }
 
 
+def verify_healthy_plasma_bam(path: Path, claim: Claim, context: Context) -> Finding:
+    """As `verify_consensus_bam`; the manifest must name the donor and the panel version.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA`` where it doesn't, and what `verify_consensus_bam` raises.
+    """
+    for column, named in (("panel_version", claim.panel_version), ("sample_name", claim.sample_name)):
+        if not named:
+            raise InputError(
+                "E_SCHEMA",
+                f"the manifest names no {column} for the plasma of a healthy donor",
+                file=path.name,
+                column=column,
+                fix="write the panel version of the library, and one name per donor, into delivery.csv",
+            )
+    return {**verify_consensus_bam(path, claim, context), "slot": claim.sample_name}
+
+
 def verify_raw_umi_bam(path: Path, claim: Claim, context: Context) -> Finding:
     """Read every record: paired, in order, on this build, each with a UMI of one length.
 
@@ -191,6 +211,14 @@ FORMATS = (
         verify=verify_consensus_bam,
         description="Consensus reads of one plasma, coordinate-sorted (fgbio tags, or UMIErrorCorrect names)",
         needs=(frozenset({"panel_bed"}),),
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="healthy_plasma_bam",
+        suffixes=(".healthy_plasma.bam",),
+        scope=Scope.COHORT,
+        verify=verify_healthy_plasma_bam,
+        description="Consensus reads of a healthy donor's plasma on one panel version: what its background is made of",
     ),
     FileFormat(
         modality=MODALITY,

@@ -200,6 +200,27 @@ class Settings(BaseModel):
         " any consensus error",
     )
 
+    min_healthy_plasmas: int = Field(
+        default=10,
+        ge=2,
+        description="plasmas; a panel version with fewer healthy donors gets no background of its own. Source: >= 10-20"
+        " healthy plasmas",
+    )
+    background_rate_warn: float = Field(
+        default=1e-3,
+        gt=0,
+        lt=1,
+        description="errors per molecule and base; a kind above it in healthy plasmas is flagged. Source: the error of"
+        " raw reads at Q30, which consensus is to lower",
+    )
+    donor_variant_p: float = Field(
+        default=1e-6,
+        gt=0,
+        lt=1,
+        description="1; what the other donors make less probable, and fewer than half of them show, is a healthy"
+        " donor's own variant, not an error. Source: product default, below one in a panel of 100,000 bases",
+    )
+
     # Origin of an allele: the patient's white cells.
     white_cell_error: float = Field(
         default=1e-3,

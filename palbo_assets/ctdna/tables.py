@@ -62,6 +62,37 @@ CTDNA_MOLECULES = Table(
     ),
 )  # fmt: skip
 
+CTDNA_BACKGROUND = Table(
+    name="ctdna_background",
+    description="How often a molecule errs, from plasmas of healthy donors, per panel version: each kind of error, its"
+    " contexts, and each allele at each base, drawn to its context where data are thin. No rows for a version with too"
+    " few donors.",
+    grain="panel version x error",
+    storage=Storage.PARQUET,
+    columns=(
+        text("panel_version", "Panel version of the donors' libraries", nullable=False, key=True),
+        text("element", "What errs: C>A, ins or del; with its context A[C>A]G or del:4 (homopolymer behind the anchor);"
+             " or an allele at a site, chrom:pos:ref>alt", nullable=False, key=True),
+        text("level", "Kind, context or site", nullable=False, allowed=("kind", "context", "site")),
+        text("chrom", "Contig of a site"),
+        integer("pos", "Position of a site, 1-based", unit="bp", minimum=1),
+        text("ref", "Reference base of a site"),
+        text("alt", "Wrong base; ins or del: any indel anchored here"),
+        real("alpha", "First parameter of the rate's beta distribution", unit="1", minimum=0, nullable=False),
+        real("beta", "Second parameter", unit="1", minimum=0, nullable=False),
+        real("rate", "Mean errors per molecule, alpha / (alpha + beta)", unit="1", minimum=0, maximum=1,
+             nullable=False),
+        integer("errors", "Errors seen in all donors", unit="molecules", minimum=0, nullable=False),
+        integer("molecules", "Molecules x bases that could have shown them; a donor's own variants left out",
+                unit="molecules", minimum=0, nullable=False),
+        boolean("noisy", "A site that its context doesn't explain", nullable=False),
+        integer("plasmas", "Healthy donors", unit="plasmas", minimum=1, nullable=False),
+        text("bed_sha256", "SHA-256 of the panel version's BED that was counted on", nullable=False),
+        text("background_sha256", "SHA-256 over the version, its BED and all parameters; calls state it",
+             nullable=False),
+    ),
+)  # fmt: skip
+
 CTDNA_QC = Table(
     name="ctdna_qc",
     description="Quality of each plasma's sequencing: unique depth, evenness, family sizes, and the verdict",
@@ -138,6 +169,9 @@ CTDNA_CALLS = Table(
         text("panel_version", "Panel version of the library; null if the delivery doesn't tell"),
         text("background", "Where the error rates are from; null if nothing was computed",
              allowed=("healthy_plasma", "in_sample")),
+        text("background_sha256", "Which background of healthy plasmas (ctdna_background, or the reference's file)"),
+        text("background_reason", "Why no background of healthy plasmas was used; null where one was",
+             allowed=("no_healthy_plasmas", "other_panel_version", "other_bed")),
     ),
 )  # fmt: skip
 
@@ -273,12 +307,16 @@ CTDNA_RESIDUAL_DISEASE = Table(
         text("panel_version", "Panel version of the library; null if the delivery doesn't tell"),
         text("background", "Where the error rates are from; null if nothing was computed",
              allowed=("healthy_plasma", "in_sample")),
+        text("background_sha256", "Which background of healthy plasmas (ctdna_background, or the reference's file)"),
+        text("background_reason", "Why no background of healthy plasmas was used; null where one was",
+             allowed=("no_healthy_plasmas", "other_panel_version", "other_bed")),
     ),
 )  # fmt: skip
 
 TABLES = (
     CTDNA_WET_LAB,
     CTDNA_PANELS,
+    CTDNA_BACKGROUND,
     CTDNA_QC,
     CTDNA_CALLS,
     CTDNA_MOLECULES,

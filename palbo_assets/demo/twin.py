@@ -314,12 +314,14 @@ def _write_expression(
 def _write_plasma(
     deliveries: _Deliveries, planned: _Planned, genome: MiniGenome, rng: np.random.Generator
 ) -> list[Fault]:
-    from palbo_assets.demo import ctdna
+    from palbo_assets.demo import ctdna, healthy_plasma
 
     panel = deliveries.add(
         "plasma", "panel-v1", partial(_single, partial(ctdna.write_panel, genome, version=PANEL_VERSION))
     )
     bed = deliveries.landing / "plasma" / "panel-v1" / panel[0].file
+    # Donors draw from a stream of their own: what follows stays as it is without them.
+    deliveries.add("plasma", "healthy-01", partial(healthy_plasma.write, genome, bed, rng=rng.spawn(1)[0]))
     for patient, sample in planned.samples("ctdna"):
         # One plasma comes before consensus; its molecules are called here.
         early = (sample.patient_id, sample.timepoint) == (course.patient_id(2), "PD")

@@ -18,12 +18,14 @@ import sqlalchemy as sa
 import palbo_assets.wes.assets  # noqa: F401  declares the tables that this room reads
 from palbo_assets.ctdna.assets import (
     ASSETS,
+    ctdna_background,
     ctdna_origins,
     ctdna_panels,
     ctdna_residual_disease,
     ctdna_wet_lab,
     patient_genotypes,
 )
+from palbo_assets.ctdna.assets.steps import background_of
 from palbo_assets.ctdna.checks import (
     CHECKS,
     a_version_is_one_bed,
@@ -32,8 +34,19 @@ from palbo_assets.ctdna.checks import (
     regions_are_intervals,
 )
 from palbo_assets.ctdna.formats import verify_raw_umi_bam
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, CTDNA_WET_LAB, TABLES
+from palbo_assets.ctdna.healthy_plasmas import fit_background
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.tables import (
+    CTDNA_BACKGROUND,
+    CTDNA_BURDEN,
+    CTDNA_CALLS,
+    CTDNA_PANELS,
+    CTDNA_QC,
+    CTDNA_WET_LAB,
+    TABLES,
+)
 from palbo_assets.demo import ctdna as twin
+from palbo_assets.demo import healthy_plasma
 from palbo_assets.demo.truth import WrittenFile
 from palbo_assets.platform.formats import Claim, Context, Scope
 from palbo_assets.platform.io_managers import TableIOManager
@@ -44,13 +57,20 @@ from palbo_assets.platform.tables import Table, frame_from_rows, sql_table
 from palbo_assets.study.partitions import SAMPLE
 from palbo_assets.wes.tables import SOMATIC_CALLS
 from palbo_assets_tests.ctdna.conftest import Plasma
+from palbo_assets_tests.ctdna.donors import Truth
 
 KEY = "PALBO-001|PD"
 SOMATIC = dg.AssetSpec("somatic_calls", partitions_def=SAMPLE.definition).with_io_manager_key("warehouse")
 OWN = tuple(asset for asset in ASSETS if asset is not patient_genotypes)
 OF_PATIENT = (ctdna_origins, ctdna_residual_disease)
 BATCH_KEY = "ctdna-wet-lab-1"
-SCOPES = {"panel_bed": Scope.COHORT, "wet_lab": Scope.BATCH, "consensus_bam": Scope.SAMPLE, "raw_umi_bam": Scope.SAMPLE}
+SCOPES = {
+    "healthy_plasma_bam": Scope.COHORT,
+    "panel_bed": Scope.COHORT,
+    "wet_lab": Scope.BATCH,
+    "consensus_bam": Scope.SAMPLE,
+    "raw_umi_bam": Scope.SAMPLE,
+}
 
 
 @dataclass
@@ -118,14 +138,17 @@ class House:
         }
 
     def panels(self, files: Sequence[WrittenFile]) -> dg.ExecuteInProcessResult:
+        return self.of_cohort(ctdna_panels, files)
+
+    def of_cohort(self, asset: dg.AssetsDefinition, files: Sequence[WrittenFile]) -> dg.ExecuteInProcessResult:
         return dg.materialize(
-            [ctdna_panels, *CHECKS], selection=[ctdna_panels], resources=self.resources(files), raise_on_error=False
+            [asset, *CHECKS], selection=[asset], resources=self.resources(files), raise_on_error=False
         )
 
-    def run(self, *, wet_lab: bool = True) -> Iterator[dg.ExecuteInProcessResult]:
-        files = [self.bam, self.bed, self.wet_lab] if wet_lab else [self.bam, self.bed]
+    def run(self, *, wet_lab: bool = True, donors: Sequence[WrittenFile] = ()) -> Iterator[dg.ExecuteInProcessResult]:
+        files = [self.bam, self.bed, *donors, *([self.wet_lab] if wet_lab else [])]
         resources = self.resources(files)
-        sample = [asset for asset in OWN if asset not in (ctdna_wet_lab, ctdna_panels, *OF_PATIENT)]
+        sample = [asset for asset in OWN if asset not in (ctdna_wet_lab, ctdna_panels, ctdna_background, *OF_PATIENT)]
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions("patient", ["PALBO-001"])
             instance.add_dynamic_partitions("plate", [BATCH_KEY])
@@ -135,6 +158,7 @@ class House:
                     selection=[ctdna_wet_lab], raise_on_error=False,
                 )  # fmt: skip
             yield self.panels(files)
+            yield self.of_cohort(ctdna_background, files)
             yield dg.materialize(
                 [*OWN, SOMATIC, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
                 partition_key=dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "PD"}),
@@ -149,6 +173,7 @@ class House:
         key = {
             "ctdna_wet_lab": BATCH_KEY,
             "ctdna_panels": "",
+            "ctdna_background": "",
             "ctdna_origins": "PALBO-001",
             "ctdna_residual_disease": "PALBO-001",
         }.get(table.name, KEY)
@@ -287,6 +312,70 @@ def test_without_a_tracked_list_and_background_variants_are_found_anew(plasma: P
     assert not calls["tracked"].any() and set(calls["background"]) == {"in_sample"}
     assert {"PIK3CA", "ESR1", "RB1"} <= set(calls.loc[calls["state"] == "PRESENT", "gene"])
     assert set(calls["panel_version"]) == {"v1"}  # the only panel there is
+
+
+@pytest.fixture(scope="module")
+def donors(plasma: Plasma) -> list[WrittenFile]:
+    return healthy_plasma.write(
+        plasma.genome, plasma.bed, plasma.folder, np.random.default_rng(17), unique_depth=150
+    )  # fmt: skip
+
+
+def test_calls_are_tested_against_the_background_of_healthy_donors_and_name_it(
+    plasma: Plasma, donors: list[WrittenFile], tmp_path: Path
+) -> None:
+    house = House(tmp_path, plasma, references=("genome_fasta", "hotspot_sites"))
+    assert all(result.success for result in house.run(wet_lab=False, donors=donors))
+    background = house.rows(CTDNA_BACKGROUND)
+    (name,) = set(background["background_sha256"])
+    assert set(background["plasmas"]) == {healthy_plasma.DONORS} and set(background["panel_version"]) == {"v1"}
+    assert set(background["bed_sha256"]) == {sha256(plasma.bed.read_bytes()).hexdigest()}
+    assert (background["level"] == "site").sum() == 5 * plasma.panel.size
+    kinds = background[background["level"] == "kind"].set_index("element")["rate"]
+    for kind in ("C>A", "C>T"):
+        assert kinds[kind] == pytest.approx(twin.BACKGROUND[kind], rel=0.5)
+    calls = house.rows(CTDNA_CALLS)
+    assert set(calls["background"].dropna()) == {"healthy_plasma"} and set(calls["background_sha256"]) == {name}
+    assert calls["background_reason"].isna().all()
+    planted = calls.set_index(["gene", "hgvsp_short"])["state"]
+    assert planted[("PIK3CA", "p.H1047R")] == "PRESENT" and planted[("KRAS", "p.G12D")] == "ABSENT"
+
+
+def test_a_background_of_another_version_of_the_panel_is_not_used_and_calls_say_why(
+    plasma: Plasma, donors: list[WrittenFile], tmp_path: Path
+) -> None:
+    """Donors of a version of which no BED is there, too few of them, and none at all."""
+    house = House(tmp_path / "other", plasma, references=("genome_fasta",))
+    lines = plasma.bed.read_text(encoding="utf-8").splitlines(keepends=True)
+    (plasma.folder / "panel_v2.bed").write_text("".join(lines[:3]).replace("\tv1\t", "\tv2\t"), encoding="utf-8")
+    v2 = WrittenFile("panel_v2.bed", "ctdna", "panel_bed", panel_version="v2")
+    others = [replace(file, panel_version="v2") for file in donors]
+    assert all(result.success for result in house.run(wet_lab=False, donors=[v2, *others]))
+    assert set(house.rows(CTDNA_BACKGROUND)["panel_version"]) == {"v2"}
+    calls = house.rows(CTDNA_CALLS)
+    assert set(calls["background"]) == {"in_sample"} and set(calls["background_reason"]) == {"other_panel_version"}
+    house = House(tmp_path / "few", plasma, references=("genome_fasta",))
+    assert all(result.success for result in house.run(wet_lab=False, donors=donors[:3]))
+    assert house.rows(CTDNA_BACKGROUND).empty
+    assert set(house.rows(CTDNA_CALLS)["background_reason"]) == {"no_healthy_plasmas"}
+
+
+def test_a_background_of_another_bed_of_the_same_version_is_refused(plasma: Plasma) -> None:
+    settings, digest = Settings(), sha256(plasma.bed.read_bytes()).hexdigest()
+    bed = SimpleNamespace(path=plasma.bed, panel_version="v1", sha256=digest)
+    step: Any = SimpleNamespace(
+        files=lambda *roles: [bed], settings=settings, references=SimpleNamespace(get=lambda name: None)
+    )
+    rng = np.random.default_rng(3)
+    truth = Truth.drawn(200, 3)
+    counts = truth.plasma(500, rng)
+    rows = fit_background([counts, truth.plasma(500, rng)], settings).assign(
+        panel_version="v1", bed_sha256=digest, background_sha256="name"
+    )
+    same = background_of(step, counts, plasma.panel, frozenset(), rows)
+    assert (same.source, same.sha256, same.reason) == ("healthy_plasma", "name", "")
+    other = background_of(step, counts, plasma.panel, frozenset(), rows.assign(bed_sha256="another"))
+    assert (other.source, other.sha256, other.reason) == ("in_sample", "", "other_bed")
 
 
 def test_checks_name_rows_that_break_what_the_product_promises() -> None:

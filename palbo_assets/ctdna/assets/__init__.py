@@ -1,12 +1,13 @@
 """The room's products. The science is in the modules beside this package."""
 
-from palbo_assets.ctdna.assets.deliveries import ctdna_panels, ctdna_wet_lab
+from palbo_assets.ctdna.assets.deliveries import ctdna_background, ctdna_panels, ctdna_wet_lab
 from palbo_assets.ctdna.assets.plasmas import ctdna_burden, ctdna_calls, ctdna_molecules, ctdna_qc
 from palbo_assets.ctdna.assets.tracking import ctdna_origins, ctdna_residual_disease, patient_genotypes
 
 ASSETS = (
     ctdna_wet_lab,
     ctdna_panels,
+    ctdna_background,
     ctdna_molecules,
     ctdna_qc,
     ctdna_calls,

@@ -13,10 +13,18 @@ from palbo_assets.ctdna.assets.steps import (
     panel_of_version,
     plasmas,
     sample_keys,
+    stated_background,
     wet_lab_row,
 )
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import (
+    CTDNA_BACKGROUND,
+    CTDNA_BURDEN,
+    CTDNA_CALLS,
+    CTDNA_MOLECULES,
+    CTDNA_QC,
+    CTDNA_WET_LAB,
+)
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import SAMPLE
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from palbo_assets.ctdna.background import Background
     from palbo_assets.ctdna.calling import Call
     from palbo_assets.genomics.consequence import Consequence
 
@@ -81,6 +90,7 @@ def ctdna_molecules(step: Step) -> pd.DataFrame:
     CTDNA_QC,
     SAMPLE,
     reads=READS,
+    roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
     upstream=(CTDNA_MOLECULES, CTDNA_WET_LAB),
     settings=Settings,
     code_version="2",
@@ -119,7 +129,8 @@ def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFr
     CTDNA_CALLS,
     SAMPLE,
     reads=READS,
-    upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB),
+    roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
+    upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_BACKGROUND),
     references=("genome_fasta", "ctdna_background", "hotspot_sites", "genes_gff3", "transcripts", "hotspots"),
     settings=Settings,
     code_version="3",
@@ -127,7 +138,11 @@ def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFr
     kinds={"scipy", "sql"},
 )
 def ctdna_calls(
-    step: Step, ctdna_molecules: pd.DataFrame, ctdna_qc: pd.DataFrame, ctdna_wet_lab: pd.DataFrame
+    step: Step,
+    ctdna_molecules: pd.DataFrame,
+    ctdna_qc: pd.DataFrame,
+    ctdna_wet_lab: pd.DataFrame,
+    ctdna_background: pd.DataFrame,
 ) -> pd.DataFrame:
     """State of every tracked site, and new variants, per plasma: exact tail p-values against the background, and LoD.
 
@@ -141,7 +156,7 @@ def ctdna_calls(
     for qc in ctdna_qc.to_dict("records"):
         specimen = str(qc["specimen_id"])
         molecules = ctdna_molecules[ctdna_molecules["specimen_id"] == specimen]
-        calls, panel_version, background = _calls(step, molecules, failed=qc["verdict"] == Qc.FAIL)
+        calls, panel_version, background = _calls(step, molecules, ctdna_background, failed=qc["verdict"] == Qc.FAIL)
         effects = _effects(step, calls)
         concentration = (wet_lab_row(ctdna_wet_lab, specimen) or {}).get("cfdna_ng_per_ml")
         for call in calls:
@@ -161,7 +176,7 @@ def ctdna_calls(
                     "hge_per_ml": haploid_equivalents_per_ml(call.vaf, concentration) if present else None,
                     "excluded_vaf": settings.excluded_vaf,
                     "panel_version": panel_version,
-                    "background": background,
+                    **stated_background(background),
                 }
             )
     frame = frame_from_rows(CTDNA_CALLS, rows)
@@ -192,8 +207,10 @@ def ctdna_burden(step: Step, ctdna_qc: pd.DataFrame, ctdna_calls: pd.DataFrame) 
     return frame_from_rows(CTDNA_BURDEN, rows)
 
 
-def _calls(step: Step, molecules: pd.DataFrame, *, failed: bool) -> tuple[list[Call], str | None, str | None]:
-    """The plasma's calls, its panel version, and where its background is from (None when nothing was computed)."""
+def _calls(
+    step: Step, molecules: pd.DataFrame, donors: pd.DataFrame, *, failed: bool
+) -> tuple[list[Call], str | None, Background | None]:
+    """The plasma's calls, its panel version, and its background (None when nothing was computed)."""
     import pandas as pd
 
     from palbo_assets.ctdna.calling import (
@@ -214,9 +231,11 @@ def _calls(step: Step, molecules: pd.DataFrame, *, failed: bool) -> tuple[list[C
         reason = NO_GENOME if plasma else UNKNOWN_PANEL
         return blank_calls(tracked, CallState.NOT_EVALUABLE, reason), plasma.panel_version if plasma else None, None
     counts = plasma.counts
-    background = background_of(step, counts, panel, frozenset(zip(tracked["chrom"], tracked["pos"], strict=True)))
+    background = background_of(
+        step, counts, panel, frozenset(zip(tracked["chrom"], tracked["pos"], strict=True)), donors
+    )
     calls = call_variants(counts, panel, background, tracked, step.settings, evaluable=not failed)
-    return calls, panel.version, background.source
+    return calls, panel.version, background
 
 
 def _effects(step: Step, calls: Sequence[Call]) -> dict[Any, Consequence]:

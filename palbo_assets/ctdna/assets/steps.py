@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.product import Step
@@ -37,8 +38,14 @@ def panel_of(step: Step, file: LandedFile) -> Panel | None:
 def panel_of_version(step: Step, version: str) -> Panel | None:
     from palbo_assets.ctdna.panel import read_panel
 
-    named = [panel for panel in step.files("panel_bed") if panel.panel_version == version]
-    return read_panel(named[-1].path, named[-1].panel_version) if named else None
+    bed = bed_of_version(step, version)
+    return read_panel(bed.path, version) if bed else None
+
+
+def bed_of_version(step: Step, version: str) -> LandedFile | None:
+    """The BED of a panel version that is in force."""
+    named = [bed for bed in step.files("panel_bed") if bed.panel_version == version]
+    return named[-1] if named else None
 
 
 def wet_lab_row(wet_lab: pd.DataFrame, specimen_id: str) -> dict[str, Any] | None:
@@ -51,10 +58,36 @@ def sample_keys(step: Step, specimen_id: str) -> dict[str, str]:
     return {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}
 
 
-def background_of(step: Step, counts: MoleculeCounts, panel: Panel, left_out: frozenset[tuple[str, int]]) -> Background:
-    """Healthy plasmas of the panel version where the bundle has them, else the sample's own bases."""
-    from palbo_assets.ctdna.background import estimate_background, read_background
+def background_of(
+    step: Step, counts: MoleculeCounts, panel: Panel, left_out: frozenset[tuple[str, int]], donors: pd.DataFrame
+) -> Background:
+    """The background of the plasma's panel version: from healthy donors, else the bundle's, else its own bases.
 
+    ``donors``: rows of ctdna_background. Those of another version, or of another BED under the same version, aren't
+    used, and the background's ``reason`` says so.
+    """
+    from palbo_assets.ctdna.background import estimate_background, read_background
+    from palbo_assets.ctdna.healthy_plasmas import background_from
+
+    bed = bed_of_version(step, panel.version)
+    here = donors[donors["panel_version"] == panel.version]
+    usable = here[here["bed_sha256"] == (bed.sha256 if bed else "")]
+    if len(usable):
+        return replace(background_from(usable), sha256=str(usable["background_sha256"].iloc[0]))
     table = step.references.get("ctdna_background")
     healthy = None if table is None else read_background(table, step.settings, panel.version)
-    return healthy or estimate_background(counts, step.settings, left_out)
+    if healthy is not None:
+        return replace(healthy, sha256=step.references.entry("ctdna_background").sha256)
+    reason = "other_bed" if len(here) else "other_panel_version" if len(donors) or table else "no_healthy_plasmas"
+    return replace(estimate_background(counts, step.settings, left_out), reason=reason)
+
+
+def stated_background(background: Background | None) -> dict[str, str | None]:
+    """Columns that say which background a row was tested against; nulls where nothing was computed."""
+    if background is None:
+        return {"background": None, "background_sha256": None, "background_reason": None}
+    return {
+        "background": background.source,
+        "background_sha256": background.sha256 or None,
+        "background_reason": background.reason or None,
+    }

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.ctdna.assets.steps import GROUP, READS, background_of, panel_of_version, wet_lab_row
+from palbo_assets.ctdna.assets.steps import (
+    GROUP,
+    READS,
+    background_of,
+    panel_of_version,
+    stated_background,
+    wet_lab_row,
+)
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.tables import (
+    CTDNA_BACKGROUND,
     CTDNA_CALLS,
     CTDNA_MOLECULES,
     CTDNA_ORIGINS,
@@ -167,7 +175,7 @@ def ctdna_origins(step: Step, ctdna_calls: pd.DataFrame, somatic_calls: pd.DataF
     PATIENT,
     reads=READS,
     roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
-    upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_ORIGINS, SOMATIC_CALLS),
+    upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_BACKGROUND, CTDNA_ORIGINS, SOMATIC_CALLS),
     references=("genome_fasta", "ctdna_background"),
     settings=Settings,
     code_version="1",
@@ -179,6 +187,7 @@ def ctdna_residual_disease(
     ctdna_molecules: pd.DataFrame,
     ctdna_qc: pd.DataFrame,
     ctdna_wet_lab: pd.DataFrame,
+    ctdna_background: pd.DataFrame,
     ctdna_origins: pd.DataFrame,
     somatic_calls: pd.DataFrame,
 ) -> pd.DataFrame:
@@ -193,7 +202,7 @@ def ctdna_residual_disease(
         molecules = ctdna_molecules[ctdna_molecules["specimen_id"] == qc["specimen_id"]]
         failed = isinstance(qc["verdict"], str) and qc["verdict"] == Qc.FAIL
         concentration = (wet_lab_row(ctdna_wet_lab, str(qc["specimen_id"])) or {}).get("cfdna_ng_per_ml")
-        found = _residual(step, molecules, alleles, failed=failed, cfdna_ng_per_ml=concentration)
+        found = _residual(step, molecules, alleles, ctdna_background, failed=failed, cfdna_ng_per_ml=concentration)
         rows.append({**keys, "n_tracked": len(alleles), **found})
     frame = frame_from_rows(CTDNA_RESIDUAL_DISEASE, rows)
     step.report(tracked=len(alleles), **{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
@@ -204,13 +213,14 @@ def _residual(
     step: Step,
     molecules: pd.DataFrame,
     alleles: Sequence[tuple[str, int, str, str]],
+    donors: pd.DataFrame,
     *,
     failed: bool,
     cfdna_ng_per_ml: float | None,
 ) -> dict[str, Any]:
     """One plasma's joint test, or its state with the reason why there is none."""
     from palbo_assets.ctdna.burden import haploid_equivalents_per_ml
-    from palbo_assets.ctdna.calling import triplet_at
+    from palbo_assets.ctdna.calling import context_at
     from palbo_assets.ctdna.molecule_table import plasma_of
     from palbo_assets.ctdna.residual_disease import Site, joint_test
 
@@ -227,12 +237,12 @@ def _residual(
     if not covered:
         return {**row, "n_sites": 0, "state": str(CallState.NOT_ASSAYED), "reason": "off_panel"}
     counts = plasma.counts
-    background = background_of(step, counts, panel, frozenset(allele[:2] for allele in covered))
+    background = background_of(step, counts, panel, frozenset(allele[:2] for allele in covered), donors)
     sites = []
     for allele in covered:
         evidence = counts.evidence(*allele) if min(len(allele[2]), len(allele[3])) == 1 else None
         if evidence is not None:
-            alpha, beta = background.at(*allele, triplet_at(counts, allele[0], allele[1]))
+            alpha, beta = background.at(*allele, context_at(counts, *allele))
             sites.append(Site(evidence.alt, evidence.depth, alpha, beta))
     found = joint_test(sites, step.settings)
     half = None if found.tumour_fraction is None else found.tumour_fraction / 2
@@ -244,7 +254,7 @@ def _residual(
         "state": str(found.state),
         "hge_per_ml": haploid_equivalents_per_ml(half, cfdna_ng_per_ml),
         "reason": "too_few_sites" if too_few else "low_power" if low_power else "",
-        "background": background.source,
+        **stated_background(background),
     }
 
 
