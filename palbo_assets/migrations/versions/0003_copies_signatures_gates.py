@@ -307,6 +307,14 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('beads_per_tube', sa.Double(), nullable=True, comment='Counting beads of the cytometry tube; null without [{beads}]'))
         batch_op.add_column(sa.Column('blood_ul', sa.Double(), nullable=True, comment='Blood that was stained in the tube with beads [uL]'))
 
+    with op.batch_alter_table('ctdna_calls', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('background_sha256', sa.Text(), nullable=True, comment="Which background of healthy plasmas (ctdna_background, or the reference's file)"))
+        batch_op.add_column(sa.Column('background_reason', sa.Text(), nullable=True, comment='Why no background of healthy plasmas was used; null where one was'))
+
+    with op.batch_alter_table('ctdna_residual_disease', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('background_sha256', sa.Text(), nullable=True, comment="Which background of healthy plasmas (ctdna_background, or the reference's file)"))
+        batch_op.add_column(sa.Column('background_reason', sa.Text(), nullable=True, comment='Why no background of healthy plasmas was used; null where one was'))
+
     with op.batch_alter_table('facs_abundances', schema=None) as batch_op:
         batch_op.add_column(sa.Column('abs_method', sa.Text(), nullable=True, comment='single (beads in the tube) or dual platform (blood count); null without an absolute count'))
         batch_op.add_column(sa.Column('cbc_days', sa.BigInteger(), nullable=True, comment='Day of the nearest blood count after the draw, negative before; null without [d]'))
@@ -547,8 +555,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_intercept')
         batch_op.drop_column('calibration_index')
+        batch_op.drop_column('calibration_intercept')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -562,8 +570,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
@@ -803,6 +811,14 @@ def downgrade() -> None:
         batch_op.drop_column('mfi_foxp3')
         batch_op.drop_column('cbc_days')
         batch_op.drop_column('abs_method')
+
+    with op.batch_alter_table('ctdna_residual_disease', schema=None) as batch_op:
+        batch_op.drop_column('background_reason')
+        batch_op.drop_column('background_sha256')
+
+    with op.batch_alter_table('ctdna_calls', schema=None) as batch_op:
+        batch_op.drop_column('background_reason')
+        batch_op.drop_column('background_sha256')
 
     with op.batch_alter_table('blood_counts', schema=None) as batch_op:
         batch_op.drop_column('blood_ul')
