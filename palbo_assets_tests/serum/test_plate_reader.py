@@ -45,6 +45,20 @@ def test_exports_of_real_readers_give_every_well_at_every_wavelength(
     assert first in a1["od"].tolist()
 
 
+def test_every_file_of_the_collection_is_read_whole_or_refused_with_what_to_do(shared_data: Path) -> None:
+    """Layouts, bead assays and other tools' parses of the same plates are no absorbances; one export lost a row."""
+    read, refused = [], {}
+    for path in sorted(path for path in (shared_data / "elisa").rglob("*") if path.is_file()):
+        try:
+            read.append(read_plates(path))
+        except InputError as error:
+            assert error.fix and error.file == path.name
+            refused[path.name] = error.code
+    assert len(read) == 10 and all(len(wells) % 96 == 0 for wells in read)
+    assert refused.pop("missing_measurement_table_row.txt") == "E_TRUNCATED"
+    assert set(refused.values()) == {"E_SCHEMA"}
+
+
 def test_wells_of_a_matrix_are_not_transposed(shared_data: Path) -> None:
     readings = read_plates(shared_data / "elisa/reader_exports/BMG Labtech format.CSV").set_index("well")["od"]
     assert (readings["A2"], readings["B1"], readings["H12"]) == (0.082, 0.045, 0.207)
