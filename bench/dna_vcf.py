@@ -99,12 +99,12 @@ def ours(path: Path, coded: bool) -> Any:
     """With ``coded`` texts become dictionary codes, else they stay places in the buffer, as in Arrow's string views."""
     from palbo_assets.genomics.bgzf import line_chunks
     from palbo_assets.genomics.vcf_columns import Wanted, read_columns
-    from palbo_assets.genomics.vcf_texts import codes, pieces, reals
+    from palbo_assets.genomics.vcf_texts import Dictionary, pieces, reals
 
     wanted = Wanted(samples=(1,), counts=("AD", "DP"), values=("AF",), info=("TLOD", "CSQ"))
     numbers: list[list[Any]] = [[] for _ in range(6)]
     texts: list[list[Any]] = [[] for _ in range(4)]
-    known: list[dict[str, int]] = [{} for _ in range(4)]  # one dictionary a text column, over all chunks
+    known = [Dictionary() for _ in range(4)]  # one a text column, over all chunks
     start, bar = -1, ord("|")
     for text in line_chunks(path):
         start = text.index(b"\n", text.index(b"\n#CHROM") + 1) + 1 if start < 0 else 0
@@ -119,17 +119,13 @@ def ours(path: Path, coded: bool) -> Any:
             column.append(values)
         places = (found.spans(4), found.spans(6), pieces(found.text, csq, bar, 3), pieces(found.text, csq, bar, 1))
         for column, names, spans in zip(texts, known, places, strict=True):
-            if coded:
-                code, here = codes(found.text, spans)
-                column.append(np.array([names.setdefault(name, len(names)) for name in here], np.int32)[code])
-            else:
-                column.append(spans)
+            column.append(names.encode(found.text, spans) if coded else spans)
     whole = [np.concatenate(column) for column in numbers]
     if not coded:
         return sums(*whole), sum(int((one[:, 1] - one[:, 0]).sum()) for column in texts for one in column)  # type: ignore[call-arg]
     counters = []
     for column, names in zip(texts, known, strict=True):
-        counters.append(Counter(dict(zip(names, np.bincount(np.concatenate(column)).tolist(), strict=True))))
+        counters.append(Counter(dict(zip(names.values(), np.bincount(np.concatenate(column)).tolist(), strict=True))))
     return digest(sums(*whole), counters)  # type: ignore[call-arg]
 
 

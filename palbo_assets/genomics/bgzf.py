@@ -71,7 +71,7 @@ def inflate(path: Path, *, need_eof: bool = False) -> bytes:
         raise _damaged(path) from None
 
 
-def line_chunks(path: Path, size: int = 2 << 20) -> Iterator[bytes]:
+def line_chunks(path: Path, size: int = 1 << 19) -> Iterator[bytes]:
     """Text of a BGZF, gzip or plain file in chunks of about ``size`` bytes, cut at a line's end; the last one as it is.
 
     Memory stays bounded, and each chunk is worked on while it is in the processor's cache.

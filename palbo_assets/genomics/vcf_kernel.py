@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from palbo_assets.genomics.unaligned import borrowed
+
 CELLS = 10
 _TAB, _LINE, _COLON, _COMMA, _DOT, _SEMICOLON, _EQUALS = 9, 10, 58, 44, 46, 59, 61
 _BASE = np.zeros(256, np.uint8)
@@ -152,6 +154,12 @@ def parse(  # type: ignore[no-untyped-def]
     text, words, at, number, n_cells, keys, key_at, n_wanted, n_values, samples, infos, info_at,
     line, starts, plain, pos, alt_base, counts, n_counts, values, info,
 ):  # fmt: skip
+    text, words, samples = borrowed(text), borrowed(words), borrowed(samples)
+    keys, key_at, infos, info_at = borrowed(keys), borrowed(key_at), borrowed(infos), borrowed(info_at)
+    line, starts, plain, pos, alt_base = (
+        borrowed(line), borrowed(starts), borrowed(plain), borrowed(pos), borrowed(alt_base),
+    )  # fmt: skip
+    counts, n_counts, values, info = borrowed(counts), borrowed(n_counts), borrowed(values), borrowed(info)
     field_key = np.full(64, -1, np.int64)
     n_fields, format_start, format_size = 0, -1, -1
     n_info = info_at.size - 1

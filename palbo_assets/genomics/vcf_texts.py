@@ -2,65 +2,117 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from palbo_assets.genomics.unaligned import borrowed
 from palbo_assets.genomics.vcf_columns import Bytes, Ints
 
 _DOT = 46
 
 
+class Dictionary:
+    """Texts as codes 0, 1, .. in the order of their first occurrence, over any number of chunks of text."""
+
+    def __init__(self) -> None:
+        self._table = np.full(64, -1, np.int32)
+        self._ends = np.zeros(33, np.int64)  # where each text ends in the arena; the first is where the first starts
+        self._arena = np.zeros(1 << 12, np.uint8)
+        self._n = 0
+
+    def encode(self, text: Bytes, spans: Ints) -> npt.NDArray[np.int32]:
+        """int32[n]: codes of the values at ``spans`` (int64[n, 2]); -1 for a negative span."""
+        found = np.full(len(spans), -1, np.int32)
+        row = 0
+        while True:
+            row, self._n = _encode(text, spans, row, self._table, self._ends, self._n, self._arena, found)
+            if row == len(spans):
+                return found
+            self._grow(int(spans[row, 1] - spans[row, 0]))
+
+    def _grow(self, length: int) -> None:
+        """Make room for another text of this length."""
+        if self._n + 1 >= len(self._ends):
+            self._ends = np.concatenate((self._ends, np.zeros(3 * len(self._ends), np.int64)))
+            self._table = np.full(4 * len(self._table), -1, np.int32)
+            _enter(self._table, self._ends, self._n, self._arena)
+        room = len(self._arena)
+        while self._ends[self._n] + length > room:
+            room *= 2
+        self._arena = np.concatenate((self._arena, np.zeros(room - len(self._arena), np.uint8)))
+
+    def values(self) -> list[str]:
+        """The texts by code."""
+        whole = self._arena.tobytes()
+        ends = self._ends[: self._n + 1].tolist()
+        return [str(whole[start:end], "utf-8") for start, end in pairwise(ends)]
+
+
 def codes(text: Bytes, spans: Ints) -> tuple[npt.NDArray[np.int32], list[str]]:
-    """Dictionary of the values at ``spans`` (int64[n, 2]): (int32[n] codes, values by code); -1 for a negative span."""
-    n = len(spans)
-    table = 64
-    while True:
-        found = np.full(n, -1, np.int32)
-        kept = np.zeros((table // 2, 2), np.int64)
-        n_kept = _encode(text, spans, np.full(table, -1, np.int32), kept, found)
-        if n_kept >= 0:
-            view = memoryview(text)  # type: ignore[arg-type]
-            return found, [str(view[start:end], "utf-8") for start, end in kept[:n_kept].tolist()]
-        table *= 8
+    """A dictionary of one chunk: (codes as `Dictionary.encode` gives them, values by code)."""
+    dictionary = Dictionary()
+    return dictionary.encode(text, spans), dictionary.values()
 
 
 @njit(cache=True, nogil=True)
-def _encode(text, spans, table, kept, found):  # type: ignore[no-untyped-def]
-    """Open addressing; -1 when the table is too small."""
-    mask, n_kept = table.size - 1, 0
-    for row in range(spans.shape[0]):
+def _slot(text, start, end, mask):  # type: ignore[no-untyped-def]
+    """Where a text's search begins: by its length and its first and last eight bytes."""
+    key, tail = np.uint64(end - start), np.uint64(0)
+    for place in range(start, min(end, start + 8)):
+        key = (key << np.uint64(8)) ^ np.uint64(text[place])
+    for place in range(max(start, end - 8), end):
+        tail = (tail << np.uint64(8)) ^ np.uint64(text[place])
+    key = (key ^ (tail * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xFF51AFD7ED558CCD)
+    return np.int64((key ^ (key >> np.uint64(33))) & np.uint64(mask))
+
+
+@njit(cache=True, nogil=True)
+def _enter(table, ends, n, arena):  # type: ignore[no-untyped-def]
+    """Fill an empty table."""
+    for one in range(n):
+        slot = _slot(arena, ends[one], ends[one + 1], table.size - 1)
+        while table[slot] >= 0:
+            slot = (slot + 1) & (table.size - 1)
+        table[slot] = one
+
+
+@njit(cache=True, nogil=True)
+def _encode(text, spans, row, table, ends, n, arena, found):  # type: ignore[no-untyped-def]
+    """Open addressing, from a row on: (the row for which there is no room or the number of rows, texts now known)."""
+    text, spans, table, ends = borrowed(text), borrowed(spans), borrowed(table), borrowed(ends)
+    arena, found = borrowed(arena), borrowed(found)
+    mask = table.size - 1
+    for row in range(row, spans.shape[0]):  # noqa: B020 (goes on where it stopped)
         start, end = spans[row, 0], spans[row, 1]
         if start < 0:
             continue
-        key, tail = np.uint64(end - start), np.uint64(0)
-        for place in range(start, min(end, start + 8)):  # first and last eight bytes; equality is tested below
-            key = (key << np.uint64(8)) ^ np.uint64(text[place])
-        for place in range(max(start, end - 8), end):
-            tail = (tail << np.uint64(8)) ^ np.uint64(text[place])
-        key = (key ^ (tail * np.uint64(0x9E3779B97F4A7C15))) * np.uint64(0xFF51AFD7ED558CCD)
-        slot = np.int64((key ^ (key >> np.uint64(33))) & np.uint64(mask))
+        slot = _slot(text, start, end, mask)
         while True:
             one = table[slot]
             if one < 0:
-                if n_kept == kept.shape[0]:
-                    return -1
-                kept[n_kept, 0], kept[n_kept, 1] = start, end
-                table[slot] = n_kept
-                found[row] = n_kept
-                n_kept += 1
+                if n + 1 >= ends.size or ends[n] + end - start > arena.size:
+                    return row, n
+                for offset in range(end - start):
+                    arena[ends[n] + offset] = text[start + offset]
+                ends[n + 1] = ends[n] + end - start
+                table[slot] = n
+                found[row] = n
+                n += 1
                 break
-            if kept[one, 1] - kept[one, 0] == end - start:
+            if ends[one + 1] - ends[one] == end - start:
                 same = True
                 for offset in range(end - start):
-                    if text[kept[one, 0] + offset] != text[start + offset]:
+                    if arena[ends[one] + offset] != text[start + offset]:
                         same = False
                         break
                 if same:
                     found[row] = one
                     break
             slot = (slot + 1) & mask
-    return n_kept
+    return spans.shape[0], n
 
 
 @njit(cache=True, nogil=True)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from palbo_assets.genomics.bgzf import line_chunks
 from palbo_assets.genomics.vcf_columns import Wanted, read_columns
-from palbo_assets.genomics.vcf_texts import codes, pieces, reals
+from palbo_assets.genomics.vcf_texts import Dictionary, codes, pieces, reals
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.callers import CallerVcf, read_vcf
 
@@ -109,3 +109,26 @@ def test_chunks_of_lines_are_the_file(tmp_path_factory: pytest.TempPathFactory, 
     chunks = list(line_chunks(path, size))
     assert b"".join(chunks) == path.read_bytes()
     assert all(chunk.endswith(b"\n") for chunk in chunks[:-1])
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.text(alphabet="abé|", max_size=30), max_size=60), max_size=4))
+def test_a_dictionary_goes_on_over_chunks_and_grows(chunks: list[list[str]]) -> None:
+    dictionary, coded = Dictionary(), []
+    for texts in chunks:
+        raw = [one.encode() for one in texts]
+        ends = np.cumsum([0, *(len(one) for one in raw)])
+        spans = np.stack((ends[:-1], ends[1:]), axis=1).astype(np.int64).reshape(-1, 2)
+        coded += dictionary.encode(np.frombuffer(b"".join(raw) or b"x", np.uint8), spans).tolist()
+    said = [one for texts in chunks for one in texts]
+    assert [dictionary.values()[code] for code in coded] == said
+    assert dictionary.values() == list(dict.fromkeys(said))
+
+
+def test_a_dictionary_holds_more_texts_than_it_began_with() -> None:
+    raw = [f"text{number}".encode() * 3 for number in range(5000)]
+    ends = np.cumsum([0, *(len(one) for one in raw)])
+    spans = np.stack((ends[:-1], ends[1:]), axis=1).astype(np.int64)
+    found, names = codes(np.frombuffer(b"".join(raw), np.uint8), np.concatenate((spans, spans[::-1])))
+    assert found.tolist() == [*range(5000), *reversed(range(5000))]
+    assert names == [one.decode() for one in raw]
