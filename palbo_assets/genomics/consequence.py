@@ -14,6 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.hotspots import Hotspots, read_hotspots
 from palbo_assets.platform.errors import InputError, ReferenceBundleError
 
 LOF = ("Nonsense_Mutation", "Frame_Shift_Del", "Frame_Shift_Ins", "Splice_Site", "Translation_Start_Site")
@@ -152,12 +153,6 @@ def read_transcripts(path: Path) -> dict[str, str]:
         return {row["gene"]: row["transcript_id"].split(".")[0] for row in csv.DictReader(lines)}
 
 
-def read_hotspots(path: Path) -> frozenset[tuple[str, str]]:
-    """(gene, protein change) pairs from a CSV with columns gene, hgvsp_short."""
-    with path.open(encoding="utf-8", newline="") as lines:
-        return frozenset((row["gene"], row["hgvsp_short"]) for row in csv.DictReader(lines))
-
-
 @dataclass(frozen=True)
 class GeneModels:
     """The bundle's files that `consequences` needs: genome with its index, GFF3 as csq takes it; pinned transcripts and
@@ -191,14 +186,12 @@ def consequences(variants: Iterable[Variant], models: GeneModels, workdir: Path)
             fix="deliver calls made on the study's build",
         )
     pinned = read_transcripts(models.transcripts) if models.transcripts else {}
-    hotspots = read_hotspots(models.hotspots) if models.hotspots else frozenset()
+    hotspots = read_hotspots(models.hotspots) if models.hotspots else Hotspots()
     found = annotate(listed, contigs, models.fasta, models.gff3, pinned, workdir)
-    return {variant: replace(one, hotspot=is_hotspot(one, hotspots)) for variant, one in found.items()}
-
-
-def is_hotspot(consequence: Consequence, hotspots: frozenset[tuple[str, str]]) -> bool:
-    """Whether gene and protein change are in the list."""
-    return (consequence.gene or "", consequence.hgvsp_short or "") in hotspots
+    return {
+        variant: replace(one, hotspot=hotspots.hold(variant, one.gene, one.hgvsp_short, one.consequence))
+        for variant, one in found.items()
+    }
 
 
 def annotate(

@@ -346,7 +346,7 @@ def copy_number_segments(step: Step) -> pd.DataFrame:
     upstream=(SAMPLE_IDENTITY, COPY_NUMBER_SEGMENTS),
     references=("genome_fasta", "target_bed", "genes_gff3", "transcripts", "hotspots", *LISTS),
     settings=Settings,
-    code_version="3",
+    code_version="4",
     group="wes",
     kinds={"bam", "vcf", "sql"},
 )

@@ -20,10 +20,9 @@ from palbo_assets.genomics.consequence import (
     MAF_CLASSES,
     Consequence,
     annotate,
-    is_hotspot,
-    read_hotspots,
     read_transcripts,
 )
+from palbo_assets.genomics.hotspots import Hotspots, read_hotspots
 from palbo_assets.genomics.regions import merged, read_bed, reference
 from palbo_assets.genomics.site_lists import Mask, listed_alleles, population_frequencies
 from palbo_assets.wes import candidates, somatic_filter
@@ -106,7 +105,7 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
         What reading the specimen's files raises.
     """
     pinned = read_transcripts(references.transcripts) if references.transcripts else {}
-    hotspots = read_hotspots(references.hotspots) if references.hotspots else frozenset()
+    hotspots = read_hotspots(references.hotspots) if references.hotspots else Hotspots()
     contigs = references.contigs()
     seen: dict[Variant, _Seen] = {}
     electorate = Electorate()
@@ -261,7 +260,7 @@ def _as_evidence(counts: SampleCounts | None) -> Evidence | None:
 def _row(
     variant: Variant,
     known: _Seen,
-    hotspots: frozenset[tuple[str, str]],
+    hotspots: Hotspots,
     homopolymer: int,
     listed: frozenset[str],
     specimen: Specimen,
@@ -270,7 +269,7 @@ def _row(
 ) -> dict[str, Any]:
     effect = known.consequence or Consequence()
     lab = known.of_lab or Consequence(consequence="")
-    hotspot = is_hotspot(effect, hotspots)
+    hotspot = hotspots.hold(variant, effect.gene, effect.hgvsp_short, effect.consequence if known.consequence else None)
     indel = variant.kind in ("ins", "del", "complex")
     verdict = somatic_filter.somatic_filter(
         known.tumour,

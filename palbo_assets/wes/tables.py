@@ -41,7 +41,7 @@ _EFFECT: tuple[Column, ...] = (
     text("consequence", "MAF variant class", allowed=MAF_CLASSES),
     text("hgvsp_short", "Protein change in one-letter form, such as p.H1047R"),
     boolean("lof", "Loss of function: nonsense, frameshift, canonical splice site or lost start", nullable=False),
-    boolean("hotspot", "Whether gene and protein change are in the hotspot list", nullable=False),
+    boolean("hotspot", "Whether the hotspot list holds its protein change, its allele or its place", nullable=False),
 )
 _FRACTION = {"unit": "1", "minimum": 0.0, "maximum": 1.0}
 

@@ -245,3 +245,45 @@ def test_disagreement_with_the_labs_annotation_says_what_differs(
 ) -> None:
     assert agreement(Consequence(*ours), Consequence(*labs)) == told
     assert agreement(Consequence(*ours), None) is None
+
+
+CAVEMAN = """##fileformat=VCFv4.1
+##cavemanVersion=1.15.1
+##vcfProcessLog=<InputVCF=<.>,InputVCFSource=<CaVEMan>,InputVCFParam=<MUT_CUTOFF=0.8,NORMAL_CONTAMINATION=0>>
+##contig=<ID=1,length=1000,species=HUMAN>
+##SAMPLE=<ID=NORMAL,Description="Wild type",Platform=ILLUMINA,SampleName=P1-blood>
+##SAMPLE=<ID=TUMOUR,Description="Mutant",Platform=ILLUMINA,SampleName=P1-biopsy>
+#CHROM	POS	ID	REF	ALT	QUAL	FILTER	INFO	FORMAT	NORMAL	TUMOUR
+1	100	x	C	T	.	PASS	DP=70;MP=1.0e+00	GT:FAZ:FCZ:FGZ:FTZ:RAZ:RCZ:RGZ:RTZ:PM	\
+0|0:0:14:0:0:0:16:0:0:0.0e+00	0|1:1:12:0:6:0:11:0:10:4.0e-01
+1	200	y	G	A	.	MN;UM	DP=60;MP=9.9e-01	GT:FAZ:FCZ:FGZ:FTZ:RAZ:RCZ:RGZ:RTZ:PM	\
+0|0:2:0:13:0:1:0:14:0:1.0e-01	0|1:5:0:10:0:3:0:12:0:2.7e-01
+"""
+OLD_CAVEMAN = CAVEMAN.replace("##cavemanVersion=1.15.1", "##source_20120915.1=CavemanMerge2Vcf.pl").replace(
+    "FAZ:FCZ:FGZ:FTZ:RAZ:RCZ:RGZ:RTZ", "AA:CA:GA:TA"
+)
+
+
+def test_cavemans_counts_are_those_of_both_strands_and_its_samples_those_of_its_header(tmp_path: Path) -> None:
+    """Layout of CaVEMan 1.x by its own header lines; no real file is at hand."""
+    path = tmp_path / "caveman.vcf"
+    path.write_text(CAVEMAN.replace("\\\n", ""))
+    found = read_vcf(path, tumour_sample="P1-biopsy")
+    first, second = found.records
+    assert (found.caller, found.roles.tumour, found.roles.normal) == ("caveman", "TUMOUR", "NORMAL")
+    assert first.tumour[:2] == (40, 16) and first.tumour[3:] == (6, 10, 23)
+    assert first.normal is not None and first.normal[:2] == (30, 0)
+    assert (first.passed, second.passed, second.objection) == (True, False, "MN;UM")
+    assert second.tumour[:2] == (30, 8) and second.normal is not None and second.normal.alt == 3
+
+
+def test_an_early_cavemans_counts_have_no_strands(tmp_path: Path) -> None:
+    path = tmp_path / "caveman.vcf"
+    rows = OLD_CAVEMAN.replace("\\\n", "").replace("0:14:0:0:0:16:0:0", "0:30:0:0")
+    rows = rows.replace("1:12:0:6:0:11:0:10", "1:23:0:16").replace("2:0:13:0:1:0:14:0", "3:0:27:0")
+    path.write_text(rows.replace("5:0:10:0:3:0:12:0", "8:0:22:0"))
+    found = read_vcf(path)
+    assert found.caller == "caveman"
+    assert [one.tumour[:2] for one in found.records] == [(40, 16), (30, 8)]
+    assert [one.tumour.alt_forward for one in found.records] == [None, None]
+    assert [one.normal.alt for one in found.records if one.normal is not None] == [0, 3]

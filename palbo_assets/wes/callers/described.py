@@ -104,8 +104,11 @@ CALLERS: tuple[Caller, ...] = (
     Caller(
         "caveman",
         sources=("caveman",),
-        marks=(_keys("FAZ", "RAZ"),),
-        layouts=(Layout("F{alt}Z+R{alt}Z", _CAVEMAN_DEPTH, "F{alt}Z", "R{alt}Z", "F{ref}Z+R{ref}Z"),),
+        marks=(_keys("FAZ", "RAZ"), _keys("AA", "CA", "GA", "TA", "PM")),
+        layouts=(
+            Layout("F{alt}Z+R{alt}Z", _CAVEMAN_DEPTH, "F{alt}Z", "R{alt}Z", "F{ref}Z+R{ref}Z"),
+            Layout("{alt}A", "AA+CA+GA+TA", ref="{ref}A"),  # its versions before 1.0 don't tell the strands
+        ),
         kinds=_keys("snv"),
     ),
     Caller(
@@ -138,6 +141,9 @@ PLAIN = Caller("vcf")
 """A file of no known caller: plain AD and DP, FILTER alone."""
 
 
+_SAYS = ("##source", "##mutect", "##gatk", "##muse", "##varscan", "##caveman")
+
+
 def recognise(header: Sequence[str], format_keys: frozenset[str], info_keys: frozenset[str]) -> Caller:
     """The caller of a file by its first record's keys, else by its header; `PLAIN` when neither tells.
 
@@ -147,9 +153,7 @@ def recognise(header: Sequence[str], format_keys: frozenset[str], info_keys: fro
     for caller in CALLERS:
         if any(mark <= keys for mark in caller.marks):
             return caller
-    said = " ".join(
-        line for line in header if line.lower().startswith(("##source", "##mutect", "##gatk", "##muse", "##varscan"))
-    ).lower()
+    said = " ".join(line for line in header if line.lower().startswith(_SAYS)).lower()
     words = set(re.findall(r"[a-z0-9]+", said))
     for caller in CALLERS:
         if any(source in words or (len(source) > 5 and source in said) for source in caller.sources):
