@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
@@ -317,6 +319,7 @@ def sample_identity(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
 def copy_number_segments(step: Step) -> pd.DataFrame:
     """Segments of the lab's copy-number tool in one form, solved for absolute copies with the stated purity."""
     from palbo_assets.wes.call import References
+    from palbo_assets.wes.copy_plot import copies_picture
     from palbo_assets.wes.tumour_profile import read_tumour_profile, segment_rows
 
     contigs = References(fasta=step.references.get("genome_fasta")).contigs()
@@ -335,6 +338,9 @@ def copy_number_segments(step: Step) -> pd.DataFrame:
         step.report(segments=len(found), tool=profile.tool, reason=profile.reason)
         if profile.purity is not None:
             step.report(purity=profile.purity)
+        picture = copies_picture(profile, contigs)
+        if picture is not None:
+            step.report(copies=dg.MetadataValue.md(f"![copies along the genome](data:image/png;base64,{picture})"))
     return frame_from_rows(COPY_NUMBER_SEGMENTS, rows)
 
 

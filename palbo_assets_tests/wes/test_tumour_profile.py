@@ -9,6 +9,7 @@ import pytest
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.wes.copy_number_files import read_copy_number
+from palbo_assets.wes.copy_plot import copies_picture
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import COPY_NUMBER_SEGMENTS
 from palbo_assets.wes.tumour_profile import TumourProfile, profile_of_rows, read_tumour_profile, segment_rows
@@ -90,3 +91,15 @@ def test_a_file_of_several_tumours_needs_the_name_of_one(tmp_path: Path) -> None
         with pytest.raises(InputError) as caught:
             read_copy_number(path, name)
         assert caught.value.code == "E_SAMPLE_MISMATCH"
+
+
+def test_the_picture_shows_copies_or_the_ratio_and_none_where_neither_is_known(tmp_path: Path) -> None:
+    import base64
+
+    for text, purity in ((SEG, 0.5), (SEG, None)):
+        found = profile(tmp_path, [text], purity)
+        assert found is not None
+        picture = copies_picture(found, {"chr1": 5000, "chr2": 3000})
+        assert picture is not None and base64.b64decode(picture).startswith(b"\x89PNG")
+    nothing = profile(tmp_path, [SEG.replace("-1.0", "NA").replace("0.0", "NA")])
+    assert nothing is not None and copies_picture(nothing, {}) is None
