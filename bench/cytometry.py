@@ -144,7 +144,7 @@ def oracle(strategy: Any) -> Any:
 
     gating = fk.GatingStrategy()
     gating.add_comp_matrix("spill", fk.Matrix(spill(), list(CHANNELS[3:13])))
-    scale = strategy.logicle
+    scale = strategy.scale
     gating.add_transform("logicle", fk.transforms.LogicleTransform(scale.t, scale.w, scale.m, scale.a))
     gating.add_transform("linear", fk.transforms.LinearTransform(scale.t, 0))
 

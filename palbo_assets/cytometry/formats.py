@@ -21,6 +21,7 @@ def verify_fcs(path: Path, claim: Claim, context: Context) -> Finding:
         scale of old instruments, ``E_SPILL``, ``E_PANEL_MISMATCH``, and what `fcs.read_fcs` raises.
     """
     from palbo_assets.cytometry.acquisition import read_stained
+    from palbo_assets.cytometry.logicle import Logicle
     from palbo_assets.cytometry.settings import Settings
     from palbo_assets.cytometry.strategy import load_strategy
     from palbo_assets.cytometry.unstained import positive_percent, refuse_control
@@ -45,7 +46,7 @@ def verify_fcs(path: Path, claim: Claim, context: Context) -> Finding:
             fix="export linear data, or deliver a gating for this instrument",
         )
     refuse_control(
-        positive_percent(events, sample, settings.positive_at, strategy.logicle),
+        positive_percent(events, sample, settings.positive_at, Logicle()),
         settings.min_positive_pct,
         file=path.name,
     )

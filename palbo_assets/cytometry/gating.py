@@ -118,8 +118,8 @@ def _bounds_of(
 
 def _area(sample: Stained, strategy: Strategy, polygon: Polygon) -> Area:
     """A polygon on the transformed scale: over scatter its corners are moved to linear values, else the values move."""
-    scales = [None if channel in SCATTER else strategy.logicle for channel in (polygon.x, polygon.y)]
-    factors = [strategy.logicle.t if scale is None else 1.0 for scale in scales]
+    scales = [None if channel in SCATTER else strategy.scale for channel in (polygon.x, polygon.y)]
+    factors = [strategy.scale.t if scale is None else 1.0 for scale in scales]
     corners = tuple((x * factors[0], y * factors[1]) for x, y in polygon.points)
     return Area(sample.columns[polygon.x], sample.columns[polygon.y], corners, scales[0], scales[1])
 

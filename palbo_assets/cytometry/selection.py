@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from palbo_assets.cytometry.compensation import Compensation
     from palbo_assets.cytometry.fcs_data import ListMode
-    from palbo_assets.cytometry.logicle import Logicle
+    from palbo_assets.cytometry.scales import Scale
 
     Indices = NDArray[np.intp]
     Points = tuple[tuple[float, float], ...]
@@ -48,8 +48,8 @@ class Area:
     x: int
     y: int
     points: Points
-    x_scale: Logicle | None = None
-    y_scale: Logicle | None = None
+    x_scale: Scale | None = None
+    y_scale: Scale | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from palbo_assets.cytometry.logicle import Logicle
 from palbo_assets.cytometry.panel import SCATTER
+from palbo_assets.cytometry.scales import BY_NAME, Scale
 from palbo_assets.platform.errors import ReferenceBundleError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Strategy:
     """
 
     version: str
-    logicle: Logicle
+    scale: Scale
     markers: Mapping[str, tuple[str, ...]]
     functional: tuple[str, ...]
     lymphocytes: tuple[str, ...]
@@ -105,15 +105,15 @@ class Strategy:
 
     def inverse(self, channel: str, value: float) -> float:
         """Linear value at ``value`` (0..1) of the channel's scale."""
-        return value * self.logicle.t if channel in SCATTER else float(self.logicle.inverse(value))
+        return value * self.scale.t if channel in SCATTER else float(self.scale.inverse(value))
 
     def inverses(self, channel: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """As `inverse`, for many values."""
-        return values * self.logicle.t if channel in SCATTER else self.logicle.inverse(values)
+        return values * self.scale.t if channel in SCATTER else self.scale.inverse(values)
 
     def transform(self, channel: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scale values of linear ``values``."""
-        return values / self.logicle.t if channel in SCATTER else self.logicle.transform(values)
+        return values / self.scale.t if channel in SCATTER else self.scale.transform(values)
 
 
 class _Wrong(Exception):
@@ -162,11 +162,23 @@ def load_strategy(path: Path | None = None) -> Strategy:
         ) from None
 
 
+def _scale(content: Mapping[str, Any]) -> Scale:
+    named = [name for name in BY_NAME if name in content]
+    if len(named) != 1:
+        raise _Wrong((), f"one scale is needed: {', '.join(BY_NAME)}")
+    kind = BY_NAME[named[0]]
+    given = _mapping(content[named[0]], (named[0],))
+    _known_keys(given, tuple(field.name for field in fields(kind)), at=(named[0],))
+    numbers = {key: _number(value, (named[0], key)) for key, value in given.items()}
+    for key in ("t", "cofactor", "m", "positive"):
+        if numbers.get(key, 1.0) <= 0:
+            raise _Wrong((named[0], key), "a number above 0 is needed")
+    return kind(**numbers)
+
+
 def _strategy(content: Mapping[str, Any], digest: str) -> Strategy:
-    top = ("version", "logicle", "markers", "functional", "lymphocytes", "populations", "cuts", "beads")
-    _known_keys(content, top, required=top[:-2])
-    scale = _mapping(content["logicle"], ("logicle",))
-    _known_keys(scale, ("t", "w", "m", "a"), at=("logicle",))
+    top = ("version", "markers", "functional", "lymphocytes", "populations", "cuts", "beads")
+    _known_keys(content, (*top, *BY_NAME), required=top[:-2])
     markers = {
         str(marker): tuple(str(word).upper() for word in _list(words, ("markers", marker)))
         for marker, words in _mapping(content["markers"], ("markers",)).items()
@@ -190,7 +202,7 @@ def _strategy(content: Mapping[str, Any], digest: str) -> Strategy:
     _no_circles(cuts, {one.name: one for one in populations})
     return Strategy(
         version=f"{content['version']}-{digest}",
-        logicle=Logicle(**{key: _number(value, ("logicle", key)) for key, value in scale.items()}),
+        scale=_scale(content),
         markers=markers,
         functional=tuple(content["functional"]),
         lymphocytes=tuple(content["lymphocytes"]),
