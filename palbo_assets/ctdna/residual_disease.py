@@ -18,6 +18,7 @@ from palbo_assets.study.vocabulary import CallState
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
 _DROP_95 = 1.920729  # half the 95 % quantile of chi-square with one degree of freedom
@@ -57,6 +58,22 @@ class Residual:
     tumour_fraction_low: float | None
     tumour_fraction_high: float | None
     lod95_tumour_fraction: float | None
+
+
+def tissue_shares(somatic_calls: pd.DataFrame) -> dict[tuple[str, int, str, str], float]:
+    """Share of tumour DNA's molecules that carry a subclonal variant: half its cell fraction (heterozygous, diploid).
+
+    ``somatic_calls``: columns ``chrom, pos, ref, alt, filter, ccf, ccf_high``. A variant whose interval reaches 1 in
+    any tumour is clonal and isn't listed, nor is one without a cell fraction; of several tumours the largest counts.
+    """
+    called = somatic_calls[(somatic_calls["filter"] == "PASS") & somatic_calls["ccf"].notna()]
+    called = called.assign(high=called["ccf_high"].fillna(called["ccf"]))
+    largest = called.groupby(["chrom", "pos", "ref", "alt"])[["ccf", "high"]].max()
+    return {
+        (str(chrom), int(pos), str(ref), str(alt)): float(ccf) / 2
+        for (chrom, pos, ref, alt), ccf, high in zip(largest.index, largest["ccf"], largest["high"], strict=True)
+        if high < 1 and ccf > 0
+    }
 
 
 def joint_test(sites: Sequence[Site], settings: Settings) -> Residual:

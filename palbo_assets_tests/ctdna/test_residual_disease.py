@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from palbo_assets.ctdna.residual_disease import Site, joint_power, joint_test, null_distributions, upper_tail
+from palbo_assets.ctdna.residual_disease import (
+    Site,
+    joint_power,
+    joint_test,
+    null_distributions,
+    tissue_shares,
+    upper_tail,
+)
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.study.vocabulary import CallState
 
@@ -88,3 +96,25 @@ def test_detection_at_the_joint_limit_is_the_promised_one() -> None:
         assert empty.lod95_tumour_fraction is not None
         found = share_present(n, depth, empty.lod95_tumour_fraction, 1000, Settings())
         assert 0.92 <= found <= 0.98
+
+
+def test_subclonal_variants_of_tissue_do_not_make_the_tumour_fraction_too_small() -> None:
+    """Twenty variants, half of them in 30 % of tumour cells: with cell fractions the truth is met, without not."""
+    rng = np.random.default_rng(51)
+    keys = [("chr1", pos, "C", "T") for pos in range(1, 21)]
+    calls = pd.DataFrame(keys, columns=["chrom", "pos", "ref", "alt"]).assign(
+        filter="PASS", ccf=[0.95] * 10 + [0.3] * 10, ccf_high=[1.0] * 10 + [0.4] * 10
+    )
+    shares = tissue_shares(calls)
+    assert shares == dict.fromkeys(keys[10:], 0.15)
+    found: dict[bool, list[float]] = {True: [], False: []}
+    for _ in range(50):
+        alts = [int(rng.binomial(3000, 0.02 * shares.get(key, 0.5))) for key in keys]
+        for known in found:
+            sites = [
+                Site(alt, 3000, 0.1, 5000.0, shares.get(key, 0.5) if known else 0.5)
+                for key, alt in zip(keys, alts, strict=True)
+            ]
+            found[known].append(float(joint_test(sites, Settings()).tumour_fraction or 0.0))
+    assert float(np.mean(found[True])) == pytest.approx(0.02, rel=0.05)
+    assert float(np.mean(found[False])) < 0.75 * 0.02

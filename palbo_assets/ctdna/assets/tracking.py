@@ -31,7 +31,7 @@ from palbo_assets.study.vocabulary import CallState, Modality, Qc
 from palbo_assets.wes.tables import SAMPLE_IDENTITY, SOMATIC_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -178,7 +178,7 @@ def ctdna_origins(step: Step, ctdna_calls: pd.DataFrame, somatic_calls: pd.DataF
     upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_BACKGROUND, CTDNA_ORIGINS, SOMATIC_CALLS),
     references=("genome_fasta", "ctdna_background"),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"bam", "scipy", "sql"},
 )
@@ -192,17 +192,22 @@ def ctdna_residual_disease(
     somatic_calls: pd.DataFrame,
 ) -> pd.DataFrame:
     """One test a plasma over all variants of the patient's own tissue, with tumour fraction, interval and LoD."""
+    from palbo_assets.ctdna.residual_disease import tissue_shares
+
     rows = []
     tissue = _tissue_variants(somatic_calls)
     blood = ctdna_origins[ctdna_origins["origin"].isin(["CHIP", "GERMLINE"])]
     of_blood = {tuple(key) for key in blood[["chrom", "pos", "ref", "alt"]].to_numpy()}
     alleles = [key for key in map(tuple, tissue[["chrom", "pos", "ref", "alt"]].to_numpy()) if key not in of_blood]
+    shares = tissue_shares(somatic_calls)
     for qc in ctdna_qc.to_dict("records"):
         keys = {name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}
         molecules = ctdna_molecules[ctdna_molecules["specimen_id"] == qc["specimen_id"]]
         failed = isinstance(qc["verdict"], str) and qc["verdict"] == Qc.FAIL
         concentration = (wet_lab_row(ctdna_wet_lab, str(qc["specimen_id"])) or {}).get("cfdna_ng_per_ml")
-        found = _residual(step, molecules, alleles, ctdna_background, failed=failed, cfdna_ng_per_ml=concentration)
+        found = _residual(
+            step, molecules, alleles, shares, ctdna_background, failed=failed, cfdna_ng_per_ml=concentration
+        )
         rows.append({**keys, "n_tracked": len(alleles), **found})
     frame = frame_from_rows(CTDNA_RESIDUAL_DISEASE, rows)
     step.report(tracked=len(alleles), **{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
@@ -213,6 +218,7 @@ def _residual(
     step: Step,
     molecules: pd.DataFrame,
     alleles: Sequence[tuple[str, int, str, str]],
+    shares: Mapping[tuple[str, int, str, str], float],
     donors: pd.DataFrame,
     *,
     failed: bool,
@@ -243,7 +249,7 @@ def _residual(
         evidence = counts.evidence(*allele) if min(len(allele[2]), len(allele[3])) == 1 else None
         if evidence is not None:
             alpha, beta = background.at(*allele, context_at(counts, *allele))
-            sites.append(Site(evidence.alt, evidence.depth, alpha, beta))
+            sites.append(Site(evidence.alt, evidence.depth, alpha, beta, shares.get(allele, 0.5)))
     found = joint_test(sites, step.settings)
     half = None if found.tumour_fraction is None else found.tumour_fraction / 2
     too_few = found.p_value is None
