@@ -18,7 +18,12 @@ from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 
 # In the order in which data flows: a product can only be declared after what it reads.
 ROOMS = ("clinical", "wes", "rnaseq", "ctdna", "histology", "serum", "cytometry", "resistance", "release")
-ROOM_ASSETS = [import_module(f"palbo_assets.{room}.assets") for room in ROOMS]
+BETWEEN_ROOMS = ("wes.paired_assets", "wes.clone_assets")  # of a room that reads what a later one publishes
+ROOM_ASSETS = [
+    import_module(f"palbo_assets.{module}")
+    for room in ROOMS
+    for module in (*(BETWEEN_ROOMS if room == "resistance" else ()), f"{room}.assets")
+]
 ROOM_CHECKS = [import_module(f"palbo_assets.{room}.checks") for room in ROOMS]
 PARTITIONING = {level.level: level for level in (BATCH, SAMPLE, PATIENT, COHORT)}
 

@@ -1,9 +1,16 @@
-"""Every variant of a patient, from tissue or plasma, in every sample of the patient: tumours, blood and plasmas."""
+"""Every variant of a patient, from tissue or plasma, in every sample of the patient: tumours, blood and plasmas.
+
+"Acquired" may only be said of an alteration that the earlier sample would have shown. So each variant is counted in
+each sample of the patient, beside its local background, and the power to have seen it there is stated. A sample that
+isn't the patient's gives no variant and is given no state.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.settings import Settings
@@ -16,42 +23,76 @@ if TYPE_CHECKING:
 
     from palbo_assets.ctdna.molecules import MoleculeCounts
     from palbo_assets.genomics.allele_counts import Evidence
+    from palbo_assets.genomics.alleles import Fetch
 
 TUMOUR, NORMAL, PLASMA = "tumour", "normal", "plasma"
 IDENTITY, QC_FAIL, UNKNOWN_PANEL, LOW_SHEDDING = "E_IDENTITY_MISMATCH", "QC_FAIL", "UNKNOWN_PANEL", "NO_TUMOUR_DNA_SEEN"
-_EFFECT = ("gene", "consequence", "hgvsp_short", "lof")
+_EFFECT = ("gene", "consequence", "hgvsp_short", "lof", "hotspot")
 
 
 @dataclass
 class Known:
-    """A variant that some sample shows: its effect, the specimens that called it, its largest fraction by kind."""
+    """A variant that some sample shows: its effect, and the fraction at which each kind's specimens called it."""
 
     effect: dict[str, Any]
-    called_in: set[str] = field(default_factory=set)
-    largest: dict[str, float] = field(default_factory=dict)
+    called: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def found_in(self) -> str:
         """``tissue``, ``plasma`` or ``both``."""
-        return "both" if len(self.largest) == 2 else "tissue" if TUMOUR in self.largest else PLASMA
+        return "both" if len(self.called) == 2 else "tissue" if TUMOUR in self.called else PLASMA
 
-    def see(self, kind: str, specimen_id: str, vaf: float | None) -> None:
-        self.called_in.add(specimen_id)
-        self.largest[kind] = max(self.largest.get(kind, 0.0), vaf or 0.0)
+    def largest(self, kind: str) -> float | None:
+        """Largest fraction at which a sample of this kind called it; None if none did."""
+        return max(self.called.get(kind, {}).values(), default=0.0) or None
+
+    def called_in(self, kind: str, specimen_id: str) -> bool:
+        return specimen_id in self.called.get(kind, {})
 
 
-def union_of_variants(somatic_calls: pd.DataFrame, ctdna_calls: pd.DataFrame) -> dict[Variant, Known]:
-    """PASS calls of tissue and PRESENT calls of plasma (not germline-like), in the order of their names."""
+def union_of_variants(
+    somatic_calls: pd.DataFrame, ctdna_calls: pd.DataFrame, foreign: Collection[str] = ()
+) -> dict[Variant, Known]:
+    """PASS calls of tissue and PRESENT calls of plasma (not germline-like), in the order of their names.
+
+    ``foreign``: specimens that aren't the patient's; another person's variants are none of the patient's.
+    """
     union: dict[Variant, Known] = {}
     passing = somatic_calls[(somatic_calls["filter"] == "PASS") & ~somatic_calls["forced"].astype(bool)]
     present = ctdna_calls[ctdna_calls["state"] == CallState.PRESENT]
     present = present[~present["filter"].fillna("").str.contains("germline_band", regex=False)]
     for kind, frame, column in ((TUMOUR, passing, "t_vaf"), (PLASMA, present, "vaf")):
-        for row in _plain(frame):
+        for row in _plain(frame[~frame["specimen_id"].isin(list(foreign))]):
             variant = Variant(row["chrom"], int(row["pos"]), row["ref"], row["alt"])
-            known = union.setdefault(variant, Known({name: row[name] for name in _EFFECT}))
-            known.see(kind, row["specimen_id"], row[column])
+            known = union.setdefault(variant, Known({name: row.get(name) for name in _EFFECT}))
+            known.called.setdefault(kind, {})[row["specimen_id"]] = row[column] or 0.0
     return dict(sorted(union.items()))
+
+
+def clonal_fractions(union: Mapping[Variant, Known]) -> dict[str, float]:
+    """Tumour specimen -> median fraction of its own calls: what a clonal alteration reaches there."""
+    fractions: dict[str, list[float]] = {}
+    for known in union.values():
+        for specimen_id, vaf in known.called.get(TUMOUR, {}).items():
+            if vaf:
+                fractions.setdefault(specimen_id, []).append(vaf)
+    return {specimen_id: median(found) for specimen_id, found in fractions.items()}
+
+
+def expected_in_tissue(known: Known, specimen_id: str, clonal: Mapping[str, float]) -> float | None:
+    """Fraction at which a variant should show in a tumour: its largest in tissue (plasma's where only plasma shows it).
+
+    Less where this specimen holds less tumour than those that called the variant: tumour content is compared by the
+    fractions of the specimens' own calls (`clonal_fractions`). A specimen without any call is taken as it is.
+    """
+    stated = known.largest(TUMOUR) or known.largest(PLASMA)
+    here = clonal.get(specimen_id)
+    scaled = [
+        vaf * here / clonal[other]
+        for other, vaf in known.called.get(TUMOUR, {}).items()
+        if here and vaf and other != specimen_id
+    ]
+    return min((value for value in (stated, max(scaled, default=None)) if value is not None), default=None)
 
 
 def shed_fractions(ctdna_calls: pd.DataFrame) -> dict[str, float]:
@@ -62,6 +103,9 @@ def shed_fractions(ctdna_calls: pd.DataFrame) -> dict[str, float]:
         if row["state"] == CallState.PRESENT and row["vaf"] and not doubtful:
             found[row["specimen_id"]] = max(row["vaf"], found.get(row["specimen_id"], 0.0))
     return found
+
+
+_FAILED = {"state": str(CallState.NOT_EVALUABLE), "reason": QC_FAIL, "called": False, "trace": False}
 
 
 def tissue_rules(settings: Settings) -> Rules:
@@ -78,31 +122,69 @@ def plasma_rules(settings: Settings) -> Rules:
     )
 
 
+@dataclass(frozen=True)
+class TissueCounts:
+    """One exome's fragments with each variant, and the errors per fragment around it (None: nothing was read)."""
+
+    evidence: Mapping[Variant, Evidence | None]
+    errors: Mapping[Variant, float | None]
+
+
+def count_tissue(bam: Path, union: Iterable[Variant], fetch: Fetch, settings: Settings) -> tuple[TissueCounts, str]:
+    """Count the variants in a sorted BAM, and the errors within ``genotype_window`` bases on each side of them.
+
+    Also says whether the file was read whole or by an index.
+    """
+    from palbo_assets.genomics.allele_counts import count_alleles, reads_at
+    from palbo_assets.genomics.local_errors import local_errors as errors_beside
+
+    variants, base, mapping = list(union), settings.tissue_base_quality, settings.min_mapping_quality
+    window, largest = settings.genotype_window, settings.tissue_variant_vaf
+    part = reads_at(bam, variants, fetch, window)
+    evidence = count_alleles(
+        bam, variants, fetch, min_base_quality=base, min_mapping_quality=mapping, ranges=part.ranges
+    )
+    errors = errors_beside(
+        bam, variants, fetch, window=window, max_vaf=largest, min_base_quality=base, min_mapping_quality=mapping,
+        ranges=part.ranges,
+    )  # fmt: skip
+    return TissueCounts(evidence, errors), part.remark
+
+
 def tissue_rows(
     kind: str,
     specimen_id: str,
     union: Mapping[Variant, Known],
-    counted: Mapping[Variant, Evidence | None],
+    counted: TissueCounts | None,
     settings: Settings,
-    refused: str = "",
+    *,
+    failed: bool = False,
 ) -> Iterable[dict[str, Any]]:
-    """Rows of one tumour or blood exome. ``refused``: why nothing may be said of the sample, empty if all is well.
+    """Rows of one tumour or blood exome.
 
-    Errors are those that base qualities state, a third of them towards the allele. A variant is expected at the
-    largest fraction that tissue showed, or plasma where only plasma did.
+    Parameters
+    ----------
+    counted
+        None for a sample that isn't the patient's: nothing may be said of it.
+    failed
+        The exome failed quality: its numbers are kept, and no state is.
     """
+    clonal = clonal_fractions(union)
     for variant, known in union.items():
-        expected = known.largest.get(TUMOUR) or known.largest.get(PLASMA) or None
-        found = counted.get(variant)
-        row = _row(kind, variant, known, expected)
-        if refused or found is None:
-            yield row | {"state": str(CallState.NOT_EVALUABLE), "reason": refused or NOT_COUNTABLE}
-            continue
-        errors = None
-        if found.expected_errors is not None and found.depth:
-            errors = found.expected_errors / found.depth / 3
-        called = kind == TUMOUR and specimen_id in known.called_in
-        yield row | _judged(found.depth, found.alt, errors, expected, called, tissue_rules(settings))
+        row = _row(kind, variant, known, expected_in_tissue(known, specimen_id, clonal))
+        found = None if counted is None else counted.evidence.get(variant)
+        called = kind == TUMOUR and known.called_in(kind, specimen_id)
+        if counted is None:
+            yield row | {"state": str(CallState.NOT_EVALUABLE), "reason": IDENTITY}
+        elif found is None and called and not failed:
+            yield row | {"called": True, "state": str(CallState.PRESENT)}
+        elif found is None:
+            yield row | {"state": str(CallState.NOT_EVALUABLE), "reason": QC_FAIL if failed else NOT_COUNTABLE}
+        else:
+            row |= _judged(
+                found.depth, found.alt, counted.errors.get(variant), row["expected_vaf"], called, tissue_rules(settings)
+            )
+            yield row | (_FAILED if failed else {})
 
 
 def plasma_rows(
@@ -112,15 +194,22 @@ def plasma_rows(
     verdict: str | None,
     shed: float | None,
     settings: Settings,
+    *,
+    panel_version: str | None = None,
+    foreign: bool = False,
 ) -> Iterable[dict[str, Any]]:
     """Rows of one plasma. Off its panel version a variant is NOT_ASSAYED; a plasma that sheds nothing excludes nothing.
 
     A variant is expected at the plasma's own largest tumour fraction, or less where no plasma ever showed so much.
+    ``foreign``: the plasma isn't the patient's, nothing may be said of it.
     """
     for variant, known in union.items():
-        ceiling = [value for value in (shed, known.largest.get(PLASMA)) if value]
+        ceiling = [value for value in (shed, known.largest(PLASMA)) if value]
         expected = min(ceiling) if shed else None
-        row = _row(PLASMA, variant, known, expected)
+        row = _row(PLASMA, variant, known, expected) | {"panel_version": panel_version}
+        if foreign:
+            yield row | {"state": str(CallState.NOT_EVALUABLE), "reason": IDENTITY}
+            continue
         evidence = None if counts is None else counts.evidence(*variant)
         if counts is None:
             yield row | {"state": str(CallState.NOT_EVALUABLE), "reason": UNKNOWN_PANEL}
@@ -130,10 +219,10 @@ def plasma_rows(
             yield row | {"state": str(CallState.NOT_EVALUABLE), "reason": NOT_COUNTABLE}
         else:
             errors = local_errors(counts, variant, settings)
-            called = specimen_id in known.called_in
+            called = known.called_in(PLASMA, specimen_id)
             row |= _judged(evidence.depth, evidence.alt, errors, expected, called, plasma_rules(settings))
             if verdict == Qc.FAIL:
-                row |= {"state": str(CallState.NOT_EVALUABLE), "reason": QC_FAIL, "called": False}
+                row |= _FAILED
             elif shed is None and not row["called"] and not row["trace"]:
                 row |= {"reason": LOW_SHEDDING}
             yield row

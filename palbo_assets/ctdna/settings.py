@@ -177,6 +177,12 @@ class Settings(BaseModel):
         lt=1,
         description="errors per fragment; no exome base is believed to be cleaner. Source: as wes",
     )
+    tissue_variant_vaf: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="fraction; of an exome, positions beside a variant above it are variants, not errors. Design",
+    )
     genotype_window: int = Field(
         default=50, ge=1, description="bases on each side from which a plasma's local errors are taken. Source: as wes"
     )

@@ -193,13 +193,15 @@ PATIENT_GENOTYPES = Table(
         text("consequence", "MAF variant class; null where only plasma shows the variant"),
         text("hgvsp_short", "Protein change"),
         boolean("lof", "Loss of function; null where unknown"),
+        boolean("hotspot", "Listed hotspot; null where only plasma shows the variant"),
         text("found_in", "Where the variant was called", nullable=False, allowed=("tissue", "plasma", "both")),
         integer("depth", "Fragments (tissue, blood) or molecules (plasma) at the place", unit="fragments", minimum=0),
         integer("alt_count", "Of these, with the variant", unit="fragments", minimum=0),
         real("vaf", "alt_count / depth; null without depth", unit="1", minimum=0, maximum=1),
         real("background_error", "Expected errors per fragment towards the allele", unit="1", minimum=0, maximum=1),
         real("p_value", "Chance that errors alone make alt_count", unit="1", minimum=0, maximum=1),
-        real("expected_vaf", "Fraction at which it should show here; null where a plasma shows no tumour DNA",
+        real("expected_vaf", "Fraction at which it should show here, less where the sample holds less tumour;"
+             " null where a plasma shows no tumour DNA",
              unit="1", minimum=0, maximum=1),
         real("power", "Probability that this depth shows the variant at expected_vaf", unit="1", minimum=0, maximum=1),
         real("visible_vaf", "Smallest fraction that this depth shows with the wanted power", unit="1", minimum=0,
@@ -208,6 +210,7 @@ PATIENT_GENOTYPES = Table(
         boolean("trace", "Not called, yet above the background", nullable=False),
         text("state", "ABSENT needs power; off the panel NOT_ASSAYED", nullable=False, allowed=tuple(CallState)),
         text("reason", "Why the state is neither PRESENT nor ABSENT"),
+        text("panel_version", "Panel version that the plasma was captured with; null for tissue"),
     ),
 )  # fmt: skip
 

@@ -125,6 +125,7 @@ def as_bam(path: Path, folder: Path, fasta: Path | None = None) -> Path:
     InputError
         ``E_TRUNCATED`` where a CRAM can't be decoded, with its reference or without.
     """
+    import hashlib
     import os
     import subprocess
     import sys
@@ -133,10 +134,11 @@ def as_bam(path: Path, folder: Path, fasta: Path | None = None) -> Path:
         raise InputError("E_EMPTY", "the file is empty", file=path.name, fix="send it again")
     if not is_cram(path):
         return path
-    target = folder / f"{path.name}.bam"
+    # Labs call the files of several samples alike, each in its own folder.
+    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    target, made = folder / f"{name}.bam", folder / f"{name}.part"
     if target.exists():
         return target
-    made = folder / f"{path.name}.part"
     arguments = ["-b", "--fast", *(["-T", str(fasta)] if fasta else []), "-o", str(made), str(path)]
     script = "import sys, pysam; pysam.samtools.view(*sys.argv[1:], catch_stdout=False)"
     # htslib asks a server for reference bases that it lacks, unless it is told to look nowhere.

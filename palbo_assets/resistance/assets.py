@@ -7,14 +7,22 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_PANELS, CTDNA_QC, PATIENT_GENOTYPES
+from palbo_assets.ctdna.tables import (
+    CTDNA_BURDEN,
+    CTDNA_CALLS,
+    CTDNA_ORIGINS,
+    CTDNA_PANELS,
+    CTDNA_QC,
+    PATIENT_GENOTYPES,
+)
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
 from palbo_assets.histology.tables import CYCLIN_E_IHC, CYCLIN_E_PAIRS, TIL_MARKER_IHC, TIL_SCORES
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import SPECS, Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.resistance.settings import ExtensionSettings, Settings
+from palbo_assets.resistance.settings import AcquiredSettings, ExtensionSettings, Settings
 from palbo_assets.resistance.tables import (
+    ACQUIRED_ALTERATIONS,
     CATALOGUE,
     CLINICAL_COLUMNS,
     CLINICAL_OF_PATIENTS,
@@ -35,7 +43,6 @@ from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import Transition
 from palbo_assets.wes.tables import (
     COPY_NUMBER_SEGMENTS,
-    FORCED_GENOTYPES,
     GENE_COPY_NUMBER,
     HRD_SCARS,
     IDENTITY_FAILURES,
@@ -130,7 +137,6 @@ def _published(
     upstream=(
         FACTS,
         SOMATIC_CALLS,
-        FORCED_GENOTYPES,
         GENE_COPY_NUMBER,
         READ_QC,
         SAMPLE_IDENTITY,
@@ -332,22 +338,46 @@ def resistance_statistics(
 
 
 @product(
-    CTDNA_PANEL_EXTENSION,
-    COHORT,
-    upstream=(CTDNA_PANELS, RESISTANCE_TRANSITIONS, SOMATIC_CALLS, FORCED_GENOTYPES),
-    references=("genome_fasta",),
-    settings=ExtensionSettings,
+    ACQUIRED_ALTERATIONS,
+    PATIENT,
+    upstream=(PATIENT_GENOTYPES, CTDNA_ORIGINS, SAMPLE_IDENTITY, IDENTITY_FAILURES),
+    settings=AcquiredSettings,
     code_version="1",
     group=GROUP,
     kinds={"pandas", "sql"},
 )
-def ctdna_panel_extension(
+def acquired_alterations(
     step: Step,
-    ctdna_panels: pd.DataFrame,
-    resistance_transitions: pd.DataFrame,
-    somatic_calls: pd.DataFrame,
-    forced_genotypes: pd.DataFrame,
+    patient_genotypes: pd.DataFrame,
+    ctdna_origins: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    identity_failures: pd.DataFrame,
 ) -> pd.DataFrame:
+    """Each alteration of progression, and whether it was acquired: every baseline sample of the patient is asked."""
+    from palbo_assets.resistance.acquired import alterations_of_progression
+
+    rows = alterations_of_progression(
+        patient_genotypes,
+        ctdna_origins,
+        identity_blocked=_pair_is_blocked(sample_identity, identity_failures),
+        settings=step.settings,
+    )
+    verdicts = [row["verdict"] for row in rows]
+    step.report(**{name: verdicts.count(name) for name in sorted(set(verdicts))})
+    return frame_from_rows(ACQUIRED_ALTERATIONS, [{"patient_id": step.patient_id, **row} for row in rows])
+
+
+@product(
+    CTDNA_PANEL_EXTENSION,
+    COHORT,
+    upstream=(CTDNA_PANELS, ACQUIRED_ALTERATIONS),
+    references=("genome_fasta",),
+    settings=ExtensionSettings,
+    code_version="2",
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def ctdna_panel_extension(step: Step, ctdna_panels: pd.DataFrame, acquired_alterations: pd.DataFrame) -> pd.DataFrame:
     """Targets to add to the newest panel: alterations acquired in this cohort that it doesn't cover.
 
     Plasmas that were run on an older panel say nothing about them, and the extended panel can't be evaluated on the
@@ -355,20 +385,18 @@ def ctdna_panel_extension(
     """
     from dataclasses import asdict
 
-    from palbo_assets.resistance.acquired import acquired_alterations, blocked_patients
     from palbo_assets.resistance.panel_extension import genome_bases, newest_panel, propose_targets
 
     panel = newest_panel(ctdna_panels)
     if panel is None:
         step.report(targets=0, panels=0)
         return frame_from_rows(CTDNA_PANEL_EXTENSION, [])
-    alterations = acquired_alterations(
-        somatic_calls, forced_genotypes, blocked_patients(resistance_transitions), step.settings
-    )
+    acquired = acquired_alterations[acquired_alterations["verdict"] == Transition.ACQUIRED]
+    candidates = acquired[acquired["protein_changing"].astype(bool)]
     with genome_bases(step.references.get("genome_fasta")) as reference:
-        targets = propose_targets(alterations, panel, step.settings, reference)
+        targets = propose_targets(candidates, panel, step.settings, reference)
     added = sum(target.size_delta_bp for target in targets)
-    step.report(acquired=len(alterations), targets=len(targets), added_bp=added, panel_bp=panel.size)
+    step.report(acquired=len(acquired), targets=len(targets), added_bp=added, panel_bp=panel.size)
     return frame_from_rows(CTDNA_PANEL_EXTENSION, [asdict(target) for target in targets])
 
 

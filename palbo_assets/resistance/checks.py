@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from palbo_assets.platform.checks import row_check, schema_check
 from palbo_assets.resistance.settings import Settings
 from palbo_assets.resistance.tables import (
+    ACQUIRED_ALTERATIONS,
     CATALOGUE,
     CTDNA_PANEL_EXTENSION,
     DATA_DICTIONARY,
@@ -148,6 +149,19 @@ def the_catalogue_is_listed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows if not wanted <= wide else rows.iloc[:0]
 
 
+@row_check(ACQUIRED_ALTERATIONS, PATIENT, description="Acquired rests on a baseline sample with power")
+def acquired_alterations_have_power(rows: pd.DataFrame) -> pd.DataFrame:
+    acquired = rows["verdict"] == Transition.ACQUIRED
+    excluded = rows["baseline"].str.contains(": ABSENT", regex=False)
+    return rows[acquired & ~((rows["power"] >= _DEFAULTS.min_power).fillna(False) & excluded)]
+
+
+@row_check(ACQUIRED_ALTERATIONS, PATIENT, description="What isn't acquired says why")
+def verdicts_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
+    plain = rows["verdict"].isin([Transition.ACQUIRED, Transition.PREEXISTING])
+    return rows[(~plain & (rows["reason"] == "")) | (rows["confident"].astype(bool) != (rows["doubts"] == ""))]
+
+
 @row_check(CTDNA_PANEL_EXTENSION, COHORT, description="Targets have GC that can be captured, where the genome is known")
 def targets_can_be_captured(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["gc_flag"].isin(["low", "high"])]
@@ -167,6 +181,7 @@ CHECKS = (
     schema_check(INTEGRATED_RESISTANCE_PAIRS, PATIENT),
     schema_check(RESISTANCE_STATISTICS, COHORT),
     schema_check(DATA_DICTIONARY, COHORT),
+    schema_check(ACQUIRED_ALTERATIONS, PATIENT),
     schema_check(CTDNA_PANEL_EXTENSION, COHORT),
     facts_stand_or_say_why,
     censored_facts_carry_their_limit,
@@ -184,6 +199,8 @@ CHECKS = (
     denominators_hold,
     every_column_is_described,
     the_catalogue_is_listed,
+    acquired_alterations_have_power,
+    verdicts_are_explained,
     targets_can_be_captured,
     targets_add_something,
 )

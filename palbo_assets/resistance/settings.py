@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+_MIN_POWER: float = Field(0.8, gt=0, lt=1, description="probability; absence is only said above. Study's analysis plan")
+
 
 class Settings(BaseModel):
     """What "absent", "acquired" and "testable" ask for."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    min_power: float = Field(
-        0.8, gt=0, lt=1, description="probability; absence is only said above. Study's analysis plan"
-    )
+    min_power: float = _MIN_POWER
     power_alt_reads: int = Field(
         3, ge=1, description="fragments that make an alteration visible in an exome. Analysis plan: P(<= 2 reads)"
     )
@@ -42,17 +42,25 @@ class Settings(BaseModel):
     confidence: float = Field(0.95, gt=0, lt=1, description="confidence of intervals. Convention")
 
 
-class ExtensionSettings(BaseModel):
-    """What earns a target on the plasma panel; apart, so that another probe width makes no fact due."""
+class AcquiredSettings(BaseModel):
+    """What makes an alteration of progression acquired, and what makes it believed."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    min_power: float = _MIN_POWER
     extension_alt_reads: int = Field(
         5, ge=1, description="fragments with the alteration at progression before a probe is proposed. Analysis plan"
     )
     artefact_vaf: float = Field(
         0.1, ge=0, le=1, description="fraction; C>T and G>A below may come from formalin: no probe. Analysis plan"
     )
+
+
+class ExtensionSettings(BaseModel):
+    """What earns a target on the plasma panel; apart, so that another probe width makes no fact due."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
     extension_patients: int = Field(
         default=2,
         ge=1,

@@ -28,7 +28,6 @@ def patient_states(
     *,
     facts: pd.DataFrame,
     somatic_calls: pd.DataFrame,
-    forced_genotypes: pd.DataFrame,
     read_qc: pd.DataFrame,
     sample_identity: pd.DataFrame,
     ctdna_calls: pd.DataFrame,
@@ -49,7 +48,6 @@ def patient_states(
     elsewhere = [row for row in elsewhere if row["specimen_id"] not in foreign_plasma]
     tumour = TumourEvidence(
         somatic_calls,
-        forced_genotypes,
         read_qc,
         sample_identity,
         elsewhere,

@@ -14,6 +14,14 @@ CATALOGUE = load_features()
 MECHANISMS = load_mechanisms()
 
 _STATES = tuple(map(str, State))
+VERDICTS = (
+    Transition.ACQUIRED,
+    Transition.PREEXISTING,
+    Transition.PREEXISTING_SUBCLONAL_EXPANDED,
+    Transition.PD_ONLY_INDETERMINATE,
+    Transition.NOT_EVALUABLE,
+)
+"""What may be said of one alteration of progression."""
 _TRANSITIONS = tuple(map(str, Transition))
 _POWER = {"unit": "1", "minimum": 0.0, "maximum": 1.0}
 _CHANGE_UNIT = {Pairing.LOG2_RATIO: "log2", Pairing.LOG2_RATIO_PLUS_ONE: "log2"}
@@ -202,6 +210,37 @@ RESISTANCE_STATISTICS = Table(
     ),
 )
 
+ACQUIRED_ALTERATIONS = Table(
+    name="acquired_alterations",
+    description="Each alteration that a tumour or plasma shows at progression, and whether it was acquired: whether a"
+    " baseline sample that would have shown it didn't",
+    grain="variant x patient",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("pos", "Position of the VCF alleles, 1-based", unit="bp", minimum=1, nullable=False, key=True),
+        text("ref", "Reference allele, left-aligned", nullable=False, key=True),
+        text("alt", "Alternative allele, left-aligned", nullable=False, key=True),
+        text("gene", "Gene symbol"),
+        text("consequence", "MAF variant class; null for an allele that only plasma's list of tracked sites names"),
+        text("hgvsp_short", "Protein change"),
+        boolean("lof", "Loss of function; null where unknown"),
+        boolean("hotspot", "Listed hotspot; null where only plasma shows it"),
+        boolean("protein_changing", "Changes the protein, by class or by the change stated", nullable=False),
+        text("seen_in", "Kinds of samples that show it at progression, ';'-joined", nullable=False),
+        real("max_vaf", "Largest allele fraction among them", unit="1", minimum=0, maximum=1),
+        text("verdict", "acquired; there before (preexisting); there as a trace, or in another kind of sample only"
+             " (preexisting_subclonal_expanded); looked at without power (pd_only_indeterminate); or not_evaluable",
+             nullable=False, allowed=VERDICTS),
+        real("power", "Power of baseline to show it; null where nothing was looked at, or none is needed", **_POWER),
+        text("reason", "Why it isn't acquired, and what silenced the baseline", nullable=False),
+        text("baseline", "What each baseline sample says: kind, counts, state, reason; ';'-joined", nullable=False),
+        boolean("confident", "Nothing speaks against it, so a probe may be ordered", nullable=False),
+        text("doubts", "few_fragments, formalin, in_white_cells, origin_not_shown; ';'-joined", nullable=False),
+    ),
+)  # fmt: skip
+
 CTDNA_PANEL_EXTENSION = Table(
     name="ctdna_panel_extension",
     description="Targets to add to the panel, from alterations acquired in this cohort (evaluating the extended panel"
@@ -248,6 +287,7 @@ TABLES = (
     INTEGRATED_RESISTANCE_TABLE,
     INTEGRATED_RESISTANCE_PAIRS,
     RESISTANCE_STATISTICS,
+    ACQUIRED_ALTERATIONS,
     CTDNA_PANEL_EXTENSION,
     DATA_DICTIONARY,
 )

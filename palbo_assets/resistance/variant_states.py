@@ -77,7 +77,6 @@ class TumourEvidence:
     def __init__(
         self,
         somatic_calls: pd.DataFrame,
-        forced_genotypes: pd.DataFrame,
         read_qc: pd.DataFrame,
         sample_identity: pd.DataFrame,
         patient_genotypes: Sequence[Mapping[str, Any]] = (),
@@ -97,14 +96,11 @@ class TumourEvidence:
             if row["specimen_id"] not in self.failed and row["timepoint"] not in self.blocked
         ]
         self.called = _by_timepoint(row for row in usable if row["filter"] == "PASS" and not row["forced"])
+        counted = [dict(row) for row in patient_genotypes if row["sample_kind"] == "tumour"]
+        self.forced = _by_timepoint(row for row in counted if row["specimen_id"] not in self.failed)
         # What only plasma showed was looked for in the tumours too.
-        of_plasma = [
-            dict(row) for row in patient_genotypes if row["sample_kind"] == "tumour" and row["found_in"] == "plasma"
-        ]
-        forced = [*records(forced_genotypes), *of_plasma]
-        self.forced = _by_timepoint(row for row in forced if row["specimen_id"] not in self.failed)
+        self.found_in_plasma = {key_of(row) for row in counted if row["found_in"] == "plasma"}
         self.copies = CopyEvidence(gene_copy_number, genes, self.failed)
-        self.found_in_plasma = {key_of(row) for row in of_plasma}
 
     def mean_depth(self, timepoint: str) -> float | None:
         """Largest mean target depth of the timepoint's specimens."""
@@ -166,7 +162,7 @@ def tumour_state(mechanism: Mechanism, timepoint: str, tumour: TumourEvidence, s
         if _covers(mechanism, row) and key_of(row) not in found
     } | {key_of(row) for row in forced if key_of(row) in tumour.found_in_plasma}
     if elsewhere:
-        return _at_known_places(nothing, elsewhere, forced, tumour, settings)
+        return _at_known_places(nothing, elsewhere, forced, settings)
     depth, vaf = tumour.mean_depth(timepoint), tumour.clonal_vaf(timepoint)
     power = detection_power(depth, vaf, settings.power_alt_reads)
     if power is None:
@@ -178,7 +174,6 @@ def _at_known_places(
     nothing: StateRow,
     wanted: set[VariantKey],
     forced: Sequence[Mapping[str, Any]],
-    tumour: TumourEvidence,
     settings: Settings,
 ) -> StateRow:
     """State where the patient has the alteration at another timepoint: from the depth at those very places."""
@@ -187,8 +182,7 @@ def _at_known_places(
         key = key_of(row)
         if key not in wanted:
             continue
-        expected = _expected_vaf(key, row["expected_vaf"], nothing.timepoint, tumour)
-        power = detection_power(row["depth"], expected, settings.power_alt_reads)
+        power = detection_power(row["depth"], row["expected_vaf"], settings.power_alt_reads)
         if power is not None:
             best[key] = max(power, best.get(key, 0.0))
     seen = [row for row in forced if row["trace"]]
@@ -199,22 +193,6 @@ def _at_known_places(
     if seen:
         return replace(nothing, power=weakest, reason=TRACE, **about)
     return replace(_absent_with(nothing, weakest, settings), **about)
-
-
-def _expected_vaf(key: VariantKey, stated: float | None, timepoint: str, tumour: TumourEvidence) -> float | None:
-    """Fraction at which the variant should show here: its largest elsewhere, less where this sample holds less tumour.
-
-    The samples' tumour content is compared by the fraction of their own calls; never more than what is stated.
-    """
-    here = tumour.clonal_vaf(timepoint)
-    scaled = []
-    for point, rows in tumour.called.items():
-        there = tumour.clonal_vaf(point)
-        if point == timepoint or here is None or not there:
-            continue
-        scaled += [row["t_vaf"] * here / there for row in rows if key_of(row) == key and row["t_vaf"]]
-    candidates = [value for value in (stated, max(scaled, default=None)) if value is not None]
-    return min(candidates, default=None)
 
 
 def _absent_with(nothing: StateRow, power: float, settings: Settings) -> StateRow:

@@ -9,11 +9,10 @@ import dagster as dg
 
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.study.partitions import COHORT, SAMPLE
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
     COPY_NUMBER_SEGMENTS,
-    FORCED_GENOTYPES,
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
     PLASMA_SNP_GENOTYPES,
@@ -410,60 +409,12 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame, copy_number_segment
     return frame_from_rows(SOMATIC_CALLS, rows)
 
 
-@product(
-    FORCED_GENOTYPES,
-    PATIENT,
-    reads=("wes",),
-    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES),
-    references=("genome_fasta",),
-    settings=Settings,
-    code_version="2",
-    group="wes",
-    kinds={"bam", "sql"},
-)
-def forced_genotypes(
-    step: Step, somatic_calls: pd.DataFrame, sample_identity: pd.DataFrame, identity_failures: pd.DataFrame
-) -> pd.DataFrame:
-    """Every variant called in the patient, counted in each of the patient's tumours, with the power to have seen it."""
-    from palbo_assets.genomics.allele_counts import reads_at
-    from palbo_assets.genomics.bam import as_bam
-    from palbo_assets.genomics.regions import reference
-    from palbo_assets.wes.force_genotype import force_genotypes, rows_of, union_of_calls
-
-    fasta = step.references.get("genome_fasta")
-    union = union_of_calls(somatic_calls)
-    if fasta is None or not union:
-        step.report(variants=len(union), reason=MISSING if fasta is None else "")
-        return frame_from_rows(FORCED_GENOTYPES, [])
-    swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
-    swapped |= set(identity_failures.loc[identity_failures["source"] == "tumour", "specimen_id"])
-    rows: list[dict[str, Any]] = []
-    remarks: set[str] = set()
-    with reference(fasta) as fetch:
-        for file in step.files("tumour_bam"):
-            called = frozenset(variant for variant, known in union.items() if file.specimen_id in known.called_in)
-            if file.specimen_id in swapped:
-                genotypes = None
-            else:
-                expected = {variant: known.largest_vaf for variant, known in union.items()}
-                bam = as_bam(file.path, step.workdir, fasta)
-                part = reads_at(bam, union, fetch, step.settings.background_window)
-                remarks.add(part.remark)
-                genotypes = force_genotypes(bam, expected, called, fetch, step.settings, part.ranges)
-            rows += [{**_specimen(step, file), **row} for row in rows_of(union, genotypes, called)]
-    read = ", ".join(sorted(remarks))
-    step.report(variants=len(union), specimens=len(step.files("tumour_bam")), reads_found=read)
-    return frame_from_rows(FORCED_GENOTYPES, rows)
-
-
 # A product can only be declared after what it reads.
-from palbo_assets.wes.copy_assets import clonal_variants, clone_prevalence, gene_copy_number  # noqa: E402
+from palbo_assets.wes.copy_assets import gene_copy_number  # noqa: E402
 from palbo_assets.wes.process_assets import (  # noqa: E402
-    apobec_enrichment,
     hrd_scars,
     mutation_spectra,
     mutational_signatures,
-    private_signatures,
     tumour_mutational_burden,
 )
 
@@ -476,14 +427,9 @@ ASSETS = (
     sample_identity,
     copy_number_segments,
     somatic_calls,
-    forced_genotypes,
     gene_copy_number,
-    clonal_variants,
-    clone_prevalence,
     mutation_spectra,
     mutational_signatures,
-    private_signatures,
-    apobec_enrichment,
     tumour_mutational_burden,
     hrd_scars,
 )

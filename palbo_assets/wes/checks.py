@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.study.partitions import COHORT, SAMPLE
 from palbo_assets.wes.copy_checks import COPY_CHECKS
 from palbo_assets.wes.process_checks import PROCESS_CHECKS
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
-    FORCED_GENOTYPES,
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
     PLASMA_SNP_GENOTYPES,
@@ -62,22 +61,6 @@ def passing_calls_are_plausibly_many(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(SOMATIC_CALLS, SAMPLE, description="Gene, class and protein change are those of the lab's annotation")
 def annotation_of_lab_agrees(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["lab_agreement"].isin(["gene", "consequence", "protein_change"])]
-
-
-@row_check(FORCED_GENOTYPES, PATIENT, description="A variant that was called is seen when it is counted again")
-def called_variants_are_seen_again(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows[(rows["called"] & (rows["alt_count"] == 0)).fillna(False)]
-
-
-@row_check(
-    FORCED_GENOTYPES,
-    PATIENT,
-    description="Absence is only said with the power to have seen the variant",
-    severity=dg.AssetCheckSeverity.ERROR,
-)
-def absence_has_power(rows: pd.DataFrame) -> pd.DataFrame:
-    absent = rows[rows["state"] == "ABSENT"]
-    return absent[absent["power"].isna() | (absent["power"] < Settings().min_power)]
 
 
 def _impossible_counts(rows: pd.DataFrame) -> pd.DataFrame:
@@ -143,15 +126,12 @@ CHECKS = (
     a_swap_names_its_partner,
     no_foreign_dna,
     sex_chromosomes_agree,
-    schema_check(FORCED_GENOTYPES, PATIENT),
     tumour_and_blood_are_one_person,
     tumour_is_not_contaminated,
     exome_is_good_enough,
     counts_are_consistent,
     passing_calls_are_plausibly_many,
     annotation_of_lab_agrees,
-    called_variants_are_seen_again,
-    absence_has_power,
     *COPY_CHECKS,
     *PROCESS_CHECKS,
 )

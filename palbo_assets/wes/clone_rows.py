@@ -54,14 +54,14 @@ class PatientVariants:
 
 
 def patient_variants(
-    forced_genotypes: pd.DataFrame, copy_number_segments: pd.DataFrame, unusable: Collection[str], order: Sequence[str]
+    genotypes: pd.DataFrame, copy_number_segments: pd.DataFrame, unusable: Collection[str], order: Sequence[str]
 ) -> PatientVariants:
     """Join counts with copy number; ``unusable`` specimens stay out, ``order`` is that of the timepoints."""
     from palbo_assets.wes.copy_number_files import plain_chromosome
 
     effects: dict[Key, Mapping[str, Any]] = {}
     counts: dict[tuple[str, str], dict[Key, tuple[int, int]]] = {}
-    plain = forced_genotypes.astype(object).where(forced_genotypes.notna(), None)
+    plain = genotypes.astype(object).where(genotypes.notna(), None)
     for row in plain.to_dict("records"):
         key = Key(str(row["chrom"]), int(row["pos"]), str(row["ref"]), str(row["alt"]))
         effects.setdefault(key, {name: row[name] for name in ("gene", "hgvsp_short", "consequence")})

@@ -42,8 +42,13 @@ def passing(calls: pd.DataFrame) -> pd.DataFrame:
     return calls[(calls["filter"] == "PASS") & ~calls["forced"].astype(bool)]
 
 
+def of_tumours(genotypes: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``patient_genotypes`` on variants of tissue in tissue: plasma and blood have no private mutations."""
+    return genotypes[(genotypes["sample_kind"] == "tumour") & (genotypes["found_in"] != "plasma")]
+
+
 def private_and_shared(genotypes: pd.DataFrame, swapped: Iterable[str] = ()) -> list[Sets]:
-    """Sets of every specimen in a patient's ``forced_genotypes``.
+    """Sets of every specimen in a patient's tumours (`of_tumours`).
 
     ``swapped``: specimens of other people; they get no sets and say nothing of the others.
     """

@@ -1,4 +1,4 @@
-"""Assets of what the whole exome tells of mutational processes: spectrum, signatures, APOBEC, burden, scars.
+"""Assets of what the whole exome tells of mutational processes: spectrum, signatures, burden, scars.
 
 ``assets.py`` takes them up after its own, which they read.
 """
@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING
 
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.study.partitions import SAMPLE
 from palbo_assets.wes.process_tables import (
-    APOBEC_ENRICHMENT,
     HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
-    PRIVATE_SIGNATURES,
     TUMOUR_MUTATIONAL_BURDEN,
 )
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.signature_profiles import ENTRY, installed_version
 from palbo_assets.wes.tables import (
     COPY_NUMBER_SEGMENTS,
-    FORCED_GENOTYPES,
-    IDENTITY_FAILURES,
     READ_QC,
     SAMPLE_IDENTITY,
     SOMATIC_CALLS,
@@ -34,7 +30,7 @@ if TYPE_CHECKING:
 
 MISSING = "E_REFERENCE_MISSING"
 # Profiles of the installed package are an input that no bundle lists: another release of it makes the products due.
-_SIGNATURES_VERSION = f"1+{installed_version() or 'none'}"
+SIGNATURES_VERSION = f"1+{installed_version() or 'none'}"
 
 
 @product(
@@ -74,7 +70,7 @@ def mutation_spectra(
     upstream=(MUTATION_SPECTRA, SAMPLE_IDENTITY, READ_QC),
     references=(ENTRY,),
     settings=Settings,
-    code_version=_SIGNATURES_VERSION,
+    code_version=SIGNATURES_VERSION,
     group="wes",
     kinds={"numpy", "sql"},
 )
@@ -95,56 +91,11 @@ def mutational_signatures(
         )
     frame = frame_from_rows(MUTATIONAL_SIGNATURES, rows)
     step.report(profiles=profiles.source, reason=", ".join(sorted({row["reason"] for row in rows if row["reason"]})))
-    _show(step, mutation_spectra, frame)
+    show_pictures(step, mutation_spectra, frame)
     return frame
 
 
-@product(
-    PRIVATE_SIGNATURES,
-    PATIENT,
-    upstream=(FORCED_GENOTYPES, IDENTITY_FAILURES, SAMPLE_IDENTITY),
-    references=("genome_fasta", ENTRY),
-    settings=Settings,
-    code_version=_SIGNATURES_VERSION,
-    group="wes",
-    kinds={"numpy", "sql"},
-)
-def private_signatures(
-    step: Step, forced_genotypes: pd.DataFrame, identity_failures: pd.DataFrame, sample_identity: pd.DataFrame
-) -> pd.DataFrame:
-    """Signatures of mutations private to one timepoint, and of those shared with another: new activity shows here."""
-    from palbo_assets.genomics.regions import reference
-    from palbo_assets.wes.mutation_sets import private_and_shared
-    from palbo_assets.wes.process_rows import of_other_people, signature_rows
-    from palbo_assets.wes.signature_profiles import find_profiles
-    from palbo_assets.wes.trinucleotides import spectrum
-
-    fasta = step.references.get("genome_fasta")
-    if fasta is None:
-        step.report(reason=MISSING)
-        return frame_from_rows(PRIVATE_SIGNATURES, [])
-    profiles = find_profiles(step.references, step.settings)
-    rows = []
-    with reference(fasta) as fetch:
-        for sets in private_and_shared(forced_genotypes, of_other_people(sample_identity, identity_failures)):
-            who = {
-                "patient_id": step.patient_id,
-                "timepoint": sets.timepoint,
-                "specimen_id": sets.specimen_id,
-                "undetermined": None if sets.reason else sets.undetermined,
-            }
-            for name, mutations in (("private", sets.private), ("shared", sets.shared)):
-                counts = None if sets.reason else spectrum(mutations, fetch)
-                rows += signature_rows(
-                    {**who, "mutation_set": name}, counts, profiles, step.settings, step.seed, reason=sets.reason
-                )
-    frame = frame_from_rows(PRIVATE_SIGNATURES, rows)
-    step.report(profiles=profiles.source, reason=", ".join(sorted({row["reason"] for row in rows if row["reason"]})))
-    _show(step, None, frame)
-    return frame
-
-
-def _show(step: Step, spectra: pd.DataFrame | None, signatures: pd.DataFrame) -> None:
+def show_pictures(step: Step, spectra: pd.DataFrame | None, signatures: pd.DataFrame) -> None:
     """Pictures of what was evaluated, in the partition's metadata."""
     import dagster as dg
 
@@ -156,54 +107,6 @@ def _show(step: Step, spectra: pd.DataFrame | None, signatures: pd.DataFrame) ->
     for name, picture in pictures.items():
         if picture is not None:
             step.report(**{name: dg.MetadataValue.md(f"![{name}](data:image/png;base64,{picture})")})
-
-
-@product(
-    APOBEC_ENRICHMENT,
-    COHORT,
-    upstream=(
-        SOMATIC_CALLS,
-        FORCED_GENOTYPES,
-        SAMPLE_IDENTITY,
-        IDENTITY_FAILURES,
-        MUTATIONAL_SIGNATURES,
-        PRIVATE_SIGNATURES,
-    ),
-    references=("genome_fasta",),
-    settings=Settings,
-    code_version="1",
-    group="wes",
-    kinds={"scipy", "sql"},
-)
-def apobec_enrichment(
-    step: Step,
-    somatic_calls: pd.DataFrame,
-    forced_genotypes: pd.DataFrame,
-    sample_identity: pd.DataFrame,
-    identity_failures: pd.DataFrame,
-    mutational_signatures: pd.DataFrame,
-    private_signatures: pd.DataFrame,
-) -> pd.DataFrame:
-    """Whether cytosines mutate at APOBEC3's motif more often than the bases around them offer, beside the refit."""
-    import pandas as pd
-
-    from palbo_assets.genomics.regions import reference
-    from palbo_assets.wes.process_rows import enrichment_rows, of_other_people
-
-    fasta = step.references.get("genome_fasta")
-    if fasta is None:
-        step.report(reason=MISSING)
-        return frame_from_rows(APOBEC_ENRICHMENT, [])
-    refits = pd.concat([mutational_signatures, private_signatures], ignore_index=True)
-    swapped = of_other_people(sample_identity, identity_failures)
-    with reference(fasta) as fetch:
-        rows = enrichment_rows(somatic_calls, forced_genotypes, swapped, refits, fetch, step.settings)
-    step.report(
-        specimens=len({row["specimen_id"] for row in rows}),
-        evaluated=sum(row["status"] == "OBSERVED" for row in rows),
-        enriched=sum(bool(row["enriched"]) for row in rows),
-    )
-    return frame_from_rows(APOBEC_ENRICHMENT, rows)
 
 
 @product(

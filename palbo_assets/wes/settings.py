@@ -73,23 +73,6 @@ class Settings(BaseModel):
         "own counting of the alignments is one. 1 takes what any says; 2 is the usual consensus. Design",
     )
 
-    # Force-genotyping and power
-    power_alt_reads: int = Field(
-        default=3, gt=0, description="fragments that make an alteration visible. Design: P(<=2 reads)"
-    )
-    min_power: float = Field(default=0.8, description="probability; absence is only said above. Design")
-    trace_alt_reads: int = Field(
-        default=2, description="fragments from which an uncalled alteration is a trace. Design"
-    )
-    trace_p: float = Field(default=0.01, description="binomial p of a trace against local background. Design")
-    background_window: int = Field(
-        default=50, description="bp on each side from which local background is taken. Design"
-    )
-    background_max_vaf: float = Field(default=0.05, description="fraction; positions above are variants. Design")
-    background_floor: float = Field(
-        default=1e-4, description="errors per base assumed where the window shows none. About 1 in 10,000 bases, design"
-    )
-
     # Identity
     snp_min_depth: int = Field(default=20, description="fragments at a SNP in both samples. Design")
     snp_homozygous_vaf: float = Field(

@@ -188,22 +188,3 @@ def _phred(a: int, b: int, c: int, d: int) -> float:
     from math import log10
 
     return -10 * log10(max(fisher_two_sided(a, b, c, d), 1e-300))
-
-
-def power(depth: int, vaf: float, min_reads: int) -> float:
-    """Probability of at least ``min_reads`` fragments with an alteration of this fraction at this depth."""
-    return binomial_at_least(min_reads, depth, vaf)
-
-
-def smallest_visible_vaf(depth: int, min_reads: int, wanted: float) -> float | None:
-    """Smallest fraction (to 0.001) that this depth shows with probability ``wanted``; None where none does."""
-    if power(depth, 1.0, min_reads) < wanted:
-        return None
-    low, high = 0, 1000
-    while low < high:
-        middle = (low + high) // 2
-        if power(depth, middle / 1000, min_reads) >= wanted:
-            high = middle
-        else:
-            low = middle + 1
-    return low / 1000

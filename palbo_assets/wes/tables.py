@@ -15,7 +15,6 @@ from palbo_assets.platform.tables import (
     real,
     text,
 )
-from palbo_assets.study.vocabulary import State
 from palbo_assets.wes.copy_tables import CLONAL_VARIANTS, CLONE_PREVALENCE, COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
 from palbo_assets.wes.process_tables import (
     APOBEC_ENRICHMENT,
@@ -185,31 +184,6 @@ IDENTITY_FAILURES = Table(
     ),
 )
 
-FORCED_GENOTYPES = Table(
-    name="forced_genotypes",
-    description="Every variant called in any tumour of a patient, counted in every tumour of the patient",
-    grain="variant x specimen",
-    columns=(
-        PATIENT_ID,
-        TIMEPOINT,
-        SPECIMEN_ID,
-        *_VARIANT_KEY,
-        *_EFFECT,
-        integer("depth", "Fragments that cover the place", unit="fragments", minimum=0),
-        integer("alt_count", "Fragments with the alternative allele", unit="fragments", minimum=0),
-        real("vaf", "Alternative fraction", **_FRACTION),
-        real("background_error", "Errors per base towards one alternative, within 50 bp", **_FRACTION),
-        real("p_value", "Binomial p of alt_count against background_error", **_FRACTION),
-        boolean("called", "Called with PASS in this very specimen", nullable=False),
-        boolean("trace", "Not called, yet above local background", nullable=False),
-        real("expected_vaf", "Largest fraction at which the variant was called in the patient", **_FRACTION),
-        real("power", "Probability that this depth shows the variant at expected_vaf", **_FRACTION),
-        real("visible_vaf", "Smallest fraction that this depth shows with the wanted power", **_FRACTION),
-        text("state", "ABSENT needs power", nullable=False, allowed=tuple(State)),
-        text("reason", "Why the state is NOT_EVALUABLE; null else"),
-    ),
-)
-
 _PERCENT = {"unit": "%", "minimum": 0.0, "maximum": 100.0}
 
 READ_QC = Table(
@@ -261,7 +235,6 @@ READ_QC = Table(
 TABLES = (
     SOMATIC_CALLS,
     SAMPLE_IDENTITY,
-    FORCED_GENOTYPES,
     READ_QC,
     SNP_GENOTYPES,
     PLASMA_SNP_GENOTYPES,

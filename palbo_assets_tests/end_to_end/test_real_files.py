@@ -102,8 +102,8 @@ def test_mutect2s_only_raw_call_is_found_in_the_reads_and_not_passed_for_what_th
     assert call["t_vaf"] == pytest.approx(0.169, abs=0.03)  # Mutect2: 11 of 67; it reassembles, here reads are counted
     assert call["filter"] == "normal_evidence"
     assert (calls["filter"] == "PASS").sum() == 2  # the two that docs/wes.md owns up to
-    forced = hcc1143.table("forced_genotypes")
-    assert sorted(forced["pos"]) == [530922, 531063]
+    counted = hcc1143.table("patient_genotypes")
+    assert sorted(counted.loc[counted["sample_kind"] == "tumour", "pos"]) == [530922, 531063]
 
 
 def test_strelkas_calls_and_the_reads_behind_them_become_one_table(

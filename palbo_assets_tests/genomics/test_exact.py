@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from palbo_assets.genomics.exact import binomial_at_least, fisher_greater, fisher_two_sided
-from palbo_assets.wes.somatic_filter import power, smallest_visible_vaf
+from palbo_assets.genomics.force_genotype import smallest_visible
 
 COUNTS = st.integers(0, 200)
 
@@ -30,11 +30,11 @@ def test_binomial_tail_agrees_with_scipy(k: int, n: int, p: float) -> None:
     [(50, 0.05, 0.54), (50, 0.10, 0.11), (100, 0.05, 0.118), (100, 0.02, 0.68), (200, 0.05, 0.002), (300, 0.02, 0.06)],
 )
 def test_power_is_one_minus_the_chance_of_two_reads_or_fewer(depth: int, vaf: float, missed: float) -> None:
-    assert 1 - power(depth, vaf, 3) == pytest.approx(missed, abs=0.006)
+    assert 1 - binomial_at_least(3, depth, vaf) == pytest.approx(missed, abs=0.006)
 
 
 def test_the_smallest_visible_fraction_is_the_first_with_enough_power() -> None:
-    smallest = smallest_visible_vaf(100, 3, 0.8)
+    smallest = smallest_visible(100, 3, 0.8)
     assert smallest is not None
-    assert power(100, smallest, 3) >= 0.8 > power(100, smallest - 0.001, 3)
-    assert smallest_visible_vaf(2, 3, 0.8) is None
+    assert binomial_at_least(3, 100, smallest + 1e-9) >= 0.8 > binomial_at_least(3, 100, smallest - 0.001)
+    assert smallest_visible(2, 3, 0.8) is None

@@ -7,14 +7,14 @@ from typing import Any
 import pandas as pd
 
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
-from palbo_assets.ctdna.tables import CTDNA_CALLS, CTDNA_QC
+from palbo_assets.ctdna.tables import CTDNA_CALLS, CTDNA_QC, PATIENT_GENOTYPES
 from palbo_assets.platform.tables import Table, frame_from_rows
 from palbo_assets.resistance.settings import Settings
 from palbo_assets.resistance.state_rows import StateRow
 from palbo_assets.resistance.states import patient_states
 from palbo_assets.resistance.tables import CATALOGUE, FACTS, MECHANISMS
 from palbo_assets.serum.tables import NRG1_ELISA
-from palbo_assets.wes.tables import FORCED_GENOTYPES, GENE_COPY_NUMBER, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import GENE_COPY_NUMBER, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
 
 SETTINGS = Settings.model_validate({})
 P = "PALBO-001"
@@ -73,10 +73,14 @@ def forced(
     called: bool = False,
     trace: bool = False,
     state: str = "NOT_EVALUABLE",
+    kind: str = "tumour",
+    **more: Any,
 ) -> dict[str, Any]:
-    """A force-genotyped variant."""
+    """A variant counted in one of the patient's samples."""
     return {
-        **specimen(timepoint),
+        **specimen(timepoint, {"tumour": "T", "plasma": "P", "normal": "N"}[kind]),
+        "sample_kind": kind,
+        "found_in": "tissue",
         "consequence": "Missense_Mutation",
         "lof": False,
         "hotspot": True,
@@ -87,6 +91,7 @@ def forced(
         "trace": trace,
         "expected_vaf": expected,
         "state": state,
+        **more,
     }
 
 
@@ -169,7 +174,7 @@ def fact(timepoint: str, feature: str, value: float | str | None, **more: Any) -
 def states(
     *,
     somatic_calls: tuple[dict[str, Any], ...] = (),
-    forced_genotypes: tuple[dict[str, Any], ...] = (),
+    genotypes: tuple[dict[str, Any], ...] = (),
     quality: tuple[dict[str, Any], ...] = (),
     identities: tuple[dict[str, Any], ...] = (),
     plasma_calls: tuple[dict[str, Any], ...] = (),
@@ -185,7 +190,7 @@ def states(
         MECHANISMS,
         facts=rows_of(FACTS, *facts),
         somatic_calls=rows_of(SOMATIC_CALLS, *somatic_calls),
-        forced_genotypes=rows_of(FORCED_GENOTYPES, *forced_genotypes),
+        patient_genotypes=rows_of(PATIENT_GENOTYPES, *genotypes),
         read_qc=rows_of(READ_QC, *quality),
         sample_identity=rows_of(SAMPLE_IDENTITY, *identities),
         ctdna_calls=rows_of(CTDNA_CALLS, *plasma_calls),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from palbo_assets.ctdna.tables import CTDNA_PANELS
+from palbo_assets.ctdna.tables import CTDNA_ORIGINS, CTDNA_PANELS
 from palbo_assets.definitions import products
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.product import SPECS
@@ -20,6 +20,7 @@ from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Storage, Table, sql_table
 from palbo_assets.platform.warehouse import Version
 from palbo_assets.resistance import checks
+from palbo_assets.resistance.variant_states import detection_power
 from palbo_assets_tests.resistance import frames
 from palbo_assets_tests.resistance.frames import D538G, H1047R, P, identity, read_qc, rows_of, somatic
 
@@ -96,8 +97,11 @@ def published_pair(study: Study, *, baseline_depth: int = 200, progression: str 
         study.publish(frames.READ_QC, key, read_qc(timepoint))
         study.publish(frames.SAMPLE_IDENTITY, key, identity(timepoint, progression if timepoint == "PD" else "matched"))
     state = "ABSENT" if baseline_depth > 100 else "NOT_EVALUABLE"
-    genotype = frames.forced("BL", D538G, depth=baseline_depth, expected=0.1, state=state)
-    study.publish(frames.FORCED_GENOTYPES, P, genotype)
+    power = detection_power(baseline_depth, 0.1, 3)
+    before = frames.forced("BL", D538G, depth=baseline_depth, expected=0.1, state=state, power=power)
+    now = frames.forced("PD", D538G, depth=200, alt=20, called=True, state="PRESENT")
+    study.publish(frames.PATIENT_GENOTYPES, P, before, now)
+    study.publish(CTDNA_ORIGINS, P)
     study.publish(frames.PATIENTS, "", frames.patient(), frames.patient("PALBO-002", withdrawn=True))
     for table in (frames.TREATMENT_RESPONSE, frames.SAMPLE_MANIFEST, frames.DELIVERY_LEDGER):
         study.publish(table, "")
@@ -136,6 +140,7 @@ def test_an_acquired_mutation_goes_from_calls_to_the_wide_tables_and_to_a_probe(
 
     region = {"chrom": "chr3", "start": 0, "end": 200, "since": "v1"}
     study.publish(CTDNA_PANELS, "", {"panel_version": "v1", "bed_sha256": "a", "region": 1, **region})
+    assert study.run("acquired_alterations", P)["verdict"].tolist() == ["acquired"]
     targets = study.run("ctdna_panel_extension")
     assert list(targets["variants"]) == ["ESR1 p.D538G"]
     assert list(targets["source_patients"]) == [P]
@@ -144,7 +149,7 @@ def test_an_acquired_mutation_goes_from_calls_to_the_wide_tables_and_to_a_probe(
 
 def test_without_a_panel_nothing_is_proposed(study: Study) -> None:
     published_pair(study)
-    through_transitions(study)
+    study.run("acquired_alterations", P)
     study.publish(CTDNA_PANELS, "")
     assert study.run("ctdna_panel_extension").empty
 
@@ -152,12 +157,14 @@ def test_without_a_panel_nothing_is_proposed(study: Study) -> None:
 def test_a_shallow_baseline_makes_the_same_mutation_indeterminate_and_proposes_no_probe(study: Study) -> None:
     published_pair(study, baseline_depth=40)
     assert through_transitions(study).loc["ESR1_MUT", "transition"] == "pd_only_indeterminate"
+    assert study.run("acquired_alterations", P)["verdict"].tolist() == ["pd_only_indeterminate"]
 
 
 def test_a_swapped_progression_sample_blocks_the_patients_pair(study: Study) -> None:
     published_pair(study, progression="mismatch")
     transitions = through_transitions(study)
     assert set(transitions["transition"]) == {"not_evaluable"}
+    assert set(study.run("acquired_alterations", P)["reason"]) == {"E_IDENTITY_MISMATCH"}
     pair = study.run("integrated_resistance_pairs", P).iloc[0]
     assert bool(pair["identity_blocked"])
     assert (pair["primary_mechanism"], pair["n_pairs"]) == ("not_evaluable", 0)

@@ -38,7 +38,7 @@ def test_the_same_alteration_is_indeterminate_at_baseline_depth_40_and_acquired_
     row = transition(
         "ESR1_MUT",
         somatic_calls=(somatic("PD", D538G, vaf=0.1),),
-        forced_genotypes=(forced("BL", D538G, depth=depth, expected=0.1),),
+        genotypes=(forced("BL", D538G, depth=depth, expected=0.1),),
     )
     assert row.transition is expected
     assert (row.power >= 0.8) == (expected is Transition.ACQUIRED)
@@ -66,7 +66,7 @@ def test_a_trace_at_baseline_is_a_subclone_that_expanded() -> None:
     row = transition(
         "ESR1_MUT",
         somatic_calls=(somatic("PD", D538G),),
-        forced_genotypes=(forced("BL", D538G, depth=300, alt=2, expected=0.3, trace=True),),
+        genotypes=(forced("BL", D538G, depth=300, alt=2, expected=0.3, trace=True),),
     )
     assert row.transition is Transition.PREEXISTING_SUBCLONAL_EXPANDED
 
@@ -75,7 +75,7 @@ def test_plasma_that_shows_it_at_baseline_forbids_acquired() -> None:
     row = transition(
         "ESR1_MUT",
         somatic_calls=(somatic("PD", D538G), somatic("BL", H1047R)),
-        forced_genotypes=(forced("BL", D538G, depth=300, expected=0.3),),
+        genotypes=(forced("BL", D538G, depth=300, expected=0.3),),
         plasma_calls=(plasma("BL", D538G, "PRESENT", vaf=0.01),),
         plasma_quality=(plasma_qc("BL"),),
     )
@@ -98,7 +98,7 @@ def test_lost_needs_power_at_progression(depth, expected) -> None:
     row = transition(
         "ESR1_MUT",
         somatic_calls=(somatic("BL", D538G, vaf=0.1),),
-        forced_genotypes=(forced("PD", D538G, depth=depth, expected=0.1),),
+        genotypes=(forced("PD", D538G, depth=depth, expected=0.1),),
     )
     assert row.transition is expected
 

@@ -12,6 +12,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+from palbo_assets.ctdna.tables import PATIENT_GENOTYPES
+from palbo_assets.ctdna.tables import TABLES as PLASMA_TABLES
+from palbo_assets.definitions import products
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import SPECS
@@ -22,7 +25,6 @@ from palbo_assets.platform.tables import sql_table, validate
 from palbo_assets.wes.assets import ASSETS
 from palbo_assets.wes.checks import CHECKS
 from palbo_assets.wes.tables import (
-    FORCED_GENOTYPES,
     HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
@@ -37,9 +39,14 @@ from palbo_assets_tests.wes.conftest import Twin
 
 
 def of_level(level: Level) -> list[dg.AssetsDefinition]:
-    """The exome's products of a level (plasma's reads another modality)."""
-    named = [(asset, SPECS[asset.key.path[-1]]) for asset in ASSETS]
-    return [asset for asset, spec in named if spec.level is level and spec.reads != ("ctdna",)]
+    """The exome's products of a level (plasma's reads another modality), and the genotypes of all samples."""
+    named = [(asset, SPECS[asset.key.path[-1]]) for asset in products()]
+    return [
+        asset
+        for asset, spec in named
+        if spec.level is level
+        and ((spec.room == "wes" and spec.reads != ("ctdna",)) or spec.table is PATIENT_GENOTYPES)
+    ]
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Trial:
         self.warehouse = self.installation.warehouse
         SYSTEM.create_all(self.warehouse.engine)
         metadata = sa.MetaData()
-        for table in TABLES:
+        for table in (*TABLES, *PLASMA_TABLES):
             sql_table(table, metadata)
         metadata.create_all(self.warehouse.engine)
         self.instance = dg.DagsterInstance.ephemeral()
@@ -96,7 +103,7 @@ class Trial:
         level = of_level(Level.SAMPLE if "|" in key else Level.PATIENT if key else Level.COHORT)
         checks = [check for check in CHECKS if {one.asset_key for one in check.check_specs} <= {a.key for a in level}]
         result = dg.materialize(
-            [*ASSETS, *checks],
+            [*products(), *checks],
             selection=[*(asset.key.path[-1] for asset in level)],
             partition_key=key or None,
             instance=self.instance,
@@ -146,10 +153,11 @@ def test_a_pair_is_read_called_and_force_genotyped(twin: Twin, tmp_path: Path) -
     planted = {one.hgvsp_short for one in twin.truths["PALBO-001-PD"].mutations}
     assert set(calls.loc[calls["filter"] == "PASS", "hgvsp_short"]) == planted
 
-    forced = trial.rows(FORCED_GENOTYPES, "PALBO-001")
-    validate(FORCED_GENOTYPES, forced[list(FORCED_GENOTYPES.column_names)])
-    states = forced.set_index(["timepoint", "hgvsp_short"])["state"]
-    assert len(forced) == 2 * len(planted)
+    genotypes = trial.rows(PATIENT_GENOTYPES, "PALBO-001")
+    validate(PATIENT_GENOTYPES, genotypes[list(PATIENT_GENOTYPES.column_names)])
+    assert genotypes["sample_kind"].value_counts().to_dict() == {"tumour": 2 * len(planted), "normal": len(planted)}
+    assert genotypes["background_error"].between(1e-4, 0.01).all()
+    states = genotypes[genotypes["sample_kind"] == "tumour"].set_index(["timepoint", "hgvsp_short"])["state"]
     assert set(states["PD"]) == {"PRESENT"}
     assert states["BL"].to_dict() == {
         change: "PRESENT" if change in ("p.H1047R", "p.R175H") else "ABSENT" for change in planted
@@ -201,8 +209,8 @@ def test_a_swapped_tumour_is_named_and_publishes_no_variants(twin: Twin, tmp_pat
     trial.run("PALBO-001")
     sets = trial.rows(PRIVATE_SIGNATURES, "PALBO-001").set_index("timepoint")["reason"]
     assert set(sets["PD"]) == {"E_IDENTITY_MISMATCH"} and set(sets["BL"]) == {"ONE_TIMEPOINT"}
-    forced = trial.rows(FORCED_GENOTYPES, "PALBO-001")
-    swapped = forced[forced["timepoint"] == "PD"]
+    genotypes = trial.rows(PATIENT_GENOTYPES, "PALBO-001")
+    swapped = genotypes[genotypes["timepoint"] == "PD"]
     assert len(swapped) == 2
     assert set(swapped["state"]) == {"NOT_EVALUABLE"}
     assert set(swapped["reason"]) == {"E_IDENTITY_MISMATCH"}

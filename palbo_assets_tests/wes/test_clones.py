@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+from palbo_assets.ctdna.tables import PATIENT_GENOTYPES
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.wes.cancer_cell_fraction import expected_vaf
 from palbo_assets.wes.clone_rows import clone_rows, fit_clones, patient_variants, variant_rows
 from palbo_assets.wes.clones import GRID, Tumour, find_clones, log_likelihood
 from palbo_assets.wes.copy_tables import CLONAL_VARIANTS, CLONE_PREVALENCE
 from palbo_assets.wes.settings import Settings
-from palbo_assets.wes.tables import COPY_NUMBER_SEGMENTS, FORCED_GENOTYPES
+from palbo_assets.wes.tables import COPY_NUMBER_SEGMENTS
 
 SETTINGS = Settings()
 PURITY = {"BL": 0.7, "PD": 0.45}
@@ -156,7 +157,7 @@ def judged(purities: dict[str, float | None], unusable: frozenset[str] = frozens
         for number, pair in enumerate(fractions)
         for timepoint in PURITY
     ]
-    forced = frame_from_rows(FORCED_GENOTYPES, counts)
+    forced = frame_from_rows(PATIENT_GENOTYPES, counts)
     patient = patient_variants(forced, segments(purities), unusable, ("BL", "W06", "W12", "PD"))
     fit = fit_clones(patient, SETTINGS, seed=1)
     variants = [{"patient_id": "P", **row} for row in variant_rows(patient, fit, SETTINGS)]

@@ -8,13 +8,11 @@ import pytest
 
 from palbo_assets.demo import wes as writer
 from palbo_assets.genomics.allele_counts import Evidence
-from palbo_assets.genomics.alleles import Variant
 from palbo_assets.genomics.regions import read_bed, reference
-from palbo_assets.study.vocabulary import Qc, State
+from palbo_assets.study.vocabulary import Qc
 from palbo_assets.wes import identity, read_quality
 from palbo_assets.wes.call import Calls, References, Specimen, call_specimen
 from palbo_assets.wes.cell_fraction_rows import with_cell_fractions
-from palbo_assets.wes.force_genotype import force_genotypes, judge
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.somatic_filter import somatic_filter
 from palbo_assets.wes.tumour_profile import read_tumour_profile
@@ -156,35 +154,6 @@ def test_depth_over_targets_is_the_depth_that_samtools_counts(twin: Twin) -> Non
     depths = [int(line.split("\t")[2]) for line in str(text).splitlines()]
     assert mine.mean_depth == pytest.approx(sum(depths) / len(depths), rel=1e-9)
     assert mine.covered_20x_pct == pytest.approx(100 * sum(d >= 20 for d in depths) / len(depths))
-
-
-def test_a_baseline_with_depth_shows_that_a_variant_of_progression_was_absent(twin: Twin) -> None:
-    at_progression = twin.truths["PALBO-001-PD"].mutations
-    expected = {
-        Variant(one.chrom, one.pos, one.ref, one.alt): writer.somatic_vaf(one, twin.truths["PALBO-001-PD"])
-        for one in at_progression
-    }
-    shared = {"p.H1047R", "p.R175H"}
-    truncal = frozenset(Variant(o.chrom, o.pos, o.ref, o.alt) for o in at_progression if o.hgvsp_short in shared)
-    bam = twin.bam("PALBO-001-BL-T")
-    with reference(twin.genome.fasta) as fetch:
-        found = force_genotypes(bam, expected, truncal, fetch, SETTINGS)
-    assert {variant for variant, one in found.items() if one.state is State.PRESENT} == truncal
-    assert {one.state for variant, one in found.items() if variant not in truncal} == {State.ABSENT}
-    assert all(one.power is not None and one.power > 0.99 for one in found.values())
-
-
-@pytest.mark.parametrize(("depth", "state"), [(40, State.NOT_EVALUABLE), (200, State.ABSENT)])
-def test_the_same_silence_is_absence_only_at_depth(depth: int, state: State) -> None:
-    assert judge(Evidence(depth, 0, depth, 0, 0, 0), 1e-4, 0.05, False, SETTINGS).state is state
-
-
-def test_a_trace_above_background_is_neither_present_nor_absent() -> None:
-    found = judge(Evidence(200, 2, 100, 98, 1, 1), 1e-4, 0.3, False, SETTINGS)
-    assert found.trace
-    assert found.state is State.NOT_EVALUABLE
-    noisy = judge(Evidence(200, 2, 100, 98, 1, 1), 0.01, 0.3, False, SETTINGS)
-    assert not noisy.trace and noisy.state is State.ABSENT
 
 
 E = Evidence

@@ -28,7 +28,7 @@ from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import PATIENT
 from palbo_assets.study.vocabulary import CallState, Modality, Qc
-from palbo_assets.wes.tables import SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,70 +40,90 @@ if TYPE_CHECKING:
     PATIENT_GENOTYPES,
     PATIENT,
     reads=("wes", *READS),
-    roles=("tumour_bam", "normal_bam"),
-    upstream=(SOMATIC_CALLS, SAMPLE_IDENTITY, CTDNA_MOLECULES, CTDNA_QC, CTDNA_CALLS),
+    roles=("tumour_bam", "normal_bam", "consensus_bam", "raw_umi_bam"),
+    upstream=(
+        SOMATIC_CALLS,
+        READ_QC,
+        SAMPLE_IDENTITY,
+        IDENTITY_FAILURES,
+        CTDNA_MOLECULES,
+        CTDNA_QC,
+        CTDNA_CALLS,
+    ),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
 def patient_genotypes(
     step: Step,
     somatic_calls: pd.DataFrame,
+    read_qc: pd.DataFrame,
     sample_identity: pd.DataFrame,
+    identity_failures: pd.DataFrame,
     ctdna_molecules: pd.DataFrame,
     ctdna_qc: pd.DataFrame,
     ctdna_calls: pd.DataFrame,
 ) -> pd.DataFrame:
-    """The union of the patient's variants in all samples: tumours and blood by fragments, plasmas by molecules."""
+    """The union of the patient's variants in all samples: tumours and blood by fragments, plasmas by molecules.
+
+    Acquired, lost and absent rest on it. A sample that isn't the patient's adds no variant and gets no state.
+    """
     from palbo_assets.ctdna.molecule_table import plasma_of
-    from palbo_assets.ctdna.molecules import fasta_reference
     from palbo_assets.ctdna.patient_genotypes import (
-        IDENTITY,
         NORMAL,
         TUMOUR,
+        count_tissue,
         plasma_rows,
         shed_fractions,
         tissue_rows,
         union_of_variants,
     )
-    from palbo_assets.genomics.allele_counts import count_alleles, reads_at
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.regions import reference
 
     settings: Settings = step.settings
-    union = union_of_variants(somatic_calls, ctdna_calls)
+    foreign = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
+    foreign |= set(identity_failures["specimen_id"])
+    failed = set(read_qc.loc[(read_qc["verdict"] == Qc.FAIL).fillna(False), "specimen_id"])
+    union = union_of_variants(somatic_calls, ctdna_calls, foreign)
     fasta = step.references.get("genome_fasta")
     if not union or fasta is None:
         step.report(variants=len(union), reason="" if fasta else "E_REFERENCE_MISSING")
         return frame_from_rows(PATIENT_GENOTYPES, [])
-    bases = fasta_reference(fasta)
-
-    def fetch(chrom: str, start: int, end: int) -> str:
-        return bases(chrom, max(start, 0), end)
-
-    swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
     rows: list[dict[str, Any]] = []
-    for file in [*step.files("tumour_bam"), *step.files("normal_bam")[:1]]:
-        kind = TUMOUR if file.role == "tumour_bam" else NORMAL
-        refused = IDENTITY if file.specimen_id in swapped else "" if file.path.suffix == ".bam" else "NOT_A_BAM"
-        counted = {} if refused else count_alleles(
-            file.path, union, fetch,
-            min_base_quality=settings.tissue_base_quality, min_mapping_quality=settings.min_mapping_quality,
-            ranges=reads_at(file.path, union, fetch).ranges,
-        )  # fmt: skip
-        keys = {"patient_id": step.patient_id, "timepoint": file.timepoint or "BL", "specimen_id": file.specimen_id}
-        found = tissue_rows(kind, file.specimen_id, union, counted, settings, refused)
-        rows += [{**keys, **row} for row in found]
+    remarks: set[str] = set()
+    with reference(fasta) as fetch:
+        normal = sorted(step.files("normal_bam"), key=lambda file: file.sha256)[:1]
+        for file in [*step.files("tumour_bam"), *normal]:
+            kind, specimen = TUMOUR if file.role == "tumour_bam" else NORMAL, file.specimen_id
+            counted = None
+            if specimen not in foreign:
+                counted, remark = count_tissue(as_bam(file.path, step.workdir, fasta), union, fetch, settings)
+                remarks.add(remark)
+            keys = {"patient_id": step.patient_id, "timepoint": file.timepoint or "BL", "specimen_id": specimen}
+            found = tissue_rows(kind, specimen, union, counted, settings, failed=specimen in failed)
+            rows += [{**keys, **row} for row in found]
     shed = shed_fractions(ctdna_calls)
     for qc in ctdna_qc.to_dict("records"):
         specimen = str(qc["specimen_id"])
         plasma = plasma_of(ctdna_molecules[ctdna_molecules["specimen_id"] == specimen])
         verdict = qc["verdict"] if isinstance(qc["verdict"], str) else None
-        counts = plasma.counts if plasma else None
-        found = plasma_rows(specimen, union, counts, verdict, shed.get(specimen), settings)
+        found = plasma_rows(
+            specimen,
+            union,
+            plasma.counts if plasma else None,
+            verdict,
+            shed.get(specimen),
+            settings,
+            panel_version=plasma.panel_version if plasma else None,
+            foreign=specimen in foreign,
+        )
         rows += [{**{name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}, **row} for row in found]
     frame = frame_from_rows(PATIENT_GENOTYPES, rows)
-    step.report(variants=len(union), **{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
+    step.report(variants=len(union), reads_found=", ".join(sorted(remarks)))
+    step.report(**{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
     return frame
 
 
