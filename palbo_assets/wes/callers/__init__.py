@@ -6,7 +6,8 @@ calls somatic. Nothing else in the package knows a caller by name.
 
 from palbo_assets.wes.callers.counts import SampleCounts
 from palbo_assets.wes.callers.lines import text_lines
-from palbo_assets.wes.callers.read import CallerVcf, read_vcf
+from palbo_assets.wes.callers.read import read_vcf
+from palbo_assets.wes.callers.reading import CallerVcf
 from palbo_assets.wes.callers.records import CallerRecord
 
 __all__ = ["CallerRecord", "CallerVcf", "SampleCounts", "read_vcf", "text_lines"]

@@ -30,7 +30,7 @@ from palbo_assets.wes.callers.records import (
 )
 
 if TYPE_CHECKING:
-    from palbo_assets.wes.callers.read import Reading
+    from palbo_assets.wes.callers.reading import Reading
 
 Numbers = npt.NDArray[np.int64]
 _SIMPLE_NAME = re.compile(r"\w[\w.\-]*\Z", re.ASCII)
