@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from palbo_assets.ctdna.tables import PATIENT_GENOTYPES
 from palbo_assets.ctdna.tables import TABLES as PLASMA_TABLES
 from palbo_assets.definitions import products
+from palbo_assets.demo import copy_number
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import SPECS
@@ -25,6 +27,10 @@ from palbo_assets.platform.tables import sql_table, validate
 from palbo_assets.wes.assets import ASSETS
 from palbo_assets.wes.checks import CHECKS
 from palbo_assets.wes.tables import (
+    CLONAL_VARIANTS,
+    CLONE_PREVALENCE,
+    COPY_NUMBER_SEGMENTS,
+    GENE_COPY_NUMBER,
     HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
@@ -35,7 +41,7 @@ from palbo_assets.wes.tables import (
     TABLES,
     TUMOUR_MUTATIONAL_BURDEN,
 )
-from palbo_assets_tests.wes.conftest import Twin
+from palbo_assets_tests.wes.conftest import PURITY, Twin
 
 
 def of_level(level: Level) -> list[dg.AssetsDefinition]:
@@ -187,6 +193,37 @@ def test_a_pair_is_read_called_and_force_genotyped(twin: Twin, tmp_path: Path) -
     )
     assert pd.isna(burden["coding_per_mb"]) and burden["reason"] == "FEW_CALLABLE_BASES"
     assert trial.rows(HRD_SCARS, "PALBO-001|PD")["reason"].tolist() == ["NO_SEGMENTS"]
+
+
+def test_segments_give_copies_cell_fractions_and_clones(twin: Twin, tmp_path: Path) -> None:
+    files = [normal(twin, "PALBO-001")]
+    for timepoint in ("BL", "PD"):
+        name = f"PALBO-001-{timepoint}"
+        files.append(tumour(twin, f"{name}-T", "PALBO-001", timepoint))
+        folder, rng = tmp_path / timepoint, np.random.default_rng(1)
+        for made in copy_number.write(twin.truths[name], twin.genome, folder, tool="facets", rng=rng):
+            place = folder / made.file
+            files.append(File(place, made.file, made.role, "sample", "PALBO-001", timepoint, made.specimen_id))
+    trial = Trial(tmp_path / "trial", files, twin)
+    for key in ("PALBO-001|BL", "PALBO-001|PD", "PALBO-001"):
+        trial.run(key)
+
+    segments = trial.rows(COPY_NUMBER_SEGMENTS, "PALBO-001|BL")
+    assert set(segments["purity"]) == {PURITY} and set(segments["purity_source"]) == {"purity_file"}
+    genes = trial.rows(GENE_COPY_NUMBER, "PALBO-001|PD").set_index("gene")
+    assert (genes.loc["CCND1", "state"], genes.loc["CCND1", "copies"]) == ("AMPLIFICATION", 6)
+    assert (genes.loc["RB1", "state"], genes.loc["RB1", "heterozygosity"]) == ("NEUTRAL", "KEPT")
+    calls = trial.rows(SOMATIC_CALLS, "PALBO-001|PD")
+    assert (calls.loc[calls["filter"] == "PASS", "ccf"].notna()).all()
+
+    variants = trial.rows(CLONAL_VARIANTS, "PALBO-001").set_index("hgvsp_short")
+    assert set(variants.loc[["p.H1047R", "p.R175H"], "change"]) == {"NO_CHANGE_SHOWN"}
+    assert set(variants.drop(["p.H1047R", "p.R175H"])["change"]) == {"EXPANDED"}
+    assert set(variants.loc[["p.H1047R", "p.R175H"], "clone"]) == {1}
+    prevalence = trial.rows(CLONE_PREVALENCE, "PALBO-001").set_index(["clone", "timepoint"])["prevalence"]
+    assert prevalence[1, "BL"] > 0.85 and prevalence[1, "PD"] > 0.85
+    later = [clone for clone in prevalence.index.get_level_values("clone") if clone > 1]
+    assert later and all(prevalence[clone, "BL"] < 0.1 < 0.5 < prevalence[clone, "PD"] for clone in later)
 
 
 def test_a_swapped_tumour_is_named_and_publishes_no_variants(twin: Twin, tmp_path: Path) -> None:
