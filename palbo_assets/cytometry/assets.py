@@ -59,13 +59,20 @@ def blood_counts(step: Step) -> pd.DataFrame:
 def facs_gates(step: Step) -> pd.DataFrame:
     """Bounds between negative and positive, placed on each sample's own events and control tubes."""
     from palbo_assets.cytometry.acquisition import read_stained
+    from palbo_assets.cytometry.controls import kind_of, read_controls
     from palbo_assets.cytometry.thresholds import Placing
 
     strategy = _strategy(step)
     rows = []
     for keys, path in _samples(step):
         _, sample = read_stained(path, strategy, _panel(step), _matrix(step, keys))
-        placed = Placing(sample, strategy, step.settings).place_all()
+        tubes = [
+            (kind_of(file.sample_name, strategy, file=file.path.name), file.path)
+            for file in step.files("control")
+            if (file.specimen_id or keys["specimen_id"]) == keys["specimen_id"]
+        ]
+        controls = read_controls(tubes, sample, strategy)
+        placed = Placing(sample, strategy, step.settings, controls).place_all()
         rows += [
             {**keys, **asdict(one), "within": strategy.cuts[name].within, "gating_version": strategy.version}
             for name, one in placed.items()

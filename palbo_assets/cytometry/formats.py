@@ -58,6 +58,40 @@ def verify_fcs(path: Path, claim: Claim, context: Context) -> Finding:
     }
 
 
+def verify_control(path: Path, claim: Claim, context: Context) -> Finding:
+    """Read a control tube, and see that it is the one that the manifest's ``sample_name`` says.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA`` when the name says no kind, ``E_UNSTAINED`` for an FMO tube that wasn't stained,
+        ``E_PANEL_MISMATCH`` for an unstained tube that was, and what `fcs.read_fcs` raises.
+    """
+    from palbo_assets.cytometry.controls import UNSTAINED, kind_of
+    from palbo_assets.cytometry.fcs import read_fcs
+    from palbo_assets.cytometry.gating import stained
+    from palbo_assets.cytometry.settings import Settings
+    from palbo_assets.cytometry.strategy import load_strategy
+    from palbo_assets.cytometry.unstained import positive_percent, refuse_control
+
+    settings, strategy = Settings(), load_strategy()
+    kind = kind_of(claim.sample_name, strategy, file=path.name)
+    events = read_fcs(path)
+    sample = stained(events, strategy, file=path.name)
+    positive = positive_percent(events, sample, settings.positive_at, strategy.logicle)
+    if kind != UNSTAINED:
+        refuse_control(positive, settings.min_positive_pct, file=path.name)
+    elif any(share >= settings.min_positive_pct for share in positive.values()):
+        raise InputError(
+            "E_PANEL_MISMATCH",
+            "the tube is said to be unstained, and is stained",
+            file=path.name,
+            column="sample_name",
+            fix="say which control it is, or deliver it in the role fcs",
+        )
+    return {"events": events.count, "slot": kind}
+
+
 def verify_gating(path: Path, claim: Claim, context: Context) -> Finding:
     """Read a GatingML 2.0 file or a FlowJo workspace, and count its gates.
 
@@ -144,6 +178,14 @@ FORMATS: tuple[FileFormat, ...] = (
         scope=Scope.SAMPLE,
         verify=verify_fcs,
         description="Stained acquisition of one sample, FCS 2.0 to 3.1, compensation matrix inside",
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="control",
+        suffixes=(".control.fcs",),
+        scope=Scope.SAMPLE,
+        verify=verify_control,
+        description="Control tube of a sample; sample_name says unstained, or FMO and the marker that was left out",
     ),
     FileFormat(
         modality=MODALITY,

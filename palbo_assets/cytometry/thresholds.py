@@ -1,18 +1,18 @@
 """Placing the cuts of a strategy on the events themselves, with control tubes where there are any.
 
-A cut is tried in the order that the strategy states; a bound outside its limits counts as none, and what was passed
-over is told. The samples given together share one instrument and its voltages: their events are pooled, and a sample
-whose population isn't where the pool's is gets its own bound.
+A cut is tried in the order that the strategy states; a bound outside its limits, or a valley or tail below what the
+unstained tube reaches, counts as none, and what was passed over is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from palbo_assets.cytometry.controls import Controls
 from palbo_assets.cytometry.density import GRID, Found, counts_of, tail, valley
 from palbo_assets.cytometry.gating import Stained, Tube
 from palbo_assets.cytometry.strategy import ROOT, Cut, Strategy
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from palbo_assets.cytometry.settings import Settings
-
-
-@dataclass(frozen=True)
-class Controls:
-    """Control tubes of a sample, read like it: the unstained one, and by marker those without its fluorochrome."""
-
-    unstained: Stained | None = None
-    fmo: Mapping[str, Stained] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ class Placed:
 
 
 class Placing:
-    """The cuts of one sample, placed as they are needed; ``pool`` are the samples whose counts it may share."""
+    """The cuts of one sample, placed as they are needed."""
 
     def __init__(
         self, sample: Stained, strategy: Strategy, settings: Settings, controls: Controls | None = None
@@ -106,7 +98,7 @@ class Placing:
                 passed.append(f"{way}:{found}")
             elif not cut.lowest <= found.bound <= cut.highest:
                 passed.append(f"{way}:outside_limits")
-            elif floor is not None and found.bound < floor:
+            elif way != "fmo" and floor is not None and found.bound < floor:
                 passed.append(f"{way}:below_unstained")
             else:
                 return self._placed(cut, marker, way, found, events.size, passed)
@@ -135,7 +127,7 @@ class Placing:
     def _by_fmo(self, cut: Cut, marker: str) -> Found | str:
         control = self.controls.fmo.get(marker)
         if control is None:
-            return "no_control"
+            return self.controls.unusable.get(marker, "no_control")
         return self._percentile(control, cut, marker)
 
     def _unstained_floor(self, cut: Cut, marker: str) -> float | None:

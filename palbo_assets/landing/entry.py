@@ -15,7 +15,7 @@ from palbo_assets.platform.formats import Claim, FileFormat
 # Files that describe how a measurement was made rather than a specimen, and two numbers of a fit (0.60 and 2.0 are
 # common): two samples may rightly share them.
 SHARED_ROLES = frozenset(
-    {"gating", "panel", "panel_bed", "wet_lab", "tx2gene", "layout", "redcap_dictionary", "purity"}
+    {"control", "gating", "panel", "panel_bed", "wet_lab", "tx2gene", "layout", "redcap_dictionary", "purity"}
 )
 # Files that can hold several samples, each row of a manifest naming one of them with sample_name.
 MULTI_SAMPLE_ROLES = frozenset({"somatic_vcf", "somatic_maf", "segments", "gene_counts", "gene_tpm"})

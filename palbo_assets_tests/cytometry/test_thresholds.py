@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palbo_assets.cytometry import formats
 from palbo_assets.cytometry.acquisition import read_stained
+from palbo_assets.cytometry.controls import Controls, kind_of, read_controls
 from palbo_assets.cytometry.density import GRID, counts_of, tail, valley
 from palbo_assets.cytometry.gating import Stained, gate
 from palbo_assets.cytometry.settings import Settings
@@ -17,7 +19,8 @@ from palbo_assets.cytometry.strategy import load_strategy
 from palbo_assets.cytometry.thresholds import Placed, Placing
 from palbo_assets.demo import facs
 from palbo_assets.demo.truth import SampleTruth
-from palbo_assets.platform.errors import ReferenceBundleError
+from palbo_assets.platform.errors import InputError, ReferenceBundleError
+from palbo_assets.platform.formats import Claim, Context
 
 SETTINGS = Settings()
 STRATEGY = load_strategy()
@@ -118,6 +121,57 @@ def test_a_bound_outside_its_limits_falls_back_and_says_so(tmp_path: Path) -> No
     placed = Placing(sample, STRATEGY, SETTINGS).place_all()["PD-1"]
     assert placed.origin == "fixed" and placed.bound_scale == STRATEGY.cuts["PD-1"].fixed
     assert placed.passed_over is not None and "fmo:no_control" in placed.passed_over
+
+
+def with_controls(folder: Path, sample: Stained, gains: Mapping[str, float], *without: str) -> Controls:
+    tubes = []
+    for seed, marker in enumerate(without):
+        (file,) = facs.write_control(TRUTH, folder, np.random.default_rng(seed), marker, gains)
+        assert (file.role, file.specimen_id) == ("control", facs.specimen_id(TRUTH))
+        formats.verify_control(folder / file.file, Claim(file.file, "facs", sample_name=file.sample_name), Context())
+        tubes.append((kind_of(file.sample_name, STRATEGY), folder / file.file))
+    return read_controls(tubes, sample, STRATEGY)
+
+
+def test_a_tube_without_the_fluorochrome_bounds_a_continuous_marker(tmp_path: Path) -> None:
+    sample = tube(tmp_path, 1, 30_000, {})
+    controls = with_controls(tmp_path, sample, {}, "PD-1", "CD38", "")
+    placed = Placing(sample, STRATEGY, SETTINGS, controls).place_all()
+    assert {placed[name].origin for name in ("PD-1", "CD38")} == {"fmo"}
+    assert placed["HLA-DR"].origin != "fmo"
+    tube_without = controls.fmo["PD-1"]
+    t_cells = gate(tube_without, STRATEGY, bounds_of(placed))["T"]
+    assert t_cells is not None
+    above = np.mean(tube_without.of("PD-1", t_cells) >= placed["PD-1"].bound_linear)
+    assert 100 * above == pytest.approx(100 - SETTINGS.fmo_percentile, abs=0.05)
+
+
+def test_a_control_at_other_voltages_bounds_nothing_and_says_so(tmp_path: Path) -> None:
+    sample = tube(tmp_path, 1, 30_000, {})
+    controls = with_controls(tmp_path, sample, {"CD3": 3.0}, "PD-1")
+    placed = Placing(sample, STRATEGY, SETTINGS, controls).place_all()["PD-1"]
+    assert placed.origin != "fmo" and "fmo:control_at_other_voltages" in str(placed.passed_over)
+
+
+def test_no_bound_lies_below_what_unstained_cells_reach(tmp_path: Path) -> None:
+    sample = tube(tmp_path, 1, 30_000, {})
+    stained_for_unstained = Controls(unstained=sample)  # a tube that reaches as high as the sample itself
+    placed = Placing(sample, STRATEGY, SETTINGS, stained_for_unstained).place_all()["CD3"]
+    assert placed.origin == "fixed" and placed.passed_over == "valley:below_unstained"
+
+
+@pytest.mark.parametrize("name", ["", "FMO", "FMO moon", "control", "FMO-CD25 CD3"])
+def test_a_control_whose_name_says_no_kind_is_refused(name: str) -> None:
+    with pytest.raises(InputError) as error:
+        kind_of(name, STRATEGY)
+    assert (error.value.code, error.value.column) == ("E_SCHEMA", "sample_name")
+
+
+def test_a_stained_tube_called_unstained_is_refused(tmp_path: Path) -> None:
+    (file,) = facs.write(TRUTH, tmp_path, np.random.default_rng(1))
+    with pytest.raises(InputError) as error:
+        formats.verify_control(tmp_path / file.file, Claim(file.file, "facs", sample_name="unstained"), Context())
+    assert error.value.code == "E_PANEL_MISMATCH"
 
 
 def test_cuts_are_the_same_whatever_was_asked_for_first(tmp_path: Path) -> None:
