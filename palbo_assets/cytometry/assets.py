@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dagster as dg
+
 from palbo_assets.cytometry.settings import Settings
 from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_GATES, FACS_QC
 from palbo_assets.platform.errors import InputError
@@ -60,10 +62,13 @@ def facs_gates(step: Step) -> pd.DataFrame:
     """Bounds between negative and positive, placed on each sample's own events and control tubes."""
     from palbo_assets.cytometry.acquisition import read_stained
     from palbo_assets.cytometry.controls import kind_of, read_controls
+    from palbo_assets.cytometry.gating import gate
+    from palbo_assets.cytometry.gating_plot import gating_picture
     from palbo_assets.cytometry.thresholds import Placing
 
     strategy = _strategy(step)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    pictures: list[str] = []
     for keys, path in _samples(step):
         _, sample = read_stained(path, strategy, _panel(step), _matrix(step, keys))
         tubes = [
@@ -73,11 +78,18 @@ def facs_gates(step: Step) -> pd.DataFrame:
         ]
         controls = read_controls(tubes, sample, strategy)
         placed = Placing(sample, strategy, step.settings, controls).place_all()
+        bounds = {name: one.bound_linear for name, one in placed.items() if one.bound_linear is not None}
+        origins = {name: one.origin for name, one in placed.items() if one.origin is not None}
+        picture = gating_picture(sample, strategy, gate(sample, strategy, bounds), bounds, origins)
+        if picture is not None:
+            pictures.append(f"![gating tree](data:image/png;base64,{picture})")
         rows += [
             {**keys, **asdict(one), "within": strategy.cuts[name].within, "gating_version": strategy.version}
             for name, one in placed.items()
         ]
     frame = frame_from_rows(FACS_GATES, rows)
+    if pictures:
+        step.report(gating_tree=dg.MetadataValue.md("\n\n".join(pictures)))
     step.report(**{f"bounds_{origin}": int((frame["origin"] == origin).sum()) for origin in ORIGINS})
     return frame
 

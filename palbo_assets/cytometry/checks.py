@@ -53,17 +53,19 @@ def children_fit_their_parents(rows: pd.DataFrame) -> pd.DataFrame:
     FACS_ABUNDANCES, SAMPLE, description="CD4, CD8, double positive and double negative make up the T cells (1 %)"
 )
 def t_cells_sum_to_their_parts(rows: pd.DataFrame) -> pd.DataFrame:
-    return _off(rows, _T_CELLS, "T", lowest=99.0, highest=101.0)
+    return off_the_whole(rows, _T_CELLS, "T", lowest=99.0, highest=101.0)
 
 
 @row_check(
     FACS_ABUNDANCES, SAMPLE, description="T, B, NK, monocytes, granulocytes and the rest make up the leukocytes (5 %)"
 )
 def leukocytes_sum_to_their_parts(rows: pd.DataFrame) -> pd.DataFrame:
-    return _off(rows, (*_LYMPHOCYTES_AND_REST, "lineage_negative"), "CD45", lowest=95.0, highest=101.0)
+    return off_the_whole(rows, (*_LYMPHOCYTES_AND_REST, "lineage_negative"), "CD45", lowest=95.0, highest=101.0)
 
 
-def _off(rows: pd.DataFrame, parts: tuple[str, ...], whole: str, *, lowest: float, highest: float) -> pd.DataFrame:
+def off_the_whole(
+    rows: pd.DataFrame, parts: tuple[str, ...], whole: str, *, lowest: float, highest: float
+) -> pd.DataFrame:
     """Rows of the parts of each specimen whose counts don't sum to the whole [%]; all parts must have been assayed."""
     wide = rows[rows["count"].notna()].pivot(index="specimen_id", columns="population", values="count").astype(float)
     if whole not in wide or any(part not in wide for part in parts):
