@@ -677,8 +677,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_intercept')
         batch_op.drop_column('calibration_index')
+        batch_op.drop_column('calibration_intercept')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -692,8 +692,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
