@@ -256,8 +256,8 @@ def _measured(
         background_rate=alpha / (alpha + beta),
         p_value=tail_probability(evidence.alt, evidence.depth, alpha, beta),
         critical_molecules=critical,
-        lod95_vaf=lod95(evidence.depth, critical, settings.required_power),
-        power=detection_power(evidence.depth, settings.excluded_vaf, critical),
+        lod95_vaf=lod95(evidence.depth, critical, settings.required_power, (alpha, beta)),
+        power=detection_power(evidence.depth, settings.excluded_vaf, critical, (alpha, beta)),
     )
 
 

@@ -35,6 +35,24 @@ def test_lod95_is_the_fraction_at_which_the_power_is_95_percent(depth: int, mole
     assert stats.binom.sf(molecules - 1, depth, lod) == pytest.approx(0.95, abs=1e-6)
 
 
+@given(st.integers(10, 3000), st.integers(1, 12), st.floats(0, 0.05), st.floats(1e-5, 0.01), st.floats(10, 1e5))
+def test_errors_add_to_what_the_allele_shows_itself(
+    depth: int, molecules: int, vaf: float, rate: float, concentration: float
+) -> None:
+    """Against the convolution written out."""
+    alpha, beta = rate * concentration, (1 - rate) * concentration
+    own = stats.binom.pmf(range(molecules), depth, vaf)
+    errors = stats.betabinom.pmf(range(molecules), depth, alpha, beta)
+    fewer = sum(own[i] * errors[j] for i in range(molecules) for j in range(molecules - i))
+    found = detection_power(depth, vaf, molecules, (alpha, beta))
+    assert found == pytest.approx(1 - fewer, abs=1e-8)
+    assert found >= detection_power(depth, vaf, molecules) - 1e-12
+    lod, alone = lod95(depth, molecules, errors=(alpha, beta)), lod95(depth, molecules)
+    assert lod is not None and alone is not None and lod <= alone
+    if lod > 0:
+        assert detection_power(depth, lod, molecules, (alpha, beta)) == pytest.approx(0.95, abs=1e-4)
+
+
 def test_lod95_falls_with_depth_and_no_depth_has_none() -> None:
     found = [lod95(depth, 2) for depth in (100, 500, 1515, 5000)]
     assert found == sorted(found, reverse=True)
