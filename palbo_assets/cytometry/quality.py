@@ -46,7 +46,7 @@ def assess(events: Events, sample: Stained, gated: Members, settings: Settings) 
     margins = margin_percent(events)
     margin = max(margins.values(), default=0.0)
     flow = _flow(events, settings)
-    residual = residual_spill(sample, settings.positive_at, settings.min_events)
+    residual = residual_spill(sample, settings.positive_at, settings.min_events, settings.residual_min_pct)
     drift, reset = time_drift(events, sample, settings.drift_bins)
     failing, warning = [], []
     if singlets == 0:
@@ -108,7 +108,7 @@ class Residual:
     percent: float
 
 
-def residual_spill(sample: Stained, positive_at: float, min_events: int) -> Residual | None:
+def residual_spill(sample: Stained, positive_at: float, min_events: int, min_percent: float) -> Residual | None:
     """The largest spill that compensation left, or put in, between two of the sample's markers.
 
     Among the events without the target's marker, the median of the target in those bright in the source less that in
@@ -120,8 +120,9 @@ def residual_spill(sample: Stained, positive_at: float, min_events: int) -> Resi
     ----------
     positive_at
         Logicle value (default parameters) from which an event is bright, and below which it lacks a marker [1].
-    min_events
-        Fewest events on either side.
+    min_events, min_percent
+        Fewest events on either side, as a number and in per cent of the events looked at. A handful of very bright
+        events are doublets and debris, whose shift says nothing of the matrix.
 
     Returns
     -------
@@ -132,6 +133,7 @@ def residual_spill(sample: Stained, positive_at: float, min_events: int) -> Resi
         return None
     threshold = float(Logicle().inverse(positive_at))
     some = np.linspace(0, sample.count - 1, min(sample.count, _LOOKED_AT)).astype(np.intp)
+    fewest = max(min_events, len(some) * min_percent / 100)
     names = [marker for marker, column in sample.columns.items() if column in sample.compensation.columns]
     values = {marker: sample.of(marker, some) for marker in names}
     at = {marker: sample.compensation.columns.tolist().index(sample.columns[marker]) for marker in names}
@@ -146,7 +148,7 @@ def residual_spill(sample: Stained, positive_at: float, min_events: int) -> Resi
             if (
                 target == source
                 or abs(spill[at[source], at[target]]) < _SPILLS
-                or min(np.count_nonzero(first), np.count_nonzero(second)) < min_events
+                or min(np.count_nonzero(first), np.count_nonzero(second)) < fewest
             ):
                 continue
             shift = float(np.median(values[target][first]) - np.median(values[target][second]))

@@ -36,6 +36,13 @@ class Settings(BaseModel):
     max_unusual_time_pct: float = Field(
         default=10.0, description="Time of unusual flow (gaps, clogs, bursts) [%]; more is a warning; the study's limit"
     )
+    residual_min_pct: float = Field(
+        default=1.0,
+        ge=0,
+        le=100,
+        description="Events that a pair of channels needs to be judged for residual spill [% of those looked at]; "
+        "fewer are doublets and debris (49 of 65,016 so bright in CD27 of a real file); the study's limit",
+    )
     max_residual_spill_pct: float = Field(
         default=5.0,
         description="What a bright signal still shows in another channel after compensation [% of the signal]; more "

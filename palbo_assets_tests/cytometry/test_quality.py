@@ -99,12 +99,12 @@ def test_a_matrix_that_takes_out_too_little_or_too_much_is_seen(tmp_path: Path, 
         eye = np.eye(len(events.spill.channels))
         spill = dataclasses.replace(events.spill, matrix=eye + share * (events.spill.matrix - eye))
         sample = stained(dataclasses.replace(events, spill=spill), load_strategy())
-        found = residual_spill(sample, SETTINGS.positive_at, SETTINGS.min_events)
+        found = residual_spill(sample, SETTINGS.positive_at, SETTINGS.min_events, SETTINGS.residual_min_pct)
         assert found is not None
         left[share] = found.percent
     assert left[1.0] < 1 < SETTINGS.max_residual_spill_pct < min(left[0.5], left[1.5])
     plain = stained(dataclasses.replace(events, spill=None), load_strategy())
-    assert residual_spill(plain, SETTINGS.positive_at, SETTINGS.min_events) is None
+    assert residual_spill(plain, SETTINGS.positive_at, SETTINGS.min_events, SETTINGS.residual_min_pct) is None
 
 
 def test_events_at_the_top_are_counted_in_their_channel(tmp_path: Path) -> None:

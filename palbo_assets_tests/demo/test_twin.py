@@ -62,7 +62,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     def exome(truth: SampleTruth, _: PatientTruth, __: Any, folder: Path, *___: Any, **____: Any) -> list[WrittenFile]:
         return _placeholder(folder, f"{truth.patient_id}-{truth.timepoint}.bam", "wes", "tumour_bam", truth)
 
-    def plasma(truth: SampleTruth, _: PatientTruth, __: Any, ___: Path, folder: Path, **____: Any) -> list[WrittenFile]:
+    def plasma(truth: SampleTruth, *rest: Any, **_: Any) -> list[WrittenFile]:
+        folder = next(each for each in reversed(rest) if isinstance(each, Path))
         return _placeholder(folder, f"{truth.patient_id}-{truth.timepoint}-P.bam", "ctdna", "consensus_bam", truth)
 
     def slide(truth: SampleTruth, folder: Path, **_: Any) -> list[WrittenFile]:
