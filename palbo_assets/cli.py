@@ -371,6 +371,25 @@ def relabel(
             raise typer.Exit(1)
 
 
+@app.command("panel-bed")
+def panel_bed(
+    version: Annotated[str, typer.Argument(help="Name of the next panel version, e.g. v2.")],
+    out: Annotated[Path | None, typer.Option(help="File to write; printed without it.")] = None,
+) -> None:
+    """The next plasma panel as a BED to order: today's regions and the targets that the trial's findings ask for."""
+    from palbo_assets.ctdna.tables import CTDNA_PANELS
+    from palbo_assets.resistance.panel_bed import next_panel_bed
+    from palbo_assets.resistance.tables import CTDNA_PANEL_EXTENSION
+
+    with _clear_errors(), _warehouse() as warehouse:
+        text = next_panel_bed(warehouse.read(CTDNA_PANELS), warehouse.read(CTDNA_PANEL_EXTENSION), version)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
+        typer.echo(f"{out}: {text.count(chr(10)) - 1} regions. Deliver it as panel_bed with panel_version {version}.")
+
+
 @app.command()
 def trace(patient: str, timepoint: str, column: str, as_json: AsJson = False) -> None:
     """Where one value of the integrated table comes from: value, product, version, run, inputs, files, deliveries."""

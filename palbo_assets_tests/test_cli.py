@@ -108,7 +108,11 @@ def test_checking_what_is_not_there_is_a_usage_error(tmp_path: Path, home: Home)
 # --- an installation that isn't there, or is broken ---
 
 
-@pytest.mark.parametrize("command", [["ledger"], ["trace", "PALBO-001", "BL", "wes__n_somatic"]], ids=lambda c: c[0])
+@pytest.mark.parametrize(
+    "command",
+    [["ledger"], ["trace", "PALBO-001", "BL", "wes__n_somatic"], ["panel-bed", "v2"]],
+    ids=lambda c: c[0],
+)
 @pytest.mark.parametrize("folder_exists", [False, True])
 def test_an_unknown_installation_is_named_and_not_created(home: Home, command: list[str], folder_exists: bool) -> None:
     if folder_exists:

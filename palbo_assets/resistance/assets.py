@@ -371,9 +371,9 @@ def acquired_alterations(
     CTDNA_PANEL_EXTENSION,
     COHORT,
     upstream=(CTDNA_PANELS, ACQUIRED_ALTERATIONS),
-    references=("genome_fasta",),
+    references=("genome_fasta", "mappability_bed", "blacklist_bed"),
     settings=ExtensionSettings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"pandas", "sql"},
 )
@@ -385,7 +385,12 @@ def ctdna_panel_extension(step: Step, ctdna_panels: pd.DataFrame, acquired_alter
     """
     from dataclasses import asdict
 
-    from palbo_assets.resistance.panel_extension import genome_bases, newest_panel, propose_targets
+    from palbo_assets.resistance.panel_extension import (
+        genome_bases,
+        mappable_positions,
+        newest_panel,
+        propose_targets,
+    )
 
     panel = newest_panel(ctdna_panels)
     if panel is None:
@@ -394,7 +399,8 @@ def ctdna_panel_extension(step: Step, ctdna_panels: pd.DataFrame, acquired_alter
     acquired = acquired_alterations[acquired_alterations["verdict"] == Transition.ACQUIRED]
     candidates = acquired[acquired["protein_changing"].astype(bool)]
     with genome_bases(step.references.get("genome_fasta")) as reference:
-        targets = propose_targets(candidates, panel, step.settings, reference)
+        masks = mappable_positions(step.references.get("mappability_bed"), step.references.get("blacklist_bed"))
+        targets = propose_targets(candidates, panel, step.settings, reference, masks)
     added = sum(target.size_delta_bp for target in targets)
     step.report(acquired=len(acquired), targets=len(targets), added_bp=added, panel_bp=panel.size)
     return frame_from_rows(CTDNA_PANEL_EXTENSION, [asdict(target) for target in targets])

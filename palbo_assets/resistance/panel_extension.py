@@ -24,11 +24,15 @@ if TYPE_CHECKING:
 ReferenceBases = Callable[[str, int, int], str]
 """Bases of a 0-based half-open interval, upper case; fewer where the contig ends."""
 
+Position = Callable[[str, int], bool]
+"""Whether a 1-based position has a property."""
+
 ALTERATION_COLUMNS = ("gene", "chrom", "pos", "hgvsp_short", "patient_id", "lof", "hotspot", "confident")
 RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS = (
     "recurrent_variant", "recurrent_gene", "driver_hotspot", "driver_loss_of_function",
 )  # fmt: skip
 GROUNDS = (RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS)
+MAPPABLE, UNMAPPABLE, MAPPABILITY_UNKNOWN = "ok", "low", "unknown"
 GC_OK, GC_LOW, GC_HIGH, GC_UNKNOWN = "ok", "low", "high", "unknown"
 
 
@@ -46,6 +50,8 @@ class ProposedTarget:
     variants: str
     gc_pct: float | None
     gc_flag: str
+    mappable_pct: float | None
+    mappability_flag: str
     size_delta_bp: int
     base_panel_version: str
 
@@ -84,7 +90,7 @@ def newest_panel(ctdna_panels: pd.DataFrame) -> Coverage | None:
     if ctdna_panels.empty:
         return None
     beds = set(zip(ctdna_panels["panel_version"], ctdna_panels["bed_sha256"], strict=True))
-    version, sha256 = max(beds, key=lambda bed: (_version_order(bed[0]), bed[1]))
+    version, sha256 = max(beds, key=lambda bed: (version_order(bed[0]), bed[1]))
     rows = ctdna_panels[(ctdna_panels["panel_version"] == version) & (ctdna_panels["bed_sha256"] == sha256)]
     regions = rows.sort_values(["chrom", "start", "end"]).groupby("chrom")
     return Coverage(
@@ -93,13 +99,18 @@ def newest_panel(ctdna_panels: pd.DataFrame) -> Coverage | None:
     )
 
 
-def _version_order(version: str) -> list[tuple[int, int, str]]:
+def version_order(version: str) -> list[tuple[int, int, str]]:
     parts = re.split(r"(\d+)", version)
+    """Sorts panel versions: numbers inside a version count as numbers."""
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
 
 
 def propose_targets(
-    alterations: pd.DataFrame, panel: Coverage, settings: ExtensionSettings, reference: ReferenceBases | None = None
+    alterations: pd.DataFrame,
+    panel: Coverage,
+    settings: ExtensionSettings,
+    reference: ReferenceBases | None = None,
+    mappable: Position | None = None,
 ) -> list[ProposedTarget]:
     """Targets to add to ``panel``, in genome order.
 
@@ -111,6 +122,8 @@ def propose_targets(
         Rows that aren't confident, and loci that the panel covers, are left out.
     reference
         Bases of the genome for GC and the contig's end; without it GC is unknown.
+    mappable
+        Whether a 1-based position maps uniquely and lies in no blacklisted region; without it mappability is unknown.
     """
     import pandas as pd
 
@@ -137,7 +150,7 @@ def propose_targets(
     }
     rows = rows.assign(**grounds)[pd.DataFrame(grounds).any(axis=1)]
     rows = rows.sort_values(["chrom", "pos", "gene", "hgvsp_short", "patient_id"], kind="stable")
-    return [_target(group, panel, settings, reference) for group in _clusters(rows, settings)]
+    return [_target(group, panel, settings, reference, mappable) for group in _clusters(rows, settings)]
 
 
 def _clusters(rows: pd.DataFrame, settings: ExtensionSettings) -> list[pd.DataFrame]:
@@ -155,7 +168,11 @@ def _clusters(rows: pd.DataFrame, settings: ExtensionSettings) -> list[pd.DataFr
 
 
 def _target(
-    group: pd.DataFrame, panel: Coverage, settings: ExtensionSettings, reference: ReferenceBases | None
+    group: pd.DataFrame,
+    panel: Coverage,
+    settings: ExtensionSettings,
+    reference: ReferenceBases | None,
+    mappable: Position | None,
 ) -> ProposedTarget:
     chrom = str(group["chrom"].iloc[0])
     start = max(int(group["pos"].min()) - 1 - settings.probe_flank, 0)
@@ -168,6 +185,10 @@ def _target(
         if known:
             gc_pct = 100.0 * (bases.count("G") + bases.count("C")) / known
             gc_flag = GC_LOW if gc_pct < settings.gc_low_pct else GC_HIGH if gc_pct > settings.gc_high_pct else GC_OK
+    mappable_pct, mappability_flag = None, MAPPABILITY_UNKNOWN
+    if mappable is not None:
+        mappable_pct = 100.0 * sum(mappable(chrom, pos) for pos in range(start + 1, end + 1)) / max(end - start, 1)
+        mappability_flag = MAPPABLE if mappable_pct >= settings.mappable_pct_min else UNMAPPABLE
     patients = sorted({str(patient) for patient in group["patient_id"]})
     variants = [
         f"{gene} {change}" if change else str(gene)
@@ -184,9 +205,26 @@ def _target(
         variants=";".join(dict.fromkeys(variants)),
         gc_pct=gc_pct,
         gc_flag=gc_flag,
+        mappable_pct=mappable_pct,
+        mappability_flag=mappability_flag,
         size_delta_bp=end - start - panel.within(chrom, start, end),
         base_panel_version=panel.version,
     )
+
+
+def mappable_positions(mappability: Path | None, blacklist: Path | None) -> Position | None:
+    """Positions that the bundle's mappability BED holds and its blacklist doesn't; None without either."""
+    if mappability is None and blacklist is None:
+        return None
+    from palbo_assets.genomics.site_lists import Mask
+
+    inside = None if mappability is None else Mask(mappability)
+    outside = None if blacklist is None else Mask(blacklist)
+
+    def holds(chrom: str, pos: int) -> bool:
+        return (inside is None or inside.holds(chrom, pos)) and not (outside is not None and outside.holds(chrom, pos))
+
+    return holds
 
 
 @contextmanager

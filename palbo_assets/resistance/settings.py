@@ -78,5 +78,8 @@ class ExtensionSettings(BaseModel):
     merge_gap: int = Field(
         default=100, ge=0, description="bases; windows nearer than this become one. Source: merge <= 100 bp"
     )
+    mappable_pct_min: float = Field(
+        default=90, ge=0, le=100, description="%; a target with fewer uniquely mappable bases is flagged. Study default"
+    )
     gc_low_pct: float = Field(default=25, ge=0, le=100, description="%; GC below is hard to capture. Source: 25-70 %")
     gc_high_pct: float = Field(default=70, ge=0, le=100, description="%; GC above is hard to capture. Source: 25-70 %")

@@ -13,11 +13,14 @@ from palbo_assets.ctdna.panel import read_panel
 from palbo_assets.ctdna.tables import CTDNA_PANELS
 from palbo_assets.demo import ctdna as twin
 from palbo_assets.demo.genome import build_genome
+from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.tables import frame_from_rows, validate
+from palbo_assets.resistance.panel_bed import next_panel_bed
 from palbo_assets.resistance.panel_extension import (
     ALTERATION_COLUMNS,
     Coverage,
     genome_bases,
+    mappable_positions,
     newest_panel,
     propose_targets,
 )
@@ -120,6 +123,74 @@ def test_the_twins_loss_off_the_panel_is_proposed_and_covered_afterwards(tmp_pat
     assert 25 < (found[0].gc_pct or 0) < 70
     frame = validate(CTDNA_PANEL_EXTENSION, frame_from_rows(CTDNA_PANEL_EXTENSION, [vars(one) for one in found]))
     assert len(frame) == 1
+
+
+def as_rows(path: Path, version: str) -> pd.DataFrame:
+    """A panel BED as rows of ``ctdna_panels``."""
+    rows = [
+        {"panel_version": version, "bed_sha256": "a", "region": number, "chrom": one.chrom, "start": one.start,
+         "end": one.end, "gene": one.gene or None, "exon": one.exon or None, "since": one.since,
+         "reason": one.reason or None}
+        for number, one in enumerate(read_panel(path, version).targets, start=1)
+    ]  # fmt: skip
+    return validate(CTDNA_PANELS, frame_from_rows(CTDNA_PANELS, rows))
+
+
+def test_the_loop_closes_the_ordered_bed_is_the_next_panel_and_tells_new_regions_from_old(tmp_path: Path) -> None:
+    genome = build_genome(tmp_path / "genome", 11)
+    first = as_rows(tmp_path / twin.write_panel(genome, tmp_path).file, "v1")
+    panel = newest_panel(first)
+    assert panel is not None
+    chrom, pos, *_ = genome.mutation("FAT1", "p.R250*")
+    found = propose_targets(
+        alterations(("FAT1", chrom, pos, "p.R250*", "PALBO-001", True, False, True)), panel, SETTINGS
+    )
+    extension = frame_from_rows(CTDNA_PANEL_EXTENSION, [vars(one) for one in found])
+    ordered = tmp_path / "panel_v2.bed"
+    ordered.write_text(next_panel_bed(first, extension, "v2"))
+    second = read_panel(ordered, "v2").targets
+    new = [one for one in second if one.since == "v2"]
+    assert len(second) == len(first) + 1
+    assert [(one.gene, one.reason) for one in new] == [("FAT1", "driver_loss_of_function;n=1")]
+    assert [one for one in second if one.since == "v1"] == list(
+        read_panel(tmp_path / twin.write_panel(genome, tmp_path).file, "v1").targets
+    )
+    both = newest_panel(pd.concat([first, as_rows(ordered, "v2")]))
+    assert both is not None and both.version == "v2" and both.within(chrom, pos - 1, pos)
+    # What the loop asked for is on the panel now: the same finding asks for nothing more.
+    row = ("FAT1", chrom, pos, "p.R250*", "PALBO-001", True, False, True)
+    assert propose_targets(alterations(row), both, SETTINGS) == []
+
+
+def test_a_next_version_must_follow_and_needs_a_panel(tmp_path: Path) -> None:
+    rows, nothing = panels(("chr1", 0, 10)), frame_from_rows(CTDNA_PANEL_EXTENSION, [])
+    for version in ("v1", "v0", "", "v2\t"):
+        with pytest.raises(InputError, match="E_PANEL_VERSION"):
+            next_panel_bed(rows, nothing, version)
+    with pytest.raises(InputError, match="E_NO_PANEL"):
+        next_panel_bed(panels(), nothing, "v2")
+    assert next_panel_bed(rows, nothing, "v2").splitlines()[1:] == ["chr1\t0\t10\t.\t.\tv1\t."]
+
+
+@pytest.mark.parametrize(
+    ("mapped", "masked", "pct", "flag"), [(200, 0, 100, "ok"), (60, 0, 49.6, "low"), (200, 61, 49.6, "low")]
+)
+def test_targets_where_reads_can_not_be_placed_are_flagged(
+    tmp_path: Path, mapped: int, masked: int, pct: float, flag: str
+) -> None:
+    mappability, blacklist = tmp_path / "m.bed", tmp_path / "b.bed"
+    mappability.write_text(f"chr4\t4939\t{4939 + mapped}\n")
+    blacklist.write_text(f"chr4\t4939\t{4939 + masked}\n" if masked else "chr9\t0\t1\n")
+    (target,) = propose_targets(
+        alterations(fat1(5000, "P-1")), PANEL, SETTINGS, mappable=mappable_positions(mappability, blacklist)
+    )
+    assert (target.mappable_pct, target.mappability_flag) == (pytest.approx(pct, abs=0.1), flag)
+
+
+def test_without_a_list_mappability_is_unknown_and_not_good() -> None:
+    assert mappable_positions(None, None) is None
+    (target,) = propose_targets(alterations(fat1(5000, "P-1")), PANEL, SETTINGS)
+    assert (target.mappable_pct, target.mappability_flag) == (None, "unknown")
 
 
 def test_a_frame_without_a_needed_column_is_refused() -> None:
