@@ -345,6 +345,10 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('background_sha256', sa.Text(), nullable=True, comment="Which background of healthy plasmas (ctdna_background, or the reference's file)"))
         batch_op.add_column(sa.Column('background_reason', sa.Text(), nullable=True, comment='Why no background of healthy plasmas was used; null where one was'))
 
+    with op.batch_alter_table('ctdna_panel_extension', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('mappable_pct', sa.Double(), nullable=True, comment="Bases of the target that map uniquely and aren't blacklisted; null without such a list [%]"))
+        batch_op.add_column(sa.Column('mappability_flag', sa.Text(), nullable=True, comment='Whether reads of the target can be placed'))
+
     with op.batch_alter_table('ctdna_residual_disease', schema=None) as batch_op:
         batch_op.add_column(sa.Column('background_sha256', sa.Text(), nullable=True, comment="Which background of healthy plasmas (ctdna_background, or the reference's file)"))
         batch_op.add_column(sa.Column('background_reason', sa.Text(), nullable=True, comment='Why no background of healthy plasmas was used; null where one was'))
@@ -677,8 +681,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('reader_icc_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: ICC(2,1): upper end of the 95 % interval over patients [1]'))
         batch_op.add_column(sa.Column('reader_mae_points_low', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: lower end of the 95 % interval over patients [points]'))
         batch_op.add_column(sa.Column('reader_mae_points_high', sa.Double(), nullable=True, comment='Median expert against the mean of the others: mean error: upper end of the 95 % interval over patients [points]'))
-        batch_op.drop_column('calibration_index')
         batch_op.drop_column('calibration_intercept')
+        batch_op.drop_column('calibration_index')
 
     with op.batch_alter_table('til_scores', schema=None) as batch_op:
         batch_op.drop_column('isolated_density_mm2')
@@ -692,8 +696,8 @@ def downgrade() -> None:
         batch_op.add_column(sa.Column('isolated_density_mm2', sa.DOUBLE(), nullable=True))
 
     with op.batch_alter_table('til_model', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.add_column(sa.Column('calibration_index', sa.TEXT(), nullable=True))
+        batch_op.add_column(sa.Column('calibration_intercept', sa.DOUBLE(), nullable=True))
         batch_op.drop_column('reader_mae_points_high')
         batch_op.drop_column('reader_mae_points_low')
         batch_op.drop_column('reader_icc_high')
@@ -1025,6 +1029,10 @@ def downgrade() -> None:
     with op.batch_alter_table('ctdna_residual_disease', schema=None) as batch_op:
         batch_op.drop_column('background_reason')
         batch_op.drop_column('background_sha256')
+
+    with op.batch_alter_table('ctdna_panel_extension', schema=None) as batch_op:
+        batch_op.drop_column('mappability_flag')
+        batch_op.drop_column('mappable_pct')
 
     with op.batch_alter_table('ctdna_calls', schema=None) as batch_op:
         batch_op.drop_column('background_reason')
