@@ -59,6 +59,41 @@ def test_down_to_base_leaves_no_table_of_the_platform(warehouse: Warehouse) -> N
     assert names(warehouse) == before
 
 
+WIDE = ("integrated_resistance_table", "integrated_resistance_pairs")
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_an_older_installation_with_rows_is_upgraded_and_its_wide_tables_are_made_anew(
+    warehouse: Warehouse, revision: str
+) -> None:
+    """New features are columns that are never null: what old rows would hold there isn't known."""
+    command.upgrade(schema._config(warehouse.engine, TABLES), revision)
+    old = sa.MetaData()
+    old.reflect(warehouse.engine)
+    with warehouse.engine.begin() as connection:
+        for name in (*WIDE, "patients"):
+            connection.execute(old.tables[name].insert().values(_any_row(old.tables[name])))
+            versions = old.tables["product_version"]
+            connection.execute(versions.insert().values({**_any_row(versions), "asset": name, "inputs": "{}"}))
+    schema.upgrade(warehouse, TABLES)
+    assert schema.differences(warehouse, TABLES) == []
+    with warehouse.engine.connect() as connection:
+        rows = {
+            name: connection.execute(sa.text(f"SELECT count(*) FROM {name}")).scalar() for name in (*WIDE, "patients")
+        }
+    assert rows == {**dict.fromkeys(WIDE, 0), "patients": 1}
+    assert {asset for asset, _ in warehouse.versions()} == {"patients"}
+
+
+def _any_row(table: sa.Table) -> dict[str, Any]:
+    """A value of the column's type wherever one must be."""
+    return {
+        column.name: "x" if isinstance(column.type, sa.Text | sa.String) else column.type.python_type(1)
+        for column in table.columns
+        if not column.nullable
+    }
+
+
 def test_a_table_that_no_revision_makes_is_reported(warehouse: Warehouse) -> None:
     schema.upgrade(warehouse, TABLES)
     new = Table("not_migrated", "d", "row", (text("key", "k", key=True), integer("n", "n")))
