@@ -86,7 +86,7 @@ FACS_GATES = Table(
         text(
             "origin",
             "fmo (percentile of the tube without the fluorochrome), valley (lowest density between two peaks), tail "
-            "(end of the main peak's flank) or fixed (the strategy's); null where the tube lacks the channel.",
+            "(end of the main peak's flank) or fixed (the strategy's); null where the tube lacks the channel",
             allowed=("fmo", "valley", "tail", "fixed"),
         ),
         real("bound_linear", "Bound on the compensated linear scale", unit="{channel}"),

@@ -6,10 +6,14 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from palbo_assets.demo.truth import SampleTruth, WrittenFile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 COLUMNS = (
     *("specimen_id", "patient_id", "timepoint", "marker", "antibody", "clone", "lot", "run", "compartment"),
@@ -49,6 +53,39 @@ def write_fractions(
     return written
 
 
+def write_image(sample: SampleTruth, folder: Path, rng: np.random.Generator) -> list[WrittenFile]:
+    """A field of the sample's cyclin E1 section: of 400 nuclei as many are brown as its H-score asks for."""
+    from palbo_assets.demo.slides import write_pyramid
+
+    brown = round(400 * _passed(sample.cyclin_e1_h_score)[0] / 100)
+    file = f"{sample.patient_id}_{sample.timepoint}_CYCLINE1.tiff"
+    write_pyramid(folder / file, dab_field(brown, 400 - brown, seed=int(rng.integers(2**31))), mpp=0.5)
+    return [
+        WrittenFile(
+            file=file,
+            modality="ihc",
+            role="image",
+            patient_id=sample.patient_id,
+            timepoint=sample.timepoint,
+            specimen_id=f"{sample.patient_id}-{sample.timepoint}-IHC",
+        )
+    ]
+
+
+def dab_field(positive: int, negative: int, strength: float = 1.0, seed: int = 0) -> NDArray[np.uint8]:
+    """Brown and blue discs of 4 um radius on pale ground, on a grid: RGB (1000, 1000, 3) at 0.5 um/px."""
+    import cv2
+
+    blue, brown = np.full((1000, 1000), 0.05, np.float32), np.full((1000, 1000), 0.02, np.float32)
+    order = np.random.default_rng(seed).permutation(positive + negative)
+    for k, site in enumerate(order):
+        centre = (25 + 30 * int(site % 32), 25 + 30 * int(site // 32))
+        cv2.circle(brown if k < positive else blue, centre, 8, 0.6 * strength, -1)
+    haematoxylin, diaminobenzidine = np.array([0.65, 0.70, 0.29]), np.array([0.27, 0.57, 0.78])
+    density = blue[..., None] * haematoxylin + brown[..., None] * diaminobenzidine
+    return np.clip(255 * 10**-density, 0, 255).astype(np.uint8)
+
+
 def _write(
     samples: Sequence[SampleTruth], folder: Path, rng: np.random.Generator, name: str, *, encoding: str, comment: str
 ) -> list[WrittenFile]:
@@ -74,12 +111,7 @@ def _write(
 def _cyclin(marker: str, truth: float, reader: str, rng: np.random.Generator) -> dict[str, object]:
     """One reader's percentages, of which the H-score is the truth within a reader's error."""
     wanted = float(np.clip(truth + rng.normal(0, READER_SD), 0, 300))
-    # Each of three thresholds of intensity is passed by a share of cells; their sum is the H-score.
-    strong = max(0.0, wanted - 200) if wanted > 200 else wanted * 0.1
-    moderate_up = max(strong, min(100.0, wanted * 0.3 if wanted <= 200 else 100.0))
-    weak_up = wanted - strong - moderate_up
-    if weak_up > 100:
-        moderate_up, weak_up = moderate_up + (weak_up - 100), 100.0
+    weak_up, moderate_up, strong = _passed(wanted)
     parts = [100 - weak_up, weak_up - moderate_up, moderate_up - strong, strong]
     whole = [round(part) for part in parts]
     whole[int(np.argmax(whole))] += 100 - sum(whole)
@@ -97,6 +129,16 @@ def _cyclin(marker: str, truth: float, reader: str, rng: np.random.Generator) ->
         "area_mm2": "",
         "scorer": reader,
     }
+
+
+def _passed(h_score: float) -> tuple[float, float, float]:
+    """Shares of cells [%] that pass each threshold of intensity, weak, moderate and strong; summing to the H-score."""
+    strong = max(0.0, h_score - 200) if h_score > 200 else h_score * 0.1
+    moderate_up = max(strong, min(100.0, h_score * 0.3 if h_score <= 200 else 100.0))
+    weak_up = h_score - strong - moderate_up
+    if weak_up > 100:
+        moderate_up, weak_up = moderate_up + (weak_up - 100), 100.0
+    return weak_up, moderate_up, strong
 
 
 def _marker(marker: str, per_mm2: float, rng: np.random.Generator) -> dict[str, object]:

@@ -366,6 +366,8 @@ def _write_stains(deliveries: _Deliveries, planned: _Planned, rng: np.random.Gen
     written = deliveries.add(
         "pathology", "ihc-02", partial(ihc.write_in_korean, samples[half:], rng=rng, name="ihc-02")
     )
+    # A stream of its own: what is drawn after stays as it was.
+    deliveries.add("pathology", "ihc-images", partial(ihc.write_image, samples[0], rng=rng.spawn(1)[0]))
     return [_fault("CP949 table", written[0], "ACCEPTED")]
 
 

@@ -26,7 +26,7 @@ _REASON = text("reason", "Stable code of why there is none; null else")
 _SET = text(
     "mutation_set",
     "Which mutations of the specimen: all; private to its timepoint (absent with power in the patient's other "
-    "timepoints); shared with another timepoint.",
+    "timepoints); shared with another timepoint",
     nullable=False,
     key=True,
     allowed=SETS,
@@ -57,7 +57,7 @@ _SIGNATURE_COLUMNS: tuple[Column, ...] = (
     _SET,
     text(
         "signature",
-        "Signature as the profiles name it, or APOBEC: the sum of APOBEC3's signatures.",
+        "Signature as the profiles name it, or APOBEC: the sum of APOBEC3's signatures",
         nullable=False,
         key=True,
     ),
@@ -114,7 +114,7 @@ APOBEC_ENRICHMENT = Table(
         text(
             "agreement",
             "Who finds APOBEC: the refit where its interval is above the limit, enrichment where it is enriched; "
-            "null where one of them can't say.",
+            "null where one of them can't say",
             allowed=AGREEMENTS,
         ),
         _STATUS,

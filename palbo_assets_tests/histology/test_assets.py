@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from palbo_assets.demo import ihc, slides
+from palbo_assets.demo.ihc import dab_field
 from palbo_assets.histology import assets, checks
 from palbo_assets.histology.formats import verify_image
 from palbo_assets.histology.tables import (
@@ -33,7 +34,7 @@ from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table
-from palbo_assets_tests.histology.conftest import brown_and_blue, truth
+from palbo_assets_tests.histology.conftest import truth
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[InstallationResource
     left = [[0, 0], [wide, 0], [wide, high], [0, high], [0, 0]]
     drawn.write_text(json.dumps({"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [left]}}))
     image = folder / "PALBO-001_BL_CYCLINE1.tiff"
-    slides.write_pyramid(image, brown_and_blue(positive=288, negative=112), mpp=0.5)
+    slides.write_pyramid(image, dab_field(positive=288, negative=112), mpp=0.5)
     image_facts = dict(verify_image(image, Claim(image.name, "ihc"), Context()))
     reading = pd.read_csv(table).query("timepoint == 'BL' and marker == 'CYCLIN_E1'")
 

@@ -11,6 +11,7 @@ import pytest
 from skimage.data import immunohistochemistry
 
 from palbo_assets.demo import slides
+from palbo_assets.demo.ihc import dab_field
 from palbo_assets.histology import checks, dab, ihc_summary
 from palbo_assets.histology.formats import verify_image
 from palbo_assets.histology.settings import DabSettings, MarkerSettings
@@ -18,7 +19,6 @@ from palbo_assets.histology.slide import Field
 from palbo_assets.platform.checks import offending_rows
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context
-from palbo_assets_tests.histology.conftest import brown_and_blue
 
 SETTINGS = DabSettings()
 
@@ -105,7 +105,7 @@ def _beside(image: dab.DabCount, reader_pct: float) -> dict[str, Any]:
 @pytest.mark.parametrize(("positive", "negative"), [(0, 400), (40, 360), (200, 200), (400, 0)])
 @pytest.mark.parametrize("strength", [0.8, 1.2])
 def test_the_planted_share_of_brown_nuclei_is_counted(positive: int, negative: int, strength: float) -> None:
-    found = dab.count(brown_and_blue(positive, negative, strength), 0.5, SETTINGS)
+    found = dab.count(dab_field(positive, negative, strength), 0.5, SETTINGS)
     assert found.n_nuclei == pytest.approx(400, rel=0.03)
     assert found.positive_pct == pytest.approx(positive / 4, abs=3)
     assert _beside(found, positive / 4 + 5)["agrees"]
@@ -122,7 +122,7 @@ def test_a_real_dab_image_is_brown_over_half_its_area_and_an_empty_one_says_noth
 
 
 def test_a_section_is_counted_tile_by_tile_as_a_whole() -> None:
-    picture = brown_and_blue(120, 280)
+    picture = dab_field(120, 280)
     whole, tiled = dab.count(picture, 0.5, SETTINGS), dab.count_slide(Field(picture, 0.5), SETTINGS)
     assert tiled.positive_pct == pytest.approx(30, abs=3) and tiled.n_tiles == 2
     assert tiled.n_nuclei == pytest.approx(whole.n_nuclei, rel=0.1)  # nuclei on the border of tiles count twice
@@ -154,7 +154,7 @@ def test_an_image_that_contradicts_its_reading_is_flagged(
 
 def test_an_image_whose_marker_nobody_names_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "section.tiff"
-    slides.write_pyramid(path, brown_and_blue(40, 360), mpp=0.5)
+    slides.write_pyramid(path, dab_field(40, 360), mpp=0.5)
     with pytest.raises(InputError, match="E_SCHEMA"):
         verify_image(path, Claim(path.name, "ihc"), Context())
     finding = verify_image(path, Claim(path.name, "ihc", sample_name="cyclin E1"), Context())
