@@ -1,7 +1,7 @@
-"""Sex by the sex chromosomes: depth of X and Y targets against the autosomes, and heterozygosity of X.
+"""Sex by the sex chromosomes: depth of X and Y targets against the autosomes.
 
 Expected against autosomes: X 1 and Y 0 with two X, X 0.5 and Y 0.5 with X and Y. A tumour may lose a sex chromosome,
-so the blood is judged; it is compared with the clinical sex where that is known.
+so the blood is judged. Nothing here compares it with the recorded sex.
 """
 
 from __future__ import annotations
