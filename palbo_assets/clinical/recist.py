@@ -234,11 +234,6 @@ def confirmed_best_response(assessments: Sequence[Assessment], settings: Setting
     return Response.PD if course and course[-1].overall is Response.PD else Response.NE
 
 
-def first_progression(assessments: Sequence[Assessment]) -> int | None:
-    """Day of the first visit that shows progression."""
-    return min((each.day for each in assessments if each.overall is Response.PD), default=None)
-
-
 def _reaches(value: float, limit: float) -> bool:
     """``value >= limit`` for sums of decimal millimetres: 60 -> 42 mm is a fall of exactly 30 %."""
     return value >= limit - 1e-9

@@ -47,11 +47,6 @@ class FlowRate:
         """Share of the time within intervals [%]."""
         return 100.0 * sum(one.stop - one.start for one in self.intervals) / self.duration
 
-    @property
-    def unusual_events_pct(self) -> float:
-        """Share of the events within intervals [%]."""
-        return 100.0 * sum(one.events for one in self.intervals) / self.events
-
 
 def flow_rate(time: NDArray[np.float64], *, max_mads: float, min_change: float) -> FlowRate | None:
     """Rate of events and where it is unusual.

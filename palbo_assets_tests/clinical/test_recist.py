@@ -16,7 +16,6 @@ from palbo_assets.clinical.recist import (
     assess,
     best_overall_response,
     confirmed_best_response,
-    first_progression,
     has_progressed,
     has_responded,
     overall_response,
@@ -196,11 +195,6 @@ def test_confirmation_never_makes_a_response_better(sizes: list[float | None], f
 def test_no_evaluable_visit_is_not_evaluable() -> None:
     assert best_overall_response([], SETTINGS) is NE
     assert best_overall_response(course(100, None), SETTINGS) is NE
-
-
-def test_first_progression_is_the_first() -> None:
-    assert first_progression(course(50, 65, 80)) == 56
-    assert first_progression(course(50, 50)) is None
 
 
 @given(st.lists(st.none() | st.floats(0, 200), min_size=1, max_size=8), st.floats(10, 200))
