@@ -81,7 +81,8 @@ COURSES: tuple[Course, ...] = (
         mutations=(("PIK3CA", "p.E545K", 1.0),),
         changes={
             "PD": Change(
-                gained=(("ESR1", "p.Y537S", 0.9),),
+                # FAT1 isn't on the plasma panel: this is what the panel's extension is for.
+                gained=(("ESR1", "p.Y537S", 0.9), ("FAT1", "p.R250*", 0.9)),
                 copy_number={"CCNE1": 7},
                 expression_log2fc={"CCNE1": 2.5},
                 cyclin_e1_h_score=170.0,
@@ -90,7 +91,7 @@ COURSES: tuple[Course, ...] = (
         segments="purple",
         transitions={
             "PIK3CA_ACT": "preexisting", "ESR1_MUT": "acquired", "CCNE1_HIGH": "gained", "CCNE1_AMP": "gained",
-            "RB1_LOSS": "stable_absent",
+            "RB1_LOSS": "stable_absent", "FAT1_LOF": "acquired",
         },
     ),
     Course(

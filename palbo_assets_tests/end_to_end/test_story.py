@@ -18,6 +18,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from palbo_assets.ctdna.panel import read_panel
 from palbo_assets.demo.apobec import SHARE
 from palbo_assets.demo.summary import catches, planted_faults
 from palbo_assets.demo.twin import write_twin
@@ -28,6 +29,7 @@ from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.store import file_sha256
 from palbo_assets.platform.tables import Storage
 from palbo_assets.platform.warehouse import Warehouse
+from palbo_assets.resistance.panel_bed import next_panel_bed
 from palbo_assets.study.vocabulary import Absence
 from palbo_assets.trace import trace_value
 
@@ -44,6 +46,7 @@ MECHANISMS_OF_GENE = {
     "PTEN": {"PTEN_LOF"},
     "ERBB2": {"ERBB2_ACT"},
     "GATA3": set(),
+    "FAT1": {"FAT1_LOF"},
 }
 
 
@@ -167,6 +170,25 @@ def test_a_mechanism_is_absent_only_where_it_was_not_planted(trial: Trial) -> No
     }
     said = set(zip(absent["patient_id"], absent["timepoint"], absent["mechanism"], strict=True))
     assert said & planted == set()
+
+
+def test_what_was_acquired_off_the_panel_is_ordered_for_the_next_and_not_assayed_till_then(
+    trial: Trial, tmp_path: Path
+) -> None:
+    (target,) = trial.read("ctdna_panel_extension").to_dict("records")
+    assert (target["gene"], target["reason"], target["source_patients"]) == (
+        "FAT1",
+        "driver_loss_of_function",
+        "PALBO-002",
+    )
+    ordered = tmp_path / "panel_v2.bed"
+    ordered.write_text(next_panel_bed(trial.read("ctdna_panels"), trial.read("ctdna_panel_extension"), "v2"))
+    (new,) = [region for region in read_panel(ordered, "v2").targets if region.since == "v2"]
+    counted = trial.read("patient_genotypes")
+    there = counted[(counted["gene"] == "FAT1") & (counted["patient_id"] == "PALBO-002")]
+    assert all(new.start < pos <= new.end for pos in there["pos"])
+    states = there.groupby("sample_kind")["state"].agg(set).to_dict()
+    assert states["plasma"] == {"NOT_ASSAYED"} and "PRESENT" in states["tumour"]
 
 
 def test_apobec_is_found_at_the_progression_where_it_was_planted_and_nowhere_else(trial: Trial) -> None:
