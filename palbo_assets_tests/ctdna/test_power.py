@@ -35,7 +35,13 @@ def test_lod95_is_the_fraction_at_which_the_power_is_95_percent(depth: int, mole
     assert stats.binom.sf(molecules - 1, depth, lod) == pytest.approx(0.95, abs=1e-6)
 
 
-@given(st.integers(10, 3000), st.integers(1, 12), st.floats(0, 0.05), st.floats(1e-5, 0.01), st.floats(10, 1e5))
+@given(
+    st.integers(10, 3000),
+    st.integers(1, 12),
+    st.just(0.0) | st.floats(1e-9, 0.05),
+    st.floats(1e-5, 0.01),
+    st.floats(10, 1e5),
+)
 def test_errors_add_to_what_the_allele_shows_itself(
     depth: int, molecules: int, vaf: float, rate: float, concentration: float
 ) -> None:
