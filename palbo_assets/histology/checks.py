@@ -97,7 +97,7 @@ def h_score_fits_its_percentage(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(IHC_IMAGES, SAMPLE, description="A delivered image doesn't contradict its reading")
 def image_agrees_with_its_reading(rows: pd.DataFrame) -> pd.DataFrame:
     """Share of brown nuclei against the reader's, beyond the tolerance: another slide, another marker, or a slip."""
-    return rows[~rows["agrees"].fillna(True).astype(bool)]
+    return rows[rows["agrees"].astype("boolean").eq(False).fillna(False)]
 
 
 @row_check(CYCLIN_E_PAIRS, PATIENT, description="Sections of a pair were stained together and have a score")

@@ -47,7 +47,7 @@ def test_integers_of_any_width_are_read_in_either_byte_order(tmp_path: Path, dat
     assert np.array_equal(read(tmp_path, content).values, np.array(events, dtype=float))
 
 
-@pytest.mark.parametrize("order", itertools.permutations((1, 2, 3, 4)))
+@pytest.mark.parametrize("order", list(itertools.permutations((1, 2, 3, 4))))
 def test_every_order_of_four_bytes_is_read(tmp_path: Path, order: tuple[int, ...]) -> None:
     integers = [[1, 2**31 + 5], [0x01020304, 77]]
     content = fcs(integers, kind="I", bits=[32, 32], byte_order=order)
