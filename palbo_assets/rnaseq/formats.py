@@ -61,7 +61,7 @@ def verify_gene_tpm(path: Path, claim: Claim, context: Context) -> Finding:
 
 
 def verify_metrics(path: Path, claim: Claim, context: Context) -> Finding:
-    """A report on the library: STAR's Log.final.out, Picard's CollectRnaSeqMetrics, Qualimap's rnaseq_qc_results."""
+    """A report on the library, of an aligner, a quantifier or a metrics tool; see `library_metrics`."""
     from palbo_assets.rnaseq.library_metrics import read_metrics
 
     found = read_metrics(path)
@@ -70,7 +70,11 @@ def verify_metrics(path: Path, claim: Claim, context: Context) -> Finding:
         "three_prime_ratio": found.three_prime_ratio,
         "ribosomal_share": found.ribosomal_share,
     }
-    return {"tool": found.tools[0], **{name: round(value, 6) for name, value in measured.items() if value is not None}}
+    finding: dict[str, str | int | float] = {"tool": found.tools[0]}
+    finding.update({name: round(value, 6) for name, value in measured.items() if value is not None})
+    if found.strandedness:
+        finding["strandedness"] = found.strandedness
+    return finding
 
 
 def verify_tx2gene(path: Path, claim: Claim, context: Context) -> Finding:
@@ -121,10 +125,19 @@ FORMATS: tuple[FileFormat, ...] = (
     FileFormat(
         modality=Modality.RNASEQ,
         role="rna_metrics",
-        suffixes=_plain_or_gzip("log.final.out", "rna_metrics", "rna_metrics.txt", "rnaseq_qc_results.txt"),
+        suffixes=_plain_or_gzip(
+            "log.final.out",
+            "rna_metrics",
+            "rna_metrics.txt",
+            "rnaseq_qc_results.txt",
+            "meta_info.json",
+            "run_info.json",
+            "lib_format_counts.json",
+        ),
         scope=Scope.SAMPLE,
         verify=verify_metrics,
-        description="Report on the library: STAR Log.final.out, Picard CollectRnaSeqMetrics or Qualimap rnaseq",
+        description="Report on the library: STAR Log.final.out, Picard CollectRnaSeqMetrics, Qualimap rnaseq, salmon "
+        "meta_info and lib_format_counts, kallisto run_info",
     ),
     FileFormat(
         modality=Modality.RNASEQ,

@@ -1,20 +1,25 @@
-"""What other tools say of a library: STAR's Log.final.out, Picard's RNA metrics, Qualimap's RNA report.
+"""What tools say of a library: STAR's Log.final.out, Picard's RNA metrics, Qualimap's RNA report, salmon's
+meta_info.json and lib_format_counts.json, kallisto's run_info.json.
 
 Told apart by content, never by name. None of them is needed; what they don't say stays null.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.rnaseq import delimited
+from palbo_assets.rnaseq.quantifiers import infer_strandedness
 
 STAR, PICARD, QUALIMAP = "star_log", "picard_rna_metrics", "qualimap_rnaseq"
+SALMON, SALMON_STRAND, KALLISTO = "salmon_meta_info", "salmon_lib_format", "kallisto_run_info"
 
 _STAR_READS = {
     "Number of input reads": "input",
@@ -22,7 +27,10 @@ _STAR_READS = {
     "Number of reads mapped to multiple loci": "multiple",
 }
 _QUALIMAP_BIAS = re.compile(r"^\s*5'-3' bias\s*=\s*(\S+)\s*$", re.MULTILINE)
-
+# Reads processed and mapped, as the quantifiers' own reports call them.
+_MAPPED = {SALMON: ("num_processed", "num_mapped"), KALLISTO: ("n_processed", "n_pseudoaligned")}
+# salmon's library types by the strand of the first read: inward, outward, matching, single.
+_FORWARD, _REVERSE = ("ISF", "OSF", "MSF", "SF"), ("ISR", "OSR", "MSR", "SR")
 _QUALIMAP_EXONIC = re.compile(r"^\s*exonic\s*=.*\(([0-9.]+)%\)\s*$", re.MULTILINE)
 
 
@@ -30,13 +38,14 @@ _QUALIMAP_EXONIC = re.compile(r"^\s*exonic\s*=.*\(([0-9.]+)%\)\s*$", re.MULTILIN
 class LibraryMetrics:
     """``mapped_share``: reads that aligned anywhere, of all; ``three_prime_ratio``: median coverage at the 3' end over
     that at the 5' end; ``ribosomal_share`` and ``exonic_share`` (coding and untranslated): of aligned bases (Qualimap:
-    of reads). None where the tool doesn't say."""
+    of reads); ``strandedness`` as `quantifiers.infer_strandedness` words it. None where the tool doesn't say."""
 
     tools: tuple[str, ...] = ()
     mapped_share: float | None = None
     three_prime_ratio: float | None = None
     ribosomal_share: float | None = None
     exonic_share: float | None = None
+    strandedness: str | None = None
 
 
 def read_metrics(path: Path) -> LibraryMetrics:
@@ -48,6 +57,8 @@ def read_metrics(path: Path) -> LibraryMetrics:
         ``E_SCHEMA`` for another file or a value that isn't a number; and what `delimited.content_of` raises.
     """
     text = delimited.content_of(path).decode("utf-8").replace("\r\n", "\n")
+    if text.lstrip().startswith("{"):
+        return _of_a_quantifier(text, path)
     if "Number of input reads |" in text:
         return _star(text, path)
     if "## METRICS CLASS\tpicard.analysis.RnaSeqMetrics" in text or "PCT_RIBOSOMAL_BASES" in text:
@@ -61,9 +72,14 @@ def read_metrics(path: Path) -> LibraryMetrics:
             three_prime_ratio=1 / ratio if ratio else None,
             exonic_share=_number(exonic[1], path, None, "exonic") / 100 if exonic else None,
         )
-    raise InputError(
+    raise _unknown(path)
+
+
+def _unknown(path: Path) -> InputError:
+    return InputError(
         "E_SCHEMA",
-        "the report is none of STAR's Log.final.out, Picard's CollectRnaSeqMetrics or Qualimap's rnaseq_qc_results",
+        "the report is none of STAR's Log.final.out, Picard's CollectRnaSeqMetrics, Qualimap's rnaseq_qc_results, "
+        "salmon's meta_info.json or lib_format_counts.json, kallisto's run_info.json",
         file=path.name,
         fix="deliver the report as the tool wrote it",
     )
@@ -73,16 +89,33 @@ def combine(reports: Iterable[LibraryMetrics]) -> LibraryMetrics:
     """One library's reports together; the first that says a value counts."""
     reports = list(reports)
 
-    def first(name: str) -> float | None:
+    def first(name: str) -> Any:
         return next((value for report in reports if (value := getattr(report, name)) is not None), None)
 
-    return LibraryMetrics(
-        tuple(tool for report in reports for tool in report.tools),
-        first("mapped_share"),
-        first("three_prime_ratio"),
-        first("ribosomal_share"),
-        first("exonic_share"),
-    )
+    said = [field.name for field in fields(LibraryMetrics) if field.name != "tools"]
+    return LibraryMetrics(tuple(tool for report in reports for tool in report.tools), **{n: first(n) for n in said})
+
+
+def _of_a_quantifier(text: str, path: Path) -> LibraryMetrics:
+    """Reports as JSON. Reads that were counted twice, or fewer than none, can't be: such a report isn't whole."""
+    try:
+        report = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError("E_TRUNCATED", "the report isn't whole JSON", file=path.name, row=error.lineno) from None
+
+    def counts(*names: str) -> list[float]:
+        return [_number(str(report[name]), path, None, name) for name in names]
+
+    for tool, (processed, mapped) in _MAPPED.items():
+        if {processed, mapped} <= report.keys():
+            total, found = counts(processed, mapped)
+            if found > total:
+                raise InputError("E_SCHEMA", "more reads mapped than were processed", file=path.name, column=mapped)
+            return LibraryMetrics((tool,), mapped_share=found / total if total else None)
+    if {*_FORWARD, *_REVERSE} <= report.keys():
+        strandedness = infer_strandedness(sum(counts(*_FORWARD)), sum(counts(*_REVERSE)))
+        return LibraryMetrics((SALMON_STRAND,), strandedness=strandedness)
+    raise _unknown(path)
 
 
 def _star(text: str, path: Path) -> LibraryMetrics:

@@ -78,7 +78,8 @@ def read_sample(
         if summary is None or _known(found) > _known(summary):
             summary = found
     reason = f"{failure.code}: {failure.message}" if summary is None and failure else ""
-    return Sample(chosen.tool, summary, reason, dict(counting.counters), counting.strandedness, metrics)
+    strandedness = counting.strandedness or metrics.strandedness or ""
+    return Sample(chosen.tool, summary, reason, dict(counting.counters), strandedness, metrics)
 
 
 def _joined(tables: Sequence[Quantification]) -> list[Quantification]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,27 @@ def test_picard_and_qualimap_give_the_bias_as_three_over_five_prime(tmp_path: Pa
     qualimap = read_metrics(written(tmp_path, "b", "RNA-Seq QC report\n    5'-3' bias = 2.0\n"))
     assert qualimap.three_prime_ratio == 0.5
     assert combine([qualimap, picard]).three_prime_ratio == 0.5 and combine([qualimap, picard]).ribosomal_share == 0.02
+
+
+def test_quantifiers_own_reports_give_the_mapped_share_and_the_strand(tmp_path: Path) -> None:
+    salmon = written(tmp_path, "meta_info.json", '{"salmon_version": "1.10.1", "num_processed": 50, "num_mapped": 40}')
+    kallisto = written(tmp_path, "run_info.json", '{"n_processed": 50, "n_pseudoaligned": 30, "p_unique": 1.0}')
+    assert read_metrics(salmon) == LibraryMetrics(("salmon_meta_info",), mapped_share=0.8)
+    assert read_metrics(kallisto) == LibraryMetrics(("kallisto_run_info",), mapped_share=0.6)
+    strands = dict.fromkeys(("MSF", "OSF", "ISF", "MSR", "OSR", "ISR", "SF", "SR", "MU", "OU", "IU", "U"), 0)
+    content = json.dumps(strands | {"ISR": 97, "ISF": 3, "IU": 0, "expected_format": "IU"})
+    paths = [(written(tmp_path, "c", COUNTS), "A")]
+    reports = [written(tmp_path, "lib_format_counts.json", content), salmon]
+    found = read_sample(paths, [], reports=reports)
+    assert found.strandedness == "reverse" and found.metrics is not None and found.metrics.mapped_share == 0.8
+    for damaged in (
+        '{"num_processed": 5, "num_mapped": 9}',
+        '{"num_processed": 5',
+        '{"a": 1}',
+        '{"num_processed": "x", "num_mapped": 1}',
+    ):
+        with pytest.raises(InputError):
+            read_metrics(written(tmp_path, "r.json", damaged))
 
 
 def test_damaged_and_foreign_reports_are_refused(tmp_path: Path) -> None:
@@ -101,7 +123,10 @@ def test_every_file_of_an_nf_core_tree_that_the_room_uses_suits_one_role() -> No
         "star_rsem/A.genes.results": ["quant"],
         "star_rsem/rsem.merged.gene_counts.tsv": ["gene_counts"],
         "star_rsem/rsem.merged.gene_tpm.tsv": ["gene_tpm"],
+        "star_salmon/A/aux_info/meta_info.json": ["rna_metrics"],
+        "star_salmon/A/lib_format_counts.json": ["rna_metrics"],
         "kallisto/A/abundance.tsv": ["quant"],
+        "kallisto/A/run_info.json": ["rna_metrics"],
         "star_salmon/salmon.merged.gene_counts.SummarizedExperiment.rds": [],
         "star_salmon/A/A.markdup.sorted.bam": [],
         "multiqc/star_salmon/multiqc_report.html": [],

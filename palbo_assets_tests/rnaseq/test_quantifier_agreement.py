@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from palbo_assets.rnaseq.gene_summary import summarise
+from palbo_assets.rnaseq.library_metrics import read_metrics
 from palbo_assets.rnaseq.quantifiers import read_quantification
 from palbo_assets.rnaseq.transcript_map import read_tx2gene
 
@@ -135,3 +136,9 @@ def test_a_quantified_library_gives_the_simulated_expression(library: Library, t
     assert genes["count"].sum() == pytest.approx(PAIRS, rel=0.03)
     expressed = genes["count"] > 200
     assert (genes["tpm"] / truth)[expressed].median() == pytest.approx(1, abs=0.05)
+
+
+def test_quantifiers_own_reports_are_read_as_they_write_them(library: Library) -> None:
+    for report in ("salmon/aux_info/meta_info.json", "kallisto/run_info.json"):
+        assert read_metrics(library.folder / report).mapped_share == pytest.approx(1, abs=0.05)
+    assert read_metrics(library.folder / "salmon/lib_format_counts.json").strandedness == "unstranded"
