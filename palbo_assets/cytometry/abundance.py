@@ -85,6 +85,7 @@ def abundances(
     *,
     failed: bool = False,
     beads: str | None = None,
+    lost: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Rows of `facs_abundances` without their keys, one a population.
 
@@ -101,12 +102,16 @@ def abundances(
     beads
         Population of counting beads; where it was counted and the blood count states the beads and the volume of blood
         of a tube, absolute counts are single platform: cells over beads x beads over volume (Brando 2000).
+    lost
+        Populations that the preparation has lost. Where any is named the tube holds mononuclear cells, of which an
+        unknown share of the blood's was recovered, so that there are no absolute counts either.
 
     Returns
     -------
     list of dict
         ``status`` is ``NOT_EVALUABLE`` below ``min_events`` events (an abundance of few events is noise, and is not
-        0), ``NOT_ASSAYED`` where the panel lacks a marker, ``QC_FAIL`` for a failed acquisition.
+        0) and for what is ``lost``, ``NOT_ASSAYED`` where the panel lacks a marker, ``QC_FAIL`` for a failed
+        acquisition.
         ``abs_status`` adds the blood count: ``NOT_EVALUABLE`` without one within ``max_cbc_days``.
     """
     counts = {one.name: one.count for one in counted}
@@ -117,6 +122,8 @@ def abundances(
     per_bead = _per_bead_event(counts.get(beads or ""), blood_count, settings)
     if per_bead is not None:
         per_event, no_absolute, method = per_bead, None, "single"
+    if lost:
+        per_event, no_absolute = None, "pbmc"
     rows = []
     for one in counted:
         if one.name == ROOT:
@@ -137,7 +144,7 @@ def abundances(
             "reason": None,
             "abs_reason": None,
         }
-        status, reason = _status(one, settings, failed)
+        status, reason = _status(one, settings, failed, one.name in lost)
         if one.count is None or status != OBSERVED:
             rows.append(row | {"status": status, "reason": reason, "abs_status": status, "abs_reason": reason})
             continue
@@ -163,11 +170,13 @@ def column_of(marker: str) -> str:
     return "".join(character for character in marker.lower() if character.isalnum())
 
 
-def _status(one: Counted, settings: Settings, failed: bool) -> tuple[str, str | None]:
+def _status(one: Counted, settings: Settings, failed: bool, lost: bool) -> tuple[str, str | None]:
     if one.count is None:
         return str(Absence.NOT_ASSAYED), "marker_not_in_panel"
     if failed:
         return str(Absence.QC_FAIL), "acquisition_failed"
+    if lost:
+        return str(Absence.NOT_EVALUABLE), "lost_in_preparation"
     if one.count < settings.min_events:
         return str(Absence.NOT_EVALUABLE), "few_events"
     return OBSERVED, None

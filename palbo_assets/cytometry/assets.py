@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from palbo_assets.clinical.tables import SAMPLE_MANIFEST
 from palbo_assets.cytometry.settings import Settings
-from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_GATES, FACS_QC
+from palbo_assets.cytometry.tables import (
+    BLOOD_COUNTS,
+    FACS_ABUNDANCES,
+    FACS_CHANGES,
+    FACS_GATES,
+    FACS_QC,
+    FACS_RATIOS,
+)
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.partitions import BATCH, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, Modality, Qc
 
 if TYPE_CHECKING:
@@ -61,7 +69,7 @@ def blood_counts(step: Step) -> pd.DataFrame:
 def facs_gates(step: Step) -> pd.DataFrame:
     """Bounds between negative and positive, placed on each sample's own events and control tubes."""
     from palbo_assets.cytometry.acquisition import read_stained
-    from palbo_assets.cytometry.controls import kind_of, read_controls
+    from palbo_assets.cytometry.controls import read_controls
     from palbo_assets.cytometry.gating import gate
     from palbo_assets.cytometry.gating_plot import gating_picture
     from palbo_assets.cytometry.thresholds import Placing
@@ -69,14 +77,9 @@ def facs_gates(step: Step) -> pd.DataFrame:
     strategy = _strategy(step)
     rows: list[dict[str, Any]] = []
     pictures: list[str] = []
-    for keys, path in _samples(step):
-        _, sample = read_stained(path, strategy, _panel(step), _matrix(step, keys))
-        tubes = [
-            (kind_of(file.sample_name, strategy, file=file.path.name), file.path)
-            for file in step.files("control")
-            if (file.specimen_id or keys["specimen_id"]) == keys["specimen_id"]
-        ]
-        controls = read_controls(tubes, sample, strategy)
+    for keys, file in _tubes(step):
+        _, sample = read_stained(file.path, strategy, _panel(step), _matrix(step, keys))
+        controls = read_controls(_controls(step, keys, strategy), sample, strategy)
         placed = Placing(sample, strategy, step.settings, controls).place_all()
         bounds = {name: one.bound_linear for name, one in placed.items() if one.bound_linear is not None}
         origins = {name: one.origin for name, one in placed.items() if one.origin is not None}
@@ -108,15 +111,32 @@ def facs_gates(step: Step) -> pd.DataFrame:
 def facs_qc(step: Step, facs_gates: pd.DataFrame) -> pd.DataFrame:
     """Events, viability, saturated events and stability of each acquisition, and the verdict with its reasons."""
     from palbo_assets.cytometry.acquisition import read_acquisition
+    from palbo_assets.cytometry.preparation import preparation_of
     from palbo_assets.cytometry.quality import assess
 
     strategy = _strategy(step)
     rows = []
-    for keys, path in _samples(step):
-        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys))
-        found = assess(acquisition.events, acquisition.sample, acquisition.gated, step.settings)
+    for keys, file in _tubes(step):
+        acquisition = read_acquisition(
+            file.path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys)
+        )
+        found = assess(
+            acquisition.events,
+            acquisition.sample,
+            acquisition.gated,
+            step.settings,
+            preparation=preparation_of(file.sample_name),
+        )
         delivered = _matrix(step, keys) is not None
-        rows.append({**keys, "compensation": "delivered" if delivered else acquisition.sample.origin, **found})
+        rows.append(
+            {
+                **keys,
+                "compensation": "delivered" if delivered else acquisition.sample.origin,
+                "panel_lot": file.panel_version or None,
+                "controls": ";".join(sorted(kind for kind, _ in _controls(step, keys, strategy))) or None,
+                **found,
+            }
+        )
     frame = frame_from_rows(FACS_QC, rows)
     step.report(events=int(frame["events"].sum()), verdict=";".join(sorted(set(frame["verdict"]))))
     return frame
@@ -140,13 +160,16 @@ def facs_abundances(
     from palbo_assets.cytometry.abundance import abundances
     from palbo_assets.cytometry.acquisition import count, read_acquisition
     from palbo_assets.cytometry.blood_counts import nearest
+    from palbo_assets.cytometry.preparation import PBMC, preparation_of
 
     strategy = _strategy(step)
     failed = set(facs_qc.loc[facs_qc["verdict"] == str(Qc.FAIL), "specimen_id"])
     gatings = [file.path for file in step.files("gating")]
     rows = []
-    for keys, path in _samples(step):
-        acquisition = read_acquisition(path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys))
+    for keys, file in _tubes(step):
+        acquisition = read_acquisition(
+            file.path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys)
+        )
         gating, counted = count(acquisition, strategy, gatings, _origins(facs_gates, keys))
         found = abundances(
             counted,
@@ -155,6 +178,7 @@ def facs_abundances(
             step.settings,
             failed=keys["specimen_id"] in failed,
             beads=strategy.beads,
+            lost=strategy.whole_blood_only if preparation_of(file.sample_name) == PBMC else (),
         )
         rows += [{**keys, "gating": gating.kind, "gating_version": gating.version, **row} for row in found]
     frame = frame_from_rows(FACS_ABUNDANCES, rows)
@@ -164,6 +188,79 @@ def facs_abundances(
         absolute_counts=int((frame["abs_status"] == OBSERVED).sum()),
     )
     return frame
+
+
+@product(
+    FACS_RATIOS,
+    SAMPLE,
+    upstream=(FACS_ABUNDANCES,),
+    references=("facs_gating",),
+    code_version="1",
+    group=GROUP,
+    kinds={"sql"},
+)
+def facs_ratios(step: Step, facs_abundances: pd.DataFrame) -> pd.DataFrame:
+    """CD4 to CD8, CD8 to regulatory T cells, and whatever other ratios the gating names."""
+    from palbo_assets.cytometry.ratios import ratios_of
+
+    ratios = _strategy(step).ratios
+    rows = [
+        {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen, **row}
+        for specimen, own in facs_abundances.groupby("specimen_id", sort=True)
+        for row in ratios_of(_records(own), ratios)
+    ]
+    frame = frame_from_rows(FACS_RATIOS, rows)
+    step.report(ratios=len(frame), observed=int((frame["status"] == OBSERVED).sum()))
+    return frame
+
+
+@product(
+    FACS_CHANGES,
+    PATIENT,
+    upstream=(FACS_ABUNDANCES, FACS_RATIOS, FACS_QC, SAMPLE_MANIFEST),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"sql"},
+)
+def facs_changes(
+    step: Step,
+    facs_abundances: pd.DataFrame,
+    facs_ratios: pd.DataFrame,
+    facs_qc: pd.DataFrame,
+    sample_manifest: pd.DataFrame,
+) -> pd.DataFrame:
+    """Change of abundances, ratios and intensities between a patient's visits, and what makes two visits unlike.
+
+    Of several tubes of a visit the one of whole blood counts, else the first by specimen.
+    """
+    from palbo_assets.cytometry.changes import changes, visit
+    from palbo_assets.cytometry.preparation import PBMC
+
+    visits = []
+    for timepoint, tubes in facs_qc.groupby("timepoint", sort=True):
+        tube = min(_records(tubes), key=lambda row: (row["preparation"] == PBMC, row["specimen_id"]))
+        own = [frame[frame["specimen_id"] == tube["specimen_id"]] for frame in (facs_abundances, facs_ratios)]
+        drawn = sample_manifest[
+            (sample_manifest["specimen_id"] == tube["specimen_id"]) & sample_manifest["collected_day"].notna()
+        ]
+        day = int(drawn["collected_day"].iloc[0]) if len(drawn) else None
+        visits.append(visit(str(timepoint), _records(own[0]), _records(own[1]), tube, day))
+    rows = [{"patient_id": step.patient_id, **row} for row in changes(visits, step.settings)]
+    frame = frame_from_rows(FACS_CHANGES, rows)
+    flags = {flag for flags in frame["flags"].dropna() for flag in flags.split(";")}
+    step.report(visits=len(visits), changes=len(frame), flags=";".join(sorted(flags)) or "none")
+    return frame
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows with None for null."""
+    import pandas as pd
+
+    return [
+        {str(name): None if pd.isna(value) else value for name, value in row.items()}
+        for row in frame.to_dict("records")
+    ]
 
 
 def _strategy(step: Step) -> Strategy:
@@ -203,7 +300,18 @@ def _matrix(step: Step, keys: dict[str, str]) -> Path | None:
     return own[0] if own else None
 
 
-def _samples(step: Step) -> Iterator[tuple[dict[str, str], Path]]:
+def _controls(step: Step, keys: dict[str, str], strategy: Strategy) -> list[tuple[str, Path]]:
+    """Kind and path of each control tube of a specimen, or of all of the sample's."""
+    from palbo_assets.cytometry.controls import kind_of
+
+    return [
+        (kind_of(file.sample_name, strategy, file=file.path.name), file.path)
+        for file in step.files("control")
+        if file.specimen_id in ("", keys["specimen_id"])
+    ]
+
+
+def _tubes(step: Step) -> Iterator[tuple[dict[str, str], Any]]:
     """Keys and FCS file of each specimen of the partition."""
     seen: set[str] = set()
     for file in step.files("fcs"):
@@ -216,7 +324,7 @@ def _samples(step: Step) -> Iterator[tuple[dict[str, str], Path]]:
                 fix="deliver one stained tube a specimen; a correction keeps the file name, so that it supersedes",
             )
         seen.add(specimen_id)
-        yield {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}, file.path
+        yield {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}, file
 
 
-ASSETS = (blood_counts, facs_gates, facs_qc, facs_abundances)
+ASSETS = (blood_counts, facs_gates, facs_qc, facs_abundances, facs_ratios, facs_changes)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 COLUMNS = ("patient_id", "timepoint", "wbc_per_ul", "alc_per_ul", "days_from_draw")
 BEADS = ("beads_per_tube", "blood_ul")
 """Optional columns: counting beads of the visit's tube [beads], and the blood that was stained in it [uL]."""
+NEUTROPHILS = "anc_per_ul"
+"""Optional column: neutrophils [cells/uL]."""
 _ID = re.compile(r"^[A-Z0-9]+(-[A-Z0-9]+)*$")
 _LOWEST_WBC = 100.0  # cells/uL: less is no blood count of a walking patient, but a count in 10^3/uL
 
@@ -42,7 +44,8 @@ def read_blood_counts(path: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        `COLUMNS` and `BEADS`; counts in cells/uL, None where empty or absent; ``days_from_draw`` whole days.
+        `COLUMNS`, `BEADS`, `NEUTROPHILS` and ``dnlr``, the derived ratio of neutrophils to lymphocytes, ANC / (WBC -
+        ANC) (Proctor 2012); counts in cells/uL, None where empty or absent; ``days_from_draw`` whole days.
 
     Raises
     ------
@@ -76,6 +79,12 @@ def read_blood_counts(path: Path) -> list[dict[str, Any]]:
             raise refuse(
                 "E_SCHEMA", "alc_per_ul", "lymphocytes are negative or exceed the leukocytes", "correct the row"
             )
+        anc = number(cells.get(NEUTROPHILS, ""), path=path, row=line, column=NEUTROPHILS)
+        if anc is not None and (anc < 0 or (wbc is not None and anc + (alc or 0.0) > wbc)):
+            raise refuse(
+                "E_SCHEMA", NEUTROPHILS, "neutrophils are negative or exceed the leukocytes", "correct the row"
+            )
+        counts[NEUTROPHILS] = anc
         for column in BEADS:
             counts[column] = number(cells.get(column, ""), path=path, row=line, column=column)
             if counts[column] is not None and not 0 < float(counts[column] or 0) < math.inf:
@@ -86,7 +95,8 @@ def read_blood_counts(path: Path) -> list[dict[str, Any]]:
         if key in seen:
             raise refuse("E_SCHEMA", "patient_id", f"the visit also stands in row {seen[key]}", "state each count once")
         seen[key] = line
-        rows.append({"patient_id": key[0], "timepoint": key[1], **counts, "days_from_draw": key[2]})
+        dnlr = None if wbc is None or anc is None or anc >= wbc else anc / (wbc - anc)
+        rows.append({"patient_id": key[0], "timepoint": key[1], **counts, "dnlr": dnlr, "days_from_draw": key[2]})
     return rows
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_GATES, FACS_QC
+from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_CHANGES, FACS_GATES, FACS_QC, FACS_RATIOS
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import BATCH, SAMPLE
+from palbo_assets.study.partitions import BATCH, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED
 
 if TYPE_CHECKING:
@@ -98,7 +98,41 @@ def absolute_counts_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["abs_status"] == OBSERVED) != rows["abs_per_ul"].notna()]
 
 
+@row_check(FACS_RATIOS, SAMPLE, description="A ratio is there exactly when its status is OBSERVED")
+def ratios_are_explained(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["status"] == OBSERVED) != rows["value"].notna()]
+
+
+@row_check(FACS_CHANGES, PATIENT, description="A patient's visits were acquired with one instrument, setting and lot")
+def visits_were_acquired_alike(rows: pd.DataFrame) -> pd.DataFrame:
+    """Intensities of such visits aren't compared; percentages are."""
+    return flagged(rows, ("instrument", "voltages", "bead_lot", "panel_lot", "compensation"))
+
+
+@row_check(FACS_CHANGES, PATIENT, description="A patient's visits are of one preparation: whole blood, or PBMC")
+def visits_were_prepared_alike(rows: pd.DataFrame) -> pd.DataFrame:
+    return flagged(rows, ("preparation",))
+
+
+@row_check(FACS_CHANGES, PATIENT, description="Blood was drawn at one day of the cycle at every visit under treatment")
+def visits_are_at_one_day_of_the_cycle(rows: pd.DataFrame) -> pd.DataFrame:
+    """Neutrophils and lymphocytes fall and come back within each cycle; the protocol's weeks 6 and 12 differ in it."""
+    return flagged(rows, ("cycle_day",))
+
+
+def flagged(rows: pd.DataFrame, flags: tuple[str, ...]) -> pd.DataFrame:
+    """One row for each pair of visits that differ in any of ``flags``."""
+    told = rows["flags"].fillna("").str.split(";").map(lambda named: bool(set(flags) & set(named))).astype(bool)
+    return rows[told].drop_duplicates(["earlier", "later"])
+
+
 CHECKS = (
+    schema_check(FACS_RATIOS, SAMPLE),
+    ratios_are_explained,
+    schema_check(FACS_CHANGES, PATIENT),
+    visits_were_acquired_alike,
+    visits_were_prepared_alike,
+    visits_are_at_one_day_of_the_cycle,
     schema_check(FACS_GATES, SAMPLE),
     lineage_bounds_follow_the_sample,
     bounds_have_an_origin,

@@ -9,6 +9,7 @@ import numpy as np
 
 from palbo_assets.cytometry.flow_rate import FlowRate, flow_rate
 from palbo_assets.cytometry.logicle import Logicle
+from palbo_assets.cytometry.preparation import WHOLE_BLOOD
 from palbo_assets.cytometry.settings import Settings
 from palbo_assets.study.vocabulary import Qc
 
@@ -25,8 +26,10 @@ _FAR = 4.0  # thresholds from which a signal is bright
 _STEADY = ("FSC-A", "SSC-A", "CD45")  # channels in which nearly every event is bright
 
 
-def assess(events: Events, sample: Stained, gated: Members, settings: Settings) -> dict[str, Any]:
-    """Quality of one acquisition.
+def assess(
+    events: Events, sample: Stained, gated: Members, settings: Settings, *, preparation: str = WHOLE_BLOOD
+) -> dict[str, Any]:
+    """Quality of one acquisition, and what it was acquired with.
 
     Parameters
     ----------
@@ -67,6 +70,10 @@ def assess(events: Events, sample: Stained, gated: Members, settings: Settings) 
         warning.append("residual_spill")
     if leukocytes is not None and leukocytes < settings.min_leukocytes:
         warning.append("few_leukocytes")
+    granulocytes = gated.count("granulocytes") if "granulocytes" in gated else None
+    share = None if granulocytes is None or not leukocytes else 100.0 * granulocytes / leukocytes
+    if preparation == WHOLE_BLOOD and share is not None and share < settings.min_granulocytes_pct:
+        warning.append("granulocytes_missing")  # mononuclear cells, delivered as whole blood?
     verdict = Qc.FAIL if failing else Qc.WARN if warning else Qc.PASS
     return {
         "events": events.count,
@@ -82,6 +89,10 @@ def assess(events: Events, sample: Stained, gated: Members, settings: Settings) 
         "residual_spill_pct": None if residual is None else residual.percent,
         "residual_spill_pair": None if residual is None else f"{residual.source}>{residual.target}",
         "compensated": sample.compensated,
+        "preparation": preparation,
+        "instrument": events.instrument or None,
+        "bead_lot": events.bead_lot or None,
+        "voltages": _voltages(events),
         "verdict": str(verdict),
         "reasons": ";".join(failing + warning) or None,
     }
@@ -163,6 +174,14 @@ def _flow(events: Events, settings: Settings) -> FlowRate | None:
         return None
     time = events.data.column(events.time_column)
     return flow_rate(time, max_mads=settings.max_rate_mads, min_change=settings.min_rate_change)
+
+
+def _voltages(events: Events) -> str | None:
+    """Those of the fluorescence detectors; None unless all are stated."""
+    stated = {events.channels[column]: events.voltages[column] for column in events.fluorescence}
+    if not stated or any(volts is None for volts in stated.values()):
+        return None
+    return ";".join(f"{name}:{volts:g}" for name, volts in stated.items())
 
 
 def _in_seconds(events: Events) -> bool:

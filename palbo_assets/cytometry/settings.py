@@ -93,3 +93,16 @@ class Settings(BaseModel):
     min_positive_pct: float = Field(
         default=5.0, description="Stained events in a channel that was stained at all [%]; controls lie below it"
     )
+    cycle_days: int = Field(
+        default=28, description="Days of a palbociclib cycle [d]: 21 on, 7 off; label of the drug, PALOMA-2 and -3"
+    )
+    max_cycle_day_difference: int = Field(
+        default=3,
+        description="Days by which two draws may lie at different days of the cycle [d]; more is flagged, because "
+        "leukocytes fall until days 15 to 21 and come back in the week off; the study's limit",
+    )
+    min_granulocytes_pct: float = Field(
+        default=10.0,
+        description="Granulocytes of the leukocytes in whole blood [%]; fewer is a warning that the tube may hold "
+        "mononuclear cells: under palbociclib they seldom fall below 20, a gradient leaves fewer than 5; the study's",
+    )

@@ -102,6 +102,8 @@ class Strategy:
     populations: tuple[Population, ...]
     cuts: Mapping[str, Cut] = field(default_factory=dict)
     beads: str | None = None  # the population of counting beads
+    ratios: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # name -> (numerator, denominator)
+    whole_blood_only: tuple[str, ...] = ()  # populations that a preparation of mononuclear cells has lost
 
     def inverse(self, channel: str, value: float) -> float:
         """Linear value at ``value`` (0..1) of the channel's scale."""
@@ -177,8 +179,9 @@ def _scale(content: Mapping[str, Any]) -> Scale:
 
 
 def _strategy(content: Mapping[str, Any], digest: str) -> Strategy:
-    top = ("version", "markers", "functional", "lymphocytes", "populations", "cuts", "beads")
-    _known_keys(content, (*top, *BY_NAME), required=top[:-2])
+    top = ("version", "markers", "functional", "lymphocytes", "populations")
+    optional = ("cuts", "beads", "ratios", "whole_blood_only")
+    _known_keys(content, (*top, *optional, *BY_NAME), required=top)
     markers = {
         str(marker): tuple(str(word).upper() for word in _list(words, ("markers", marker)))
         for marker, words in _mapping(content["markers"], ("markers",)).items()
@@ -193,12 +196,17 @@ def _strategy(content: Mapping[str, Any], digest: str) -> Strategy:
     for name, gate in trees.items():
         populations.append(_population(name, _mapping(gate, ("populations", name)), markers, cuts, known))
         known.add(name)
-    for key, allowed in (("functional", set(FUNCTIONAL)), ("lymphocytes", known)):
-        for at, one in enumerate(_list(content[key], (key,))):
+    ratios = _mapping(content.get("ratios") or {}, ("ratios",))
+    listed = {"functional": set(FUNCTIONAL), "lymphocytes": known, "whole_blood_only": known}
+    for key, allowed in listed.items():
+        for at, one in enumerate(_list(content.get(key, []), (key,))):
             if one not in allowed:
                 raise _Wrong((key, at), "no such marker with a column" if key == "functional" else "no such population")
     if content.get("beads") is not None and content["beads"] not in known:
         raise _Wrong(("beads",), "no such population")
+    for name, pair in ratios.items():
+        if len(_list(pair, ("ratios", name))) != 2 or not set(pair) <= known:
+            raise _Wrong(("ratios", name), "two populations are needed")
     _no_circles(cuts, {one.name: one for one in populations})
     return Strategy(
         version=f"{content['version']}-{digest}",
@@ -209,6 +217,8 @@ def _strategy(content: Mapping[str, Any], digest: str) -> Strategy:
         populations=tuple(populations),
         cuts=cuts,
         beads=content.get("beads"),
+        ratios={name: (above, below) for name, (above, below) in ratios.items()},
+        whole_blood_only=tuple(content.get("whole_blood_only", [])),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Table, boolean, integer, real, text
-from palbo_assets.study.vocabulary import STATUSES, Qc
+from palbo_assets.study.vocabulary import STATUSES, TIMEPOINTS, Qc
 
 BLOOD_COUNTS = Table(
     name="blood_counts",
@@ -16,6 +16,8 @@ BLOOD_COUNTS = Table(
         integer("days_from_draw", "Day of the count after the cytometry draw, negative before", unit="d", key=True),
         real("wbc_per_ul", "Leukocytes", unit="cells/uL", minimum=0),
         real("alc_per_ul", "Lymphocytes", unit="cells/uL", minimum=0),
+        real("anc_per_ul", "Neutrophils; null where the export doesn't state them", unit="cells/uL", minimum=0),
+        real("dnlr", "Derived ratio of neutrophils to lymphocytes, ANC / (WBC - ANC)", unit="1", minimum=0),
         real("beads_per_tube", "Counting beads of the cytometry tube; null without", unit="{beads}", minimum=0),
         real("blood_ul", "Blood that was stained in the tube with beads", unit="uL", minimum=0),
     ),
@@ -45,8 +47,9 @@ FACS_QC = Table(
         ),
         text(
             "compensation",
-            "Where it comes from: the file's matrix, a delivered one, done before the export (already), or none",
-            allowed=("file", "delivered", "already", "none"),
+            "Where it comes from: the file's matrix, a delivered one, done before the export (already), none, or the "
+            "single stains (single_stains) of a tube whose file carries none",
+            allowed=("file", "delivered", "single_stains", "already", "none"),
         ),
         text("margin_channels", "Detectors with more such events than the limit, with their percentage"),
         real("events_per_second", "Median flow; null where the file doesn't say its time step", unit="1/s", minimum=0),
@@ -67,6 +70,16 @@ FACS_QC = Table(
         ),
         text("residual_spill_pair", "That pair: marker that spills > marker whose channel sees it"),
         boolean("compensated", "Whether a spill matrix of the file was applied", nullable=False),
+        text(
+            "preparation",
+            "What was stained, as the manifest's sample_name says: whole_blood (where it says nothing) or pbmc",
+            allowed=("whole_blood", "pbmc"),
+        ),
+        text("instrument", "Digest of the cytometer's model and serial number; null where the file states neither"),
+        text("bead_lot", "Digest of the lot of calibration beads; null where the file doesn't state it"),
+        text("panel_lot", "Version or lot of the antibody panel as the manifest's panel_version says; null without"),
+        text("voltages", "Voltages of the fluorescence detectors as detector:V, ';' between; null where not stated"),
+        text("controls", "Control tubes that came with it, ';' between them; null without"),
         text("verdict", "pass, warn or fail", nullable=False, allowed=tuple(Qc)),
         text("reasons", "What made the verdict, ';' between the names"),
     ),
@@ -152,4 +165,60 @@ FACS_ABUNDANCES = Table(
     ),
 )
 
-TABLES = (BLOOD_COUNTS, FACS_GATES, FACS_QC, FACS_ABUNDANCES)
+FACS_RATIOS = Table(
+    name="facs_ratios",
+    description="Ratios of two populations of one tube, such as CD4 to CD8",
+    grain="ratio x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("ratio", "Ratio as the gating names it, such as CD4_CD8", nullable=False, key=True),
+        text("numerator", "Population above", nullable=False),
+        text("denominator", "Population below", nullable=False),
+        real("value", "Events of the one over events of the other; null unless OBSERVED", unit="1", minimum=0),
+        real("cv_pct", "Poisson error of the ratio", unit="%", minimum=0),
+        text("status", "OBSERVED, or why there is no ratio", nullable=False, allowed=STATUSES),
+        text("reason", "Named cause of a missing ratio, with the population that it lies in"),
+    ),
+)
+
+FACS_CHANGES = Table(
+    name="facs_changes",
+    description="Change of every abundance, ratio and intensity between two visits of a patient",
+    grain="what x measure x pair of visits",
+    columns=(
+        PATIENT_ID,
+        text("what", "Population, or ratio of two", nullable=False, key=True),
+        text(
+            "measure",
+            "Column of facs_abundances (pct_parent, pct_cd45, abs_per_ul, mfi_*), or ratio",
+            nullable=False,
+            key=True,
+        ),
+        text("earlier", "Earlier visit", nullable=False, key=True, allowed=TIMEPOINTS),
+        text("later", "Later visit", nullable=False, key=True, allowed=TIMEPOINTS),
+        text("unit", "Unit of the values", nullable=False),
+        real("earlier_value", "Value at the earlier visit, in `unit`", unit="see unit"),
+        real("later_value", "Value at the later visit, in `unit`", unit="see unit"),
+        real("difference", "Later less earlier value, in `unit`; null unless OBSERVED", unit="see unit"),
+        real("log2_ratio", "log2 of later over earlier value; null unless OBSERVED and both above 0", unit="1"),
+        real(
+            "log2_se",
+            "Its standard error by the counted events alone (Poisson); null for intensities",
+            unit="1",
+            minimum=0,
+        ),
+        integer("earlier_cycle_day", "Day of the 28-day cycle at the earlier visit, 1 to 28; null before", unit="d"),
+        integer("later_cycle_day", "Day of the 28-day cycle at the later visit, 1 to 28; null before", unit="d"),
+        text(
+            "flags",
+            "What differs between the two visits, ';' between: instrument, voltages, bead_lot, panel_lot, preparation, "
+            "compensation, gating, cycle_day",
+        ),
+        text("status", "OBSERVED, or why the two can't be compared", nullable=False, allowed=STATUSES),
+        text("reason", "Named cause of a missing change"),
+    ),
+)
+
+TABLES = (BLOOD_COUNTS, FACS_GATES, FACS_QC, FACS_ABUNDANCES, FACS_RATIOS, FACS_CHANGES)

@@ -208,11 +208,12 @@ def write_cbc(
         (patient_id, timepoint) -> days from the draw, for counts that are too far away to be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ["patient_id,timepoint,wbc_per_ul,alc_per_ul,days_from_draw"]
+    lines = ["patient_id,timepoint,wbc_per_ul,alc_per_ul,anc_per_ul,days_from_draw"]
     for sample in sorted(samples, key=lambda one: (one.patient_id, one.day)):
         near = int(rng.integers(-1, 2))
         days = (late or {}).get((sample.patient_id, sample.timepoint), near)
-        counts = f"{sample.wbc_per_ul:.0f},{sample.lymphocytes_per_ul:.0f}"
+        neutrophils = 0.88 * (sample.wbc_per_ul - sample.lymphocytes_per_ul)  # the rest are mostly monocytes
+        counts = f"{sample.wbc_per_ul:.0f},{sample.lymphocytes_per_ul:.0f},{neutrophils:.0f}"
         lines.append(f"{sample.patient_id},{sample.timepoint},{counts},{days}")
     path = folder / "cbc.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

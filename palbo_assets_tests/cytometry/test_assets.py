@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
+import palbo_assets.clinical.assets  # noqa: F401 - products that the room's build on
 from palbo_assets.cytometry.abundance import Counted, abundances
-from palbo_assets.cytometry.assets import blood_counts, facs_abundances, facs_gates, facs_qc
+from palbo_assets.cytometry.assets import blood_counts, facs_abundances, facs_gates, facs_qc, facs_ratios
 from palbo_assets.cytometry.blood_counts import BloodCount
 from palbo_assets.cytometry.checks import CHECKS, off_the_whole
 from palbo_assets.cytometry.formats import verify_fcs
@@ -96,7 +97,7 @@ class House:
         checks = [check for check in CHECKS if next(iter(check.check_keys)).asset_key.path[-1] in names]
         io_manager = TableIOManager(installation=self.installation)
         return dg.materialize(
-            [blood_counts, facs_gates, facs_qc, facs_abundances, *checks],
+            [blood_counts, facs_gates, facs_qc, facs_abundances, facs_ratios, *checks],
             selection=[asset.key for asset in assets],
             instance=instance,
             partition_key=partition,
@@ -111,7 +112,7 @@ class House:
 
     def sample(self, instance: dg.DagsterInstance) -> tuple[Any, pd.DataFrame]:
         key = dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "W06"})
-        result = self.run([facs_gates, facs_qc, facs_abundances], key, instance)
+        result = self.run([facs_gates, facs_qc, facs_abundances, facs_ratios], key, instance)
         return result, self.installation.warehouse.read(FACS_ABUNDANCES, partition_key=KEY).set_index("population")
 
 
@@ -206,7 +207,7 @@ def test_importing_the_definitions_stays_cheap() -> None:
 
     names = ("pandas", "scipy", "flowkit", "flowio", "allotropy", "numba")
     code = (
-        "import sys, palbo_assets.cytometry.assets, palbo_assets.cytometry.formats, palbo_assets.serum.assets, "
+        "import sys, palbo_assets.clinical.assets, palbo_assets.cytometry.assets, palbo_assets.cytometry.formats, palbo_assets.serum.assets, "
         "palbo_assets.serum.formats; "
         f"print([name for name in {names} if name in sys.modules])"
     )

@@ -368,3 +368,38 @@ def test_a_wrong_blood_count_is_refused_with_row_and_column(tmp_path: Path, row:
         read_blood_counts(path)
     assert (error.value.code, error.value.row, error.value.column) == (code, 2, column)
     assert "Kim" not in str(error.value)
+
+
+def test_neutrophils_give_their_derived_ratio_to_lymphocytes_and_must_fit_the_leukocytes(tmp_path: Path) -> None:
+    path = tmp_path / "cbc.csv"
+    header = "patient_id,timepoint,wbc_per_ul,alc_per_ul,anc_per_ul,days_from_draw\n"
+    path.write_text(header + "PALBO-001,BL,6000,1800,4000,0\nPALBO-001,W06,3000,1100,,0\n")
+    assert [(row["anc_per_ul"], row["dnlr"]) for row in read_blood_counts(path)] == [(4000.0, 2.0), (None, None)]
+    path.write_text(header + "PALBO-001,BL,6000,1800,4300,0\n")
+    with pytest.raises(InputError) as error:
+        read_blood_counts(path)
+    assert (error.value.code, error.value.row, error.value.column) == ("E_SCHEMA", 2, "anc_per_ul")
+
+
+def test_what_mononuclear_cells_have_lost_is_not_evaluable_and_nothing_is_counted_per_microlitre(
+    healthy: Acquisition,
+) -> None:
+    _, counted = count(healthy, STRATEGY)
+    lost = abundances(counted, STRATEGY.lymphocytes, CBC, Settings(), lost=STRATEGY.whole_blood_only)
+    rows = {row["population"]: row for row in lost}
+    for name in ("PMN_MDSC", "granulocytes"):
+        assert (rows[name]["status"], rows[name]["reason"]) == ("NOT_EVALUABLE", "lost_in_preparation")
+        assert rows[name]["pct_parent"] is None
+    assert rows["T"]["status"] == "OBSERVED"
+    assert (rows["T"]["abs_per_ul"], rows["T"]["abs_reason"]) == (None, "pbmc")
+
+
+def test_a_tube_without_granulocytes_that_is_said_to_be_whole_blood_is_asked_about(tmp_path: Path) -> None:
+    truth = SampleTruth("PALBO-001", "BL", 0, 0.5, facs_pct_parent={"T": 60.0, "granulocytes": 3.0})
+    (file,) = facs.write(truth, tmp_path, np.random.default_rng(1), events=5_000)
+    read = read_acquisition(tmp_path / file.file, STRATEGY)
+    said = {
+        preparation: assess(read.events, read.sample, read.gated, Settings(), preparation=preparation)["reasons"] or ""
+        for preparation in ("whole_blood", "pbmc")
+    }
+    assert "granulocytes_missing" in said["whole_blood"] and "granulocytes_missing" not in said["pbmc"]
