@@ -207,7 +207,8 @@ def test_importing_the_definitions_stays_cheap() -> None:
 
     names = ("pandas", "scipy", "flowkit", "flowio", "allotropy", "numba")
     code = (
-        "import sys, palbo_assets.clinical.assets, palbo_assets.cytometry.assets, palbo_assets.cytometry.formats, palbo_assets.serum.assets, "
+        "import sys, palbo_assets.clinical.assets, palbo_assets.cytometry.assets, palbo_assets.cytometry.formats, "
+        "palbo_assets.serum.assets, "
         "palbo_assets.serum.formats; "
         f"print([name for name in {names} if name in sys.modules])"
     )
