@@ -45,7 +45,8 @@ class Visit:
 def cycle_day(day: int | None, length: int) -> int | None:
     """Day 1 to ``length`` of the cycle that a day since the first dose falls into; None until it, or unknown.
 
-    Blood of day 0 is the baseline's, drawn before the first tablet, and belongs to no cycle. Cycles are counted from the first dose without pauses: a delayed cycle isn't known of here.
+    Blood of day 0 is the baseline's, drawn before the first tablet, and belongs to no cycle. Cycles are
+    counted from the first dose without pauses: a delayed cycle isn't known of here.
     """
     return None if day is None or day <= 0 else day % length + 1
 
