@@ -28,9 +28,9 @@ def simulate(path: Path, molecules: int, seed: int = 1) -> int:
 
     import pysam
 
+    from palbo_assets.demo.alignments import bgzf
     from palbo_assets.demo.ctdna import Drawn
     from palbo_assets.demo.raw_umi import raw_records
-    from palbo_assets.demo.wes import bgzf
 
     rng = np.random.default_rng(seed)
     genome = "".join(np.random.default_rng(9).choice(list("ACGT"), size=CONTIG))

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from palbo_assets.demo.alignments import bgzf
 from palbo_assets.demo.truth import PatientTruth, SampleTruth, WrittenFile
-from palbo_assets.demo.wes import bgzf
 
 if TYPE_CHECKING:
     from palbo_assets.demo.genome import MiniGenome

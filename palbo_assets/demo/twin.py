@@ -206,6 +206,7 @@ def _write_deliveries(
     from palbo_assets.demo import clinical
 
     deliveries.add("clinic", "export-01", partial(clinical.write, list(people), rng=rng))
+    _write_rna_alignments(deliveries, planned, genome, rng)
     deliveries.add("statistics", "analysis-01", partial(clinical.write_analyses, list(people)))
     withdrawn = [patient.patient_id for patient in people if patient.withdrawn]
     faults += [Fault("withdrawn patient", "", "E_CONSENT", "receipt", patient_id=name) for name in withdrawn]
@@ -309,6 +310,19 @@ def _write_expression(
             faults.append(_fault("corrected file", written[0], "W_SUPERSEDED"))
             assert corrected[0].specimen_id == written[0].specimen_id
     return faults
+
+
+def _write_rna_alignments(
+    deliveries: _Deliveries, planned: _Planned, genome: MiniGenome, rng: np.random.Generator
+) -> None:
+    """Two patients' RNA reads, by which they are told from others; drawn last and from a stream of their own."""
+    from palbo_assets.demo import rna_alignments
+
+    [own] = rng.spawn(1)
+    for patient, sample in planned.samples("rnaseq"):
+        if sample.patient_id in (course.patient_id(1), course.patient_id(2)):
+            write = partial(rna_alignments.write, sample, patient, genome, rng=own)
+            deliveries.add("rna", "rna-reads-01", partial(_single, write))
 
 
 def _write_plasma(

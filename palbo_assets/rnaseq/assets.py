@@ -24,6 +24,7 @@ from palbo_assets.rnaseq.tables import (
 )
 from palbo_assets.study.partitions import COHORT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, Absence, Modality, Qc, Timepoint
+from palbo_assets.wes.tables import IDENTITY_FAILURES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 GROUP = "rnaseq"
 READS = (str(Modality.RNASEQ),)
+TABLES_OF_READS = ("quant", "gene_counts", "gene_tpm", "rna_metrics", "tx2gene")
 LATER = (str(Timepoint.W06), str(Timepoint.W12), str(Timepoint.PD))
 
 
@@ -40,6 +42,7 @@ LATER = (str(Timepoint.W06), str(Timepoint.W12), str(Timepoint.PD))
     EXPRESSION,
     SAMPLE,
     reads=READS,
+    roles=TABLES_OF_READS,
     references=("tx2gene", "hgnc_aliases"),
     settings=Settings,
     code_version="2",
@@ -68,6 +71,7 @@ def expression(step: Step) -> pd.DataFrame:
     RNA_QC,
     SAMPLE,
     reads=READS,
+    roles=TABLES_OF_READS,
     upstream=(EXPRESSION,),
     references=("tx2gene", "hgnc_aliases"),
     settings=Settings,
@@ -231,9 +235,9 @@ def immune_deconvolution(step: Step, expression: pd.DataFrame, rna_qc: pd.DataFr
 @product(
     RNA_IDENTITY,
     COHORT,
-    upstream=(EXPRESSION, RNA_QC, PATIENTS, SAMPLE_MANIFEST),
+    upstream=(EXPRESSION, RNA_QC, PATIENTS, SAMPLE_MANIFEST, IDENTITY_FAILURES),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"pandas", "sql"},
 )
@@ -243,9 +247,10 @@ def rna_identity(
     rna_qc: pd.DataFrame,
     patients: pd.DataFrame,
     sample_manifest: pd.DataFrame,
+    identity_failures: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Sex genes against the recorded sex, liver genes against the recorded site of the biopsy, and each profile against
-    the cohort's."""
+    """Whose RNA it is by its alleles, sex genes against the recorded sex, liver genes against the recorded site of the
+    biopsy, and each profile against the cohort's."""
     from palbo_assets.rnaseq.cohort_correlation import median_correlations
     from palbo_assets.rnaseq.sample_identity import judge
 
@@ -257,12 +262,16 @@ def rna_identity(
         (row["patient_id"], row["specimen_id"]): row["anatomic_site"]
         for row in biopsies.dropna(subset=["anatomic_site"]).to_dict("records")
     }
+    of_rna = identity_failures[identity_failures["source"] == "rna"]
+    failed = set(zip(of_rna["patient_id"], of_rna["specimen_id"], strict=True))
     rows = []
     for qc in rna_qc.astype(object).where(rna_qc.notna(), None).to_dict("records"):
         site = sites.get((qc["patient_id"], qc["specimen_id"]), "")
         keys = {name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}
         alike = correlations.get(qc["specimen_id"])
-        rows.append(keys | judge(qc, sexes.get(qc["patient_id"], ""), site, alike, step.settings))
+        other = (qc["patient_id"], qc["specimen_id"]) in failed
+        sex = sexes.get(qc["patient_id"], "")
+        rows.append(keys | judge(qc, sex, site, alike, step.settings, another_persons=other))
     step.report(specimens=len(rows), failed=sum(row["verdict"] == Qc.FAIL for row in rows))
     return frame_from_rows(RNA_IDENTITY, rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from palbo_assets.genomics.delivered_alignments import verify_alignments
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
 from palbo_assets.study.vocabulary import Modality
@@ -138,6 +139,14 @@ FORMATS: tuple[FileFormat, ...] = (
         verify=verify_metrics,
         description="Report on the library: STAR Log.final.out, Picard CollectRnaSeqMetrics, Qualimap rnaseq, salmon "
         "meta_info and lib_format_counts, kallisto run_info",
+    ),
+    FileFormat(
+        modality=Modality.RNASEQ,
+        role="rna_bam",
+        suffixes=(".bam", ".cram"),
+        scope=Scope.SAMPLE,
+        verify=verify_alignments,
+        description="RNA reads aligned to the study's genome, sorted by coordinate: they tell whose sample it is",
     ),
     FileFormat(
         modality=Modality.RNASEQ,

@@ -28,19 +28,29 @@ def expressed_sex(xist_tpm: float | None, rps4y1_tpm: float | None, limit: float
 
 
 def judge(
-    quality: Mapping[Any, Any], sex: str, anatomic_site: str, correlation: float | None, settings: Settings
+    quality: Mapping[Any, Any],
+    sex: str,
+    anatomic_site: str,
+    correlation: float | None,
+    settings: Settings,
+    *,
+    another_persons: bool = False,
 ) -> dict[str, Any]:
     """One row of ``rna_identity`` from a row of ``rna_qc``, the recorded sex and the recorded site of the biopsy.
 
     Empty text means not recorded; ``correlation`` is the median with the other specimens, None where it isn't known.
-    ``verdict`` is fail when the sex differs or the profile is unlike the cohort's, warn when liver genes don't suit the
-    site or fill a biopsy of the liver, else pass; null when nothing could be judged.
+    ``another_persons``: its alleles at common SNPs aren't the patient's. ``verdict`` is fail then, when the sex differs
+    or the profile is unlike the cohort's, warn when liver genes don't suit the site or fill a biopsy of the liver, else
+    pass; null when nothing could be judged.
     """
     recorded = sex.strip().lower()
     recorded = FEMALE if recorded in ("f", FEMALE) else MALE if recorded in ("m", MALE) else ""
     found = expressed_sex(quality["xist_tpm"], quality["rps4y1_tpm"], settings.sex_gene_tpm)
     reasons, verdicts = [], []
     sex_state = UNKNOWN
+    if another_persons:
+        verdicts.append(Qc.FAIL)
+        reasons.append("ANOTHER_PERSON")
     if recorded and found:
         sex_state = CONCORDANT if found == recorded else DISCORDANT
         verdicts.append(Qc.PASS if found == recorded else Qc.FAIL)

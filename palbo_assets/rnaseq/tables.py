@@ -145,7 +145,7 @@ IMMUNE_DECONVOLUTION = Table(
 
 RNA_IDENTITY = Table(
     name="rna_identity",
-    description="Whether an expression profile suits the recorded sex, the site of the biopsy, and the cohort",
+    description="Whether an expression profile is its patient's and suits the recorded sex, the site and the cohort",
     grain="specimen",
     columns=(
         PATIENT_ID,
@@ -159,7 +159,7 @@ RNA_IDENTITY = Table(
         real("hepatocyte_share", "Share of assigned reads in ALB and APOA1", unit="1", minimum=0, maximum=1),
         real("median_correlation", "Median Spearman correlation with the other specimens; null with fewer than three",
              unit="1", minimum=-1, maximum=1),
-        text("verdict", "fail: another sex, or unlike the cohort; warn: liver genes; null when nothing could be judged",
+        text("verdict", "fail: another person, another sex, or unlike the cohort; warn: liver genes; null: not judged",
              allowed=_QC),
         text("reasons", "What failed or warned, separated by semicolons; empty when nothing did", nullable=False),
     ),

@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from palbo_assets.clinical.tables import PATIENTS
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import COHORT, SAMPLE
+from palbo_assets.wes.identity_assets import (
+    identity_failures,
+    identity_matches,
+    plasma_snp_genotypes,
+    rna_snp_genotypes,
+    sample_identity,
+    snp_genotypes,
+)
 from palbo_assets.wes.settings import Settings
+from palbo_assets.wes.step_files import MISSING, normal_path, specimen_columns
 from palbo_assets.wes.tables import (
     COPY_NUMBER_SEGMENTS,
-    IDENTITY_FAILURES,
     IDENTITY_MATCHES,
-    PLASMA_SNP_GENOTYPES,
     READ_QC,
     SAMPLE_IDENTITY,
+    SEX_CONCORDANCE,
     SNP_GENOTYPES,
     SOMATIC_CALLS,
 )
@@ -25,149 +34,8 @@ from palbo_assets.wes.tables import (
 if TYPE_CHECKING:
     import pandas as pd
 
-MISSING = "E_REFERENCE_MISSING"
 LISTS = ("panel_of_normals", "population_af", "blacklist_bed", "mappability_bed")
 """References that somatic calls are held against where the bundle has them."""
-
-
-def _normal_file(step: Step) -> Any:
-    """The patient's blood exome; the first by content hash where a lab delivered two, None without any."""
-    return min(step.files("normal_bam"), key=lambda file: file.sha256, default=None)
-
-
-def _normal(step: Step) -> Path | None:
-    found = _normal_file(step)
-    return found.path if found else None
-
-
-def _specimen(step: Step, file: Any) -> dict[str, Any]:
-    return {
-        "patient_id": step.patient_id,
-        "timepoint": file.timepoint,
-        "specimen_id": file.specimen_id,
-    }
-
-
-def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
-    """Rows of allele counts of one alignment at the identity SNPs; none without the references."""
-    from palbo_assets.genomics.allele_counts import count_alleles
-    from palbo_assets.genomics.bam import as_bam
-    from palbo_assets.genomics.regions import reference
-    from palbo_assets.wes import identity
-
-    settings: Settings = step.settings
-    bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")
-    if bed is None or fasta is None:
-        return []
-    snps, frequencies = identity.read_snps(bed), identity.read_frequencies(bed)
-    with reference(fasta) as fetch:
-        counted = count_alleles(
-            as_bam(file.path, step.workdir, fasta),
-            snps,
-            fetch,
-            min_base_quality=settings.min_base_quality,
-            min_mapping_quality=settings.min_mapping_quality,
-        )
-    found = [counted.get(snp) for snp in snps]
-    # Bases that are neither allele are errors and don't count.
-    alt = [one.alt if one else 0 for one in found]
-    depth = [one.alt + one.ref_forward + one.ref_reverse if one else 0 for one in found]
-    # The blood's rows belong to this partition, whatever timepoint it was drawn at.
-    who = {**_specimen(step, file), "timepoint": step.timepoint, "source": source}
-    return [
-        {
-            **who,
-            "chrom": snp.chrom,
-            "pos": snp.pos,
-            "alt": snp.alt,
-            "depth": int(depth[index]),
-            "alt_count": int(alt[index]),
-            "frequency": frequencies[index],
-        }
-        for index, snp in enumerate(snps)
-    ]
-
-
-@product(
-    SNP_GENOTYPES,
-    SAMPLE,
-    reads=("wes",),
-    roles=("tumour_bam", "normal_bam"),
-    references=("genome_fasta", "snp_bed"),
-    settings=Settings,
-    code_version="1",
-    group="wes",
-    kinds={"bam", "parquet"},
-)
-def snp_genotypes(step: Step) -> pd.DataFrame:
-    """Allele counts at the identity SNPs in each tumour exome and in the patient's blood."""
-    rows = [row for file in step.files("tumour_bam") for row in _counted(step, file, "tumour")]
-    normal = _normal_file(step)
-    if normal is not None:
-        rows += _counted(step, normal, "blood")
-    step.report(rows=len(rows), reason="" if rows else MISSING)
-    return frame_from_rows(SNP_GENOTYPES, rows)
-
-
-@product(
-    PLASMA_SNP_GENOTYPES,
-    SAMPLE,
-    reads=("ctdna",),
-    roles=("consensus_bam",),
-    references=("genome_fasta", "snp_bed"),
-    settings=Settings,
-    code_version="1",
-    group="wes",
-    kinds={"bam", "parquet"},
-)
-def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
-    """Allele counts at the identity SNPs in the consensus reads of each plasma; only SNPs of its panel have depth."""
-    rows = [row for file in step.files("consensus_bam") for row in _counted(step, file, "plasma") if row["depth"]]
-    step.report(rows=len(rows))
-    return frame_from_rows(PLASMA_SNP_GENOTYPES, rows)
-
-
-@product(
-    IDENTITY_MATCHES,
-    COHORT,
-    upstream=(SNP_GENOTYPES, PLASMA_SNP_GENOTYPES),
-    settings=Settings,
-    code_version="1",
-    group="wes",
-    kinds={"numpy", "sql"},
-)
-def identity_matches(step: Step, snp_genotypes: pd.DataFrame, plasma_snp_genotypes: pd.DataFrame) -> pd.DataFrame:
-    """Every sequenced sample against every other of the study: whose it is, and whose it seems to be instead."""
-    import pandas as pd
-
-    from palbo_assets.wes.cohort_identity import FAILED, matched_rows
-
-    counts = [frame for frame in (snp_genotypes, plasma_snp_genotypes) if not frame.empty]
-    rows = matched_rows(pd.concat(counts, ignore_index=True), step.settings) if counts else []
-    failed = [row for row in rows if row["verdict"] in FAILED]
-    step.report(samples=len(rows), failed=len(failed))
-    return frame_from_rows(IDENTITY_MATCHES, rows)
-
-
-@product(
-    IDENTITY_FAILURES,
-    COHORT,
-    upstream=(IDENTITY_MATCHES,),
-    by_patient=True,
-    code_version="1",
-    group="wes",
-    kinds={"sql"},
-)
-def identity_failures(step: Step, identity_matches: pd.DataFrame) -> pd.DataFrame:
-    """The samples that aren't their patient's. Pair products read their patient's rows of this, usually none.
-
-    It holds nothing that changes when other patients' samples arrive, so that they make no pair due.
-    """
-    from palbo_assets.wes.cohort_identity import FAILED
-
-    failed = identity_matches[identity_matches["verdict"].isin(FAILED)]
-    step.report(failed=len(failed))
-    return failed[list(IDENTITY_FAILURES.column_names)].reset_index(drop=True)
 
 
 @product(
@@ -197,12 +65,12 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
     gff3 = step.references.get("genes_gff3")
     coding = coding_regions(gff3) if gff3 else None
     enough = (settings.min_tumour_depth, settings.min_normal_depth)
-    normal_path = _normal(step)
+    blood = normal_path(step)
 
     def measured(path: Path) -> read_quality.ReadQuality:
         return read_quality.measure(as_bam(path, step.workdir, fasta), targets, settings)
 
-    normal = measured(normal_path) if normal_path else None
+    normal = measured(blood) if blood else None
     sex = judge(
         normal.depth_of if normal else {},
         min_bases=settings.sex_min_bases,
@@ -227,7 +95,7 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
         metrics = read_quality.metric_verdicts(tumour, normal, settings, **shares)
         rows.append(
             {
-                **_specimen(step, file),
+                **specimen_columns(step, file),
                 "reads": tumour.reads,
                 "mapped_pct": tumour.mapped_pct,
                 "duplicate_pct": tumour.duplicate_pct,
@@ -262,45 +130,27 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
 
 
 @product(
-    SAMPLE_IDENTITY,
-    SAMPLE,
-    reads=("wes",),
-    roles=("tumour_bam", "normal_bam"),
-    upstream=(SNP_GENOTYPES,),
+    SEX_CONCORDANCE,
+    COHORT,
+    upstream=(PATIENTS, READ_QC, SNP_GENOTYPES, IDENTITY_MATCHES),
     settings=Settings,
-    code_version="2",
+    code_version="1",
     group="wes",
-    kinds={"sql"},
+    kinds={"numpy", "sql"},
 )
-def sample_identity(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
-    """Whether each tumour and the patient's blood come from one person; a mismatch blocks what is paired."""
-    from palbo_assets.wes import identity
-    from palbo_assets.wes.allele_table import counts_of
+def sex_concordance(
+    step: Step,
+    patients: pd.DataFrame,
+    read_qc: pd.DataFrame,
+    snp_genotypes: pd.DataFrame,
+    identity_matches: pd.DataFrame,
+) -> pd.DataFrame:
+    """The recorded sex of each patient against depth of X and Y and heterozygosity of X in the blood."""
+    from palbo_assets.wes.sex_concordance import DISCORDANT, sex_rows
 
-    settings: Settings = step.settings
-    blood = counts_of(snp_genotypes, "blood")
-    rows = []
-    for file in step.files("tumour_bam"):
-        tumour = counts_of(snp_genotypes, "tumour", file.specimen_id)
-        if blood is None or tumour is None:
-            reason = "NO_NORMAL" if _normal(step) is None else MISSING
-            found = identity.Identity(identity.NOT_EVALUABLE, 0, 0, None, None, reason)
-        else:
-            fractions = [identity.fractions(one.alt, one.depth, settings) for one in (tumour, blood)]
-            found = identity.compare(fractions[0], fractions[1], settings)
-        rows.append(
-            {
-                **_specimen(step, file),
-                "verdict": found.verdict,
-                "reason": found.reason,
-                "n_sites": found.n_sites,
-                "n_homozygous": found.n_homozygous,
-                "concordance": found.concordance,
-                "correlation": found.correlation,
-            }
-        )
-        step.report(verdict=found.verdict, n_sites=found.n_sites, concordance=found.concordance or 0.0)
-    return frame_from_rows(SAMPLE_IDENTITY, rows)
+    rows = sex_rows(patients, read_qc, snp_genotypes, identity_matches, step.settings)
+    step.report(patients=len(rows), discordant=sum(row["agreement"] == DISCORDANT for row in rows))
+    return frame_from_rows(SEX_CONCORDANCE, rows)
 
 
 @product(
@@ -333,7 +183,7 @@ def copy_number_segments(step: Step) -> pd.DataFrame:
         if profile is None:
             continue
         found = segment_rows(profile, contigs)
-        rows += [{**_specimen(step, files[0]), **row} for row in found]
+        rows += [{**specimen_columns(step, files[0]), **row} for row in found]
         step.report(segments=len(found), tool=profile.tool, reason=profile.reason)
         if profile.purity is not None:
             step.report(purity=profile.purity)
@@ -373,7 +223,7 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame, copy_number_segment
         mappability=step.references.get("mappability_bed"),
     )
     swapped = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
-    normal = _normal(step)
+    normal = normal_path(step)
     by_specimen: dict[str, list[Any]] = {}
     for file in step.files("tumour_bam", "somatic_vcf", "somatic_maf"):
         by_specimen.setdefault(file.specimen_id, []).append(file)
@@ -398,7 +248,7 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame, copy_number_segment
         germline += found.n_germline
         profile = profile_of_rows(copy_number_segments[copy_number_segments["specimen_id"] == specimen_id])
         judged = with_cell_fractions(found.rows, profile, step.settings)
-        rows += [{**_specimen(step, files[0]), **row} for row in judged]
+        rows += [{**specimen_columns(step, files[0]), **row} for row in judged]
     step.report(
         calls=len(rows),
         passing=sum(row["filter"] == "PASS" for row in rows),
@@ -421,10 +271,12 @@ from palbo_assets.wes.process_assets import (  # noqa: E402
 ASSETS = (
     snp_genotypes,
     plasma_snp_genotypes,
+    rna_snp_genotypes,
     identity_matches,
     identity_failures,
     read_qc,
     sample_identity,
+    sex_concordance,
     copy_number_segments,
     somatic_calls,
     gene_copy_number,

@@ -16,7 +16,9 @@ from palbo_assets.wes.tables import (
     IDENTITY_MATCHES,
     PLASMA_SNP_GENOTYPES,
     READ_QC,
+    RNA_SNP_GENOTYPES,
     SAMPLE_IDENTITY,
+    SEX_CONCORDANCE,
     SNP_GENOTYPES,
     SOMATIC_CALLS,
 )
@@ -77,6 +79,11 @@ def plasma_genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
     return _impossible_counts(rows)
 
 
+@row_check(RNA_SNP_GENOTYPES, SAMPLE, description="Alternative fragments are part of the depth")
+def rna_genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
+    return _impossible_counts(rows)
+
+
 @row_check(
     IDENTITY_MATCHES,
     COHORT,
@@ -115,17 +122,36 @@ def sex_chromosomes_agree(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["sex"] == "unclear"]
 
 
+@row_check(
+    SEX_CONCORDANCE,
+    COHORT,
+    description="The blood is of the recorded sex; else both are named, and whose samples they may be",
+    severity=dg.AssetCheckSeverity.ERROR,
+    shows=("recorded_sex", "reads_sex", "likely_partner", "partner_by"),
+)
+def recorded_sex_is_the_bloods(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["agreement"] == "discordant"]
+
+
+@row_check(SEX_CONCORDANCE, COHORT, description="Depth and heterozygosity of X say the same sex")
+def witnesses_of_sex_agree(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["reason"] == "WITNESSES_DISAGREE"]
+
+
 CHECKS = (
     *(schema_check(table, SAMPLE) for table in (SAMPLE_IDENTITY, READ_QC, SOMATIC_CALLS)),
-    *(schema_check(table, SAMPLE) for table in (SNP_GENOTYPES, PLASMA_SNP_GENOTYPES)),
-    *(schema_check(table, COHORT) for table in (IDENTITY_MATCHES, IDENTITY_FAILURES)),
+    *(schema_check(table, SAMPLE) for table in (SNP_GENOTYPES, PLASMA_SNP_GENOTYPES, RNA_SNP_GENOTYPES)),
+    *(schema_check(table, COHORT) for table in (IDENTITY_MATCHES, IDENTITY_FAILURES, SEX_CONCORDANCE)),
     genotype_counts_are_consistent,
     plasma_genotype_counts_are_consistent,
+    rna_genotype_counts_are_consistent,
     every_sample_is_its_patients,
     samples_can_be_compared,
     a_swap_names_its_partner,
     no_foreign_dna,
     sex_chromosomes_agree,
+    recorded_sex_is_the_bloods,
+    witnesses_of_sex_agree,
     tumour_and_blood_are_one_person,
     tumour_is_not_contaminated,
     exome_is_good_enough,

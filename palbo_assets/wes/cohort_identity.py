@@ -42,10 +42,12 @@ def matched_rows(genotypes: pd.DataFrame, settings: Settings) -> list[dict[str, 
     stated[column] = kept["frequency"].to_numpy(dtype=float, na_value=np.nan)
     sharp = np.array([sample.kind == matching.BLOOD for sample in samples])
     frequency = np.where(np.isnan(stated), matching.cohort_frequency(alt, depth, sharp), stated)
+    of_rna = np.array([sample.kind == matching.RNA for sample in samples])
     likelihoods = matching.genotype_likelihoods(
         alt,
         depth,
         sharp,
+        np.where(of_rna, settings.match_rna_misleading, 0.0),
         error=settings.match_error,
         error_spread=settings.match_error_spread,
         sharpness=settings.match_het_sharpness,
@@ -59,8 +61,24 @@ def matched_rows(genotypes: pd.DataFrame, settings: Settings) -> list[dict[str, 
         min_sites=settings.match_min_sites,
         min_score=settings.match_min_score,
         min_concordance=settings.identity_fail,
+        min_rna_concordance=settings.match_rna_concordance,
     )
-    return [_row(index, samples, pairs, match) for index, match in enumerate(verdicts)]
+    return [
+        _row(index, samples, pairs, match)
+        | {"correlation": _correlation(alt, depth, index, match.best, settings.match_min_depth)}
+        for index, match in enumerate(verdicts)
+    ]
+
+
+def _correlation(alt: np.ndarray, depth: np.ndarray, first: int, second: int | None, min_depth: int) -> float | None:
+    """Pearson's r of two samples' alternative fractions (NGSCheckMate); None without spread."""
+    if second is None:
+        return None
+    deep = (depth[first] >= min_depth) & (depth[second] >= min_depth)
+    x, y = (alt[one, deep] / depth[one, deep] for one in (first, second))
+    if len(x) < 3 or not x.std() or not y.std():
+        return None
+    return float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
 
 
 def _row(index: int, samples: list[matching.Sample], pairs: matching.Pairs, match: matching.Match) -> dict[str, Any]:

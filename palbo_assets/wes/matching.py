@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 SELF, SWAP, UNEXPECTED, NO_MATCH, NOT_EVALUABLE = "self_match", "swap", "unexpected_match", "no_match", "not_evaluable"
-BLOOD = "blood"
+BLOOD, RNA = "blood", "rna"
 _CHUNK = 8  # SNPs whose ratios are multiplied before one logarithm is taken: far from the limits of float64
 
 
@@ -66,7 +66,14 @@ class Match:
 
 
 def genotype_likelihoods(
-    alt: np.ndarray, depth: np.ndarray, sharp: np.ndarray, *, error: float, error_spread: float, sharpness: float
+    alt: np.ndarray,
+    depth: np.ndarray,
+    sharp: np.ndarray,
+    misleading: np.ndarray | float = 0.0,
+    *,
+    error: float,
+    error_spread: float,
+    sharpness: float,
 ) -> np.ndarray:
     """P(reads | genotype) up to a factor: (n, s, 3) float64 for 0, 1, 2 alternative alleles.
 
@@ -76,6 +83,9 @@ def genotype_likelihoods(
         (n, s) counts of fragments.
     sharp
         (n,) bool: samples whose heterozygous SNPs lie near one half (blood); others may show any fraction.
+    misleading
+        (n,) share of a sample's SNPs whose reads say nothing of the genome (RNA: edited, expressed from one allele,
+        aligned to a copy of the gene). There any fraction is as likely under each genotype.
     error
         Share of fragments with the other allele at a homozygous SNP: errors and a trace of foreign DNA.
     error_spread, sharpness
@@ -92,6 +102,9 @@ def genotype_likelihoods(
     low, high = error * error_spread, (1 - error) * error_spread
     middle = np.where(sharp, sharpness, 1.0)[:, None]
     logs = np.stack([beta_binomial(low, high), beta_binomial(middle, middle), beta_binomial(high, low)], axis=-1)
+    share = np.broadcast_to(np.asarray(misleading, dtype=float), len(alt))[:, None, None]
+    with np.errstate(divide="ignore"):
+        logs = np.logaddexp(np.log1p(-share) + logs, np.log(share) + beta_binomial(1.0, 1.0)[..., None])
     likelihoods: np.ndarray = np.exp(logs - logs.max(axis=-1, keepdims=True))
     return likelihoods
 
@@ -163,6 +176,7 @@ def compare_pair_plain(
     error: float,
     error_spread: float,
     sharpness: float,
+    misleading: Sequence[float] = (0.0, 0.0),
 ) -> float:
     """The score of two samples, SNP by SNP in plain Python: the readable twin of the arrays above."""
     from math import exp, lgamma, log10
@@ -178,15 +192,12 @@ def compare_pair_plain(
             k, n = alt[sample][site], depth[sample][site]
             middle = sharpness if sharp[sample] else 1.0
             shapes = ((error, 1 - error), (middle / error_spread,) * 2, (1 - error, error))
-            both.append(
-                [
-                    exp(
-                        betaln(k + a * error_spread, n - k + b * error_spread)
-                        - betaln(a * error_spread, b * error_spread)
-                    )
-                    for a, b in shapes
-                ]
-            )
+            said = [
+                exp(betaln(k + a * error_spread, n - k + b * error_spread) - betaln(a * error_spread, b * error_spread))
+                for a, b in shapes
+            ]
+            anything = exp(betaln(k + 1, n - k + 1))
+            both.append([(1 - misleading[sample]) * one + misleading[sample] * anything for one in said])
         one = sum(p * x * y for p, x, y in zip(prior, *both, strict=True))
         alone = [sum(p * x for p, x in zip(prior, likelihood, strict=True)) for likelihood in both]
         score += log10(one / (alone[0] * alone[1]))
@@ -202,7 +213,13 @@ def cohort_frequency(alt: np.ndarray, depth: np.ndarray, members: np.ndarray) ->
 
 
 def judge(
-    samples: Sequence[Sample], pairs: Pairs, *, min_sites: int, min_score: float, min_concordance: float
+    samples: Sequence[Sample],
+    pairs: Pairs,
+    *,
+    min_sites: int,
+    min_score: float,
+    min_concordance: float,
+    min_rna_concordance: float,
 ) -> list[Match]:
     """The verdict on every sample.
 
@@ -216,10 +233,14 @@ def judge(
         SNPs deep enough in both samples, below which a pair isn't judged.
     min_score, min_concordance
         What one person's samples reach: log10 likelihood ratio, and share of equal homozygotes.
+    min_rna_concordance
+        The same share where one of the two is RNA: a heterozygous SNP expressed from one allele looks homozygous.
     """
     evaluable = pairs.n_sites >= min_sites
+    of_rna = np.array([sample.kind == RNA for sample in samples], dtype=bool)
+    least = np.where(of_rna[:, None] | of_rna, min_rna_concordance, min_concordance)
     with np.errstate(invalid="ignore"):
-        one_person = evaluable & (pairs.score >= min_score) & ~(pairs.concordance < min_concordance)
+        one_person = evaluable & (pairs.score >= min_score) & ~(pairs.concordance < least)
     np.fill_diagonal(one_person, False)
     np.fill_diagonal(evaluable, False)
     patients: dict[str, list[int]] = {}

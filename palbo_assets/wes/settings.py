@@ -110,6 +110,16 @@ class Settings(BaseModel):
     match_homozygous: float = Field(
         default=0.95, description="likelihood share from which a genotype counts as homozygous. Design"
     )
+    match_rna_misleading: float = Field(
+        default=0.03,
+        ge=0,
+        lt=1,
+        description="share of RNA SNPs whose reads say nothing of the genome: edited, or of a copy of the gene. Design",
+    )
+    match_rna_concordance: float = Field(
+        default=0.8,
+        description="as identity_fail, where one of two samples is RNA: one expressed allele looks homozygous. Design",
+    )
     contamination_error: float = Field(
         default=1e-3,
         gt=0,
@@ -130,6 +140,13 @@ class Settings(BaseModel):
     sex_y_male: float = Field(default=0.2, description="Y depth / autosomal depth from which a Y is there. Design")
     sex_y_female: float = Field(default=0.1, description="Y depth / autosomal depth up to which none is. Design")
     sex_x_male: float = Field(default=0.75, description="X depth / autosomal depth below which there is one X. Design")
+
+    sex_x_error: float = Field(
+        default=0.02, gt=0, lt=0.5, description="share of SNPs of a single X that look heterozygous by error. Design"
+    )
+    sex_x_score: float = Field(
+        default=3.0, gt=0, description="log10 likelihood ratio of two X against one, or the reverse. Design"
+    )
 
     # Read quality: (pass limit, fail limit), between them warn. Design
     tumour_depth_pass: float = Field(default=100, description="x, mean over targets. Design")

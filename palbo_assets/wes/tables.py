@@ -142,6 +142,14 @@ PLASMA_SNP_GENOTYPES = Table(
     columns=_COUNTS,
     storage=Storage.PARQUET,
 )
+RNA_SNP_GENOTYPES = Table(
+    name="rna_snp_genotypes",
+    description="Allele counts at identity SNPs in RNA reads, where there are any. Identifies people: never leaves the"
+    " study.",
+    grain="SNP x specimen",
+    columns=_COUNTS,
+    storage=Storage.PARQUET,
+)
 
 VERDICTS = ("self_match", "swap", "unexpected_match", "no_match", "not_evaluable")
 IDENTITY_MATCHES = Table(
@@ -165,6 +173,13 @@ IDENTITY_MATCHES = Table(
         integer("n_homozygous", "Those homozygous in both", unit="SNPs", minimum=0),
         real("concordance", "Share of n_homozygous with the same allele", **_FRACTION),
         real("relatedness", "1 - opposite homozygotes / those between strangers: 1 one person, 0 strangers", unit="1"),
+        real(
+            "correlation",
+            "Pearson's r of alternative fractions with best_match, over n_sites (NGSCheckMate's measure)",
+            unit="1",
+            minimum=-1.0,
+            maximum=1.0,
+        ),
         real("score", "log10 likelihood ratio of one person against two, with best_match", unit="log10"),
         real("own_score", "The same with the best of the patient's own other samples", unit="log10"),
         real("margin", "Score of the best patient minus that of the next", unit="log10"),
@@ -181,6 +196,32 @@ IDENTITY_FAILURES = Table(
         text("source", "What was sequenced", nullable=False, key=True, allowed=SOURCES),
         text("verdict", "Outcome", nullable=False, allowed=VERDICTS),
         text("likely_partner", "Patient that the sample seems to come from; null where it is nobody's"),
+    ),
+)
+
+SEXES = ("female", "male", "unclear", "not_evaluable")
+SEX_CONCORDANCE = Table(
+    name="sex_concordance",
+    description="The recorded sex of each patient against the sex that the blood's reads show",
+    grain="patient",
+    columns=(
+        PATIENT_ID,
+        text("recorded_sex", "Sex in the clinical export; null where it holds none", allowed=SEXES[:2]),
+        text("reads_sex", "Sex of the blood by both witnesses; unclear where they differ", allowed=SEXES),
+        text("depth_sex", "Sex by depth of X and Y targets", allowed=SEXES),
+        real("x_ratio", "Depth of X targets / of autosomal targets in the blood", unit="1", minimum=0.0),
+        real("y_ratio", "Depth of Y targets / of autosomal targets in the blood", unit="1", minimum=0.0),
+        text("heterozygosity_sex", "Sex by heterozygous SNPs on X", allowed=SEXES),
+        integer("x_snps", "SNPs on X that are deep enough, outside what it shares with Y", unit="SNPs", minimum=0),
+        integer("x_heterozygous", "Those that are heterozygous", unit="SNPs", minimum=0),
+        real("x_score", "log10 likelihood ratio of two X against one, by these SNPs", unit="log10"),
+        text("agreement", "Outcome", nullable=False, allowed=("concordant", "discordant", "not_evaluable")),
+        text(
+            "likely_partner",
+            "Patient that the samples seem to come from; several, joined by ;, where only their sexes fit",
+        ),
+        text("partner_by", "What names the partner", allowed=("genotypes", "opposite_sex")),
+        text("reason", "Stable code; empty where both agree", nullable=False),
     ),
 )
 
@@ -238,8 +279,10 @@ TABLES = (
     READ_QC,
     SNP_GENOTYPES,
     PLASMA_SNP_GENOTYPES,
+    RNA_SNP_GENOTYPES,
     IDENTITY_MATCHES,
     IDENTITY_FAILURES,
+    SEX_CONCORDANCE,
     COPY_NUMBER_SEGMENTS,
     GENE_COPY_NUMBER,
     CLONAL_VARIANTS,

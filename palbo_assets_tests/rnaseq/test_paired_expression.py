@@ -152,6 +152,12 @@ def test_sex_and_liver_genes_are_held_against_what_was_recorded(
     assert (row["verdict"], row["reasons"]) == (verdict, reasons)
 
 
+def test_the_rna_of_another_person_fails_whatever_its_profile_says() -> None:
+    quality = {"xist_tpm": 30.0, "rps4y1_tpm": 0.0, "hepatocyte_share": None}
+    row = judge(quality, "Female", "", 0.95, Settings(), another_persons=True)
+    assert (row["verdict"], row["reasons"]) == ("fail", "ANOTHER_PERSON")
+
+
 def test_a_profile_unlike_the_cohort_fails() -> None:
     """Nine specimens share a profile, one is of something else; Liu's limit parts them."""
     rng = np.random.default_rng(9)

@@ -22,6 +22,7 @@ class Twin:
     genome: MiniGenome
     folder: Path
     truths: Mapping[str, SampleTruth]
+    people: Mapping[str, PatientTruth]
 
     def bam(self, name: str) -> Path:
         return self.folder / f"{name}.bam"
@@ -46,7 +47,7 @@ def genome(tmp_path_factory: pytest.TempPathFactory) -> MiniGenome:
 def twin(genome: MiniGenome, tmp_path_factory: pytest.TempPathFactory) -> Twin:
     folder = tmp_path_factory.mktemp("exomes")
     rng = np.random.default_rng(5)
-    truths = {}
+    truths, people = {}, {}
     for patient_id, timepoints in {
         "PALBO-001": {
             "BL": [("PIK3CA", "p.H1047R", 1.0), ("TP53", "p.R175H", 1.0)],
@@ -71,8 +72,9 @@ def twin(genome: MiniGenome, tmp_path_factory: pytest.TempPathFactory) -> Twin:
         }
         genotypes = tuple(int(one) for one in rng.binomial(2, 0.5, len(genome.snps)))
         patient = PatientTruth(patient_id, "SMC", ("PAIR",), genotypes, 200, True, "PD", samples=samples)
+        people[patient_id] = patient
         for timepoint, truth in samples.items():
             writer.write(truth, patient, genome, folder, rng, germline=timepoint == "BL")
             truths[f"{patient_id}-{timepoint}"] = truth
             writer.write_caller_vcf(truth, genome, folder, rng, normal_first=timepoint == "BL")
-    return Twin(genome, folder, truths)
+    return Twin(genome, folder, truths, people)

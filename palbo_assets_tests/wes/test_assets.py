@@ -44,14 +44,14 @@ from palbo_assets.wes.tables import (
 from palbo_assets_tests.wes.conftest import PURITY, Twin
 
 
-def of_level(level: Level) -> list[dg.AssetsDefinition]:
-    """The exome's products of a level (plasma's reads another modality), and the genotypes of all samples."""
+def of_level(level: Level, reads: frozenset[str] = frozenset({"wes"})) -> list[dg.AssetsDefinition]:
+    """The exome's products of a level that are made of these modalities, and the genotypes of all samples."""
     named = [(asset, SPECS[asset.key.path[-1]]) for asset in products()]
     return [
         asset
         for asset, spec in named
         if spec.level is level
-        and ((spec.room == "wes" and spec.reads != ("ctdna",)) or spec.table is PATIENT_GENOTYPES)
+        and ((spec.room == "wes" and set(spec.reads) <= reads) or spec.table is PATIENT_GENOTYPES)
     ]
 
 
@@ -105,8 +105,10 @@ class Trial:
     def state(self) -> str:
         return ""
 
-    def run(self, key: str) -> dg.ExecuteInProcessResult:
-        level = of_level(Level.SAMPLE if "|" in key else Level.PATIENT if key else Level.COHORT)
+    def run(self, key: str, only: Sequence[str] = ()) -> dg.ExecuteInProcessResult:
+        modalities = frozenset(file.modality for file in self.files)
+        level = of_level(Level.SAMPLE if "|" in key else Level.PATIENT if key else Level.COHORT, modalities)
+        level = [asset for asset in level if not only or asset.key.path[-1] in only]
         checks = [check for check in CHECKS if {one.asset_key for one in check.check_specs} <= {a.key for a in level}]
         result = dg.materialize(
             [*products(), *checks],

@@ -11,6 +11,7 @@ import pysam
 import pytest
 
 from palbo_assets.demo import wes as writer
+from palbo_assets.demo.alignments import bgzf
 from palbo_assets.demo.truth import PatientTruth
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, Scope
@@ -67,7 +68,7 @@ def test_what_is_no_bam_is_refused(twin: Twin, tmp_path: Path) -> None:
     assert code_of(verify_alignments, path, claim(), context(twin)) == "E_NOT_BGZF"
     path.write_bytes(gzip.compress(b"plain gzip"))
     assert code_of(verify_alignments, path, claim(), context(twin)) == "E_NOT_BGZF"
-    path.write_bytes(writer.bgzf(b"blocked text, no alignments"))
+    path.write_bytes(bgzf(b"blocked text, no alignments"))
     assert code_of(verify_alignments, path, claim(), context(twin)) == "E_TRUNCATED"
 
 

@@ -81,6 +81,72 @@ def exchanged(first: str, second: str, timepoint: str, source: str) -> dict[tupl
     return {(first, timepoint, source): second, (second, timepoint, source): first}
 
 
+def rna(rng: np.random.Generator, genotype: np.ndarray, *, one_allele: float, edited: float) -> tuple[np.ndarray, ...]:
+    """(alt, depth) of RNA: three tenths of genes (four SNPs each) expressed at very different depth."""
+    gene = np.arange(len(genotype)) // 4
+    n = int(gene.max()) + 1
+    alone, side = (rng.random(n) < one_allele)[gene], (rng.random(n) < 0.5)[gene]
+    share = np.where(genotype == 1, np.where(alone, side, rng.beta(8, 8, n)[gene]), genotype / 2)
+    share = np.where(rng.random(len(genotype)) < edited, rng.uniform(0.1, 0.9, len(genotype)), share)
+    total = np.where((rng.random(n) < 0.3)[gene], rng.negative_binomial(1, 1 / 31, len(genotype)), 0)
+    return rng.binomial(total, share * (1 - ERROR) + (1 - share) * ERROR), total
+
+
+@pytest.mark.parametrize(("one_allele", "edited"), [(0.1, 0.02), (0.3, 0.02), (0.1, 0.1)])
+def test_swapped_rna_is_found_though_genes_express_one_allele_and_places_are_edited(
+    one_allele: float, edited: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_dna = reads
+
+    def any_reads(rng: np.random.Generator, genotype: np.ndarray, depth: float, source: str) -> tuple[np.ndarray, ...]:
+        return (
+            rna(rng, genotype, one_allele=one_allele, edited=edited)
+            if source == "rna"
+            else of_dna(rng, genotype, depth, source)
+        )
+
+    monkeypatch.setitem(globals(), "reads", any_reads)
+    found = verdicts(cohort(1, owner=exchanged("P00", "P04", "PD", "rna"), patients=24))
+    assert accused(found) == {"P00-PD-rna": ("swap", "P04"), "P04-PD-rna": ("swap", "P00")}
+    assert found["P00-PD-rna"]["partner_specimen_id"] == "P04-PD-rna"
+    correlations = [float(str(row["correlation"])) for row in found.values() if row["source"] == "rna"]
+    assert min(correlations) > 0.6  # NGSCheckMate's cut for RNA
+
+
+def test_edited_places_alone_would_outweigh_a_match_of_little_rna() -> None:
+    """Thirty homozygous SNPs agree and four are edited in the RNA: one person only where that is allowed for."""
+    alt = np.array([[0] * 34, [0] * 30 + [12] * 4])
+    depth = np.array([[60] * 34, [20] * 34])
+    sharp, frequency = np.array([True, False]), np.full(34, 0.3)
+    shape = {"error": 0.01, "error_spread": 100.0, "sharpness": 20.0}
+    scores = [
+        compare_all(
+            genotype_likelihoods(alt, depth, sharp, np.array([0.0, share]), **shape),
+            depth,
+            frequency,
+            min_depth=2,
+            homozygous=0.95,
+        ).score[0, 1]
+        for share in (0.0, SETTINGS.match_rna_misleading)
+    ]
+    assert scores[0] < 0 < SETTINGS.match_min_score < scores[1]
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [("rna", "self_match"), ("tumour", "no_match")])
+def test_one_expressed_allele_is_no_opposite_genotype_but_a_tumours_is(kind: str, verdict: str) -> None:
+    samples = [
+        matching.Sample("P1", "BL", "blood", "blood"),
+        matching.Sample("P1", "BL", "first", "tumour"),
+        matching.Sample("P1", "PD", "second", kind),
+    ]
+    score = np.full((3, 3), 20.0)
+    agree = np.full((3, 3), 1.0)
+    agree[2, :2] = agree[:2, 2] = 0.9
+    pairs = matching.Pairs(score, np.full((3, 3), 200), np.full((3, 3), 100), agree, agree)
+    limits = {"min_sites": 30, "min_score": 3.0, "min_concordance": 0.95, "min_rna_concordance": 0.8}
+    assert matching.judge(samples, pairs, **limits)[2].verdict == verdict
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_two_swaps_among_forty_patients_are_found_with_their_partners_and_without_false_alarm(seed: int) -> None:
     owner = exchanged("P03", "P17", "PD", "tumour") | exchanged("P06", "P09", "W06", "plasma")
@@ -140,14 +206,20 @@ def test_arrays_give_the_score_of_plain_arithmetic() -> None:
     alt = rng.binomial(depth, rng.choice([0.002, 0.5, 0.998], (4, 61)))
     sharp, frequency = np.array([True, False, True, False]), rng.uniform(0.1, 0.9, 61)
     shape = {"error": 0.01, "error_spread": 100.0, "sharpness": 20.0}
+    misleading = np.array([0.0, 0.03, 0.1, 0.0])
     pairs = compare_all(
-        genotype_likelihoods(alt, depth, sharp, **shape), depth, frequency, min_depth=2, homozygous=0.95
+        genotype_likelihoods(alt, depth, sharp, misleading, **shape), depth, frequency, min_depth=2, homozygous=0.95
     )
     for first in range(4):
         for second in range(first):
             both = [first, second]
             plain = compare_pair_plain(
-                alt[both].tolist(), depth[both].tolist(), sharp[both].tolist(), frequency.tolist(), **shape
+                alt[both].tolist(),
+                depth[both].tolist(),
+                sharp[both].tolist(),
+                frequency.tolist(),
+                misleading=misleading[both].tolist(),
+                **shape,
             )
             assert pairs.score[first, second] == pytest.approx(plain, rel=1e-9)
             assert pairs.score[second, first] == pairs.score[first, second]
@@ -161,5 +233,5 @@ def test_a_hundred_and_sixty_samples_at_three_thousand_snps_take_about_a_second(
     likelihoods = genotype_likelihoods(alt, depth, np.ones(160, bool), error=0.01, error_spread=100, sharpness=20)
     pairs = compare_all(likelihoods, depth, np.full(3000, 0.5), min_depth=2, homozygous=0.95)
     samples = [matching.Sample(f"P{n // 4}", "BL", str(n), "tumour") for n in range(160)]
-    matching.judge(samples, pairs, min_sites=30, min_score=3, min_concordance=0.95)
+    matching.judge(samples, pairs, min_sites=30, min_score=3, min_concordance=0.95, min_rna_concordance=0.8)
     assert time.process_time() - started < 6  # about 1 s; several times that on a busy machine

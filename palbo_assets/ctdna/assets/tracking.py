@@ -85,7 +85,8 @@ def patient_genotypes(
 
     settings: Settings = step.settings
     foreign = set(sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"])
-    foreign |= set(identity_failures["specimen_id"])
+    # A biopsy's RNA may carry the name of its DNA; where one tube was exchanged the other needn't be.
+    foreign |= set(identity_failures.loc[identity_failures["source"] != "rna", "specimen_id"])
     failed = set(read_qc.loc[(read_qc["verdict"] == Qc.FAIL).fillna(False), "specimen_id"])
     union = union_of_variants(somatic_calls, ctdna_calls, foreign)
     fasta = step.references.get("genome_fasta")

@@ -1,0 +1,206 @@
+"""Assets of identity: alleles at common SNPs in every sequenced sample, and whose samples they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.platform.product import Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.study.partitions import COHORT, SAMPLE
+from palbo_assets.wes.settings import Settings
+from palbo_assets.wes.step_files import MISSING, normal_file, normal_path, specimen_columns
+from palbo_assets.wes.tables import (
+    IDENTITY_FAILURES,
+    IDENTITY_MATCHES,
+    PLASMA_SNP_GENOTYPES,
+    RNA_SNP_GENOTYPES,
+    SAMPLE_IDENTITY,
+    SNP_GENOTYPES,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
+    """Rows of allele counts of one alignment at the identity SNPs; none without the references."""
+    from palbo_assets.genomics.allele_counts import count_alleles
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.regions import reference
+    from palbo_assets.wes import identity
+
+    settings: Settings = step.settings
+    bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")
+    if bed is None or fasta is None:
+        return []
+    snps, frequencies = identity.read_snps(bed), identity.read_frequencies(bed)
+    with reference(fasta) as fetch:
+        counted = count_alleles(
+            as_bam(file.path, step.workdir, fasta),
+            snps,
+            fetch,
+            min_base_quality=settings.min_base_quality,
+            min_mapping_quality=settings.min_mapping_quality,
+        )
+    found = [counted.get(snp) for snp in snps]
+    # Bases that are neither allele are errors and don't count.
+    alt = [one.alt if one else 0 for one in found]
+    depth = [one.alt + one.ref_forward + one.ref_reverse if one else 0 for one in found]
+    # The blood's rows belong to this partition, whatever timepoint it was drawn at.
+    who = {**specimen_columns(step, file), "timepoint": step.timepoint, "source": source}
+    return [
+        {
+            **who,
+            "chrom": snp.chrom,
+            "pos": snp.pos,
+            "alt": snp.alt,
+            "depth": int(depth[index]),
+            "alt_count": int(alt[index]),
+            "frequency": frequencies[index],
+        }
+        for index, snp in enumerate(snps)
+    ]
+
+
+@product(
+    SNP_GENOTYPES,
+    SAMPLE,
+    reads=("wes",),
+    roles=("tumour_bam", "normal_bam"),
+    references=("genome_fasta", "snp_bed"),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"bam", "parquet"},
+)
+def snp_genotypes(step: Step) -> pd.DataFrame:
+    """Allele counts at the identity SNPs in each tumour exome and in the patient's blood."""
+    rows = [row for file in step.files("tumour_bam") for row in _counted(step, file, "tumour")]
+    normal = normal_file(step)
+    if normal is not None:
+        rows += _counted(step, normal, "blood")
+    step.report(rows=len(rows), reason="" if rows else MISSING)
+    return frame_from_rows(SNP_GENOTYPES, rows)
+
+
+@product(
+    PLASMA_SNP_GENOTYPES,
+    SAMPLE,
+    reads=("ctdna",),
+    roles=("consensus_bam",),
+    references=("genome_fasta", "snp_bed"),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"bam", "parquet"},
+)
+def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
+    """Allele counts at the identity SNPs in the consensus reads of each plasma; only SNPs of its panel have depth."""
+    rows = [row for file in step.files("consensus_bam") for row in _counted(step, file, "plasma") if row["depth"]]
+    step.report(rows=len(rows))
+    return frame_from_rows(PLASMA_SNP_GENOTYPES, rows)
+
+
+@product(
+    RNA_SNP_GENOTYPES,
+    SAMPLE,
+    reads=("rnaseq",),
+    roles=("rna_bam",),
+    references=("genome_fasta", "snp_bed"),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"bam", "parquet"},
+)
+def rna_snp_genotypes(step: Step) -> pd.DataFrame:
+    """Allele counts at the identity SNPs in RNA reads; only SNPs of expressed places have depth."""
+    rows = [row for file in step.files("rna_bam") for row in _counted(step, file, "rna") if row["depth"]]
+    step.report(rows=len(rows))
+    return frame_from_rows(RNA_SNP_GENOTYPES, rows)
+
+
+@product(
+    IDENTITY_MATCHES,
+    COHORT,
+    upstream=(SNP_GENOTYPES, PLASMA_SNP_GENOTYPES, RNA_SNP_GENOTYPES),
+    settings=Settings,
+    code_version="2",
+    group="wes",
+    kinds={"numpy", "sql"},
+)
+def identity_matches(
+    step: Step, snp_genotypes: pd.DataFrame, plasma_snp_genotypes: pd.DataFrame, rna_snp_genotypes: pd.DataFrame
+) -> pd.DataFrame:
+    """Every sequenced sample against every other of the study: whose it is, and whose it seems to be instead."""
+    import pandas as pd
+
+    from palbo_assets.wes.cohort_identity import FAILED, matched_rows
+
+    counts = [frame for frame in (snp_genotypes, plasma_snp_genotypes, rna_snp_genotypes) if not frame.empty]
+    rows = matched_rows(pd.concat(counts, ignore_index=True), step.settings) if counts else []
+    failed = [row for row in rows if row["verdict"] in FAILED]
+    step.report(samples=len(rows), failed=len(failed))
+    return frame_from_rows(IDENTITY_MATCHES, rows)
+
+
+@product(
+    IDENTITY_FAILURES,
+    COHORT,
+    upstream=(IDENTITY_MATCHES,),
+    by_patient=True,
+    code_version="1",
+    group="wes",
+    kinds={"sql"},
+)
+def identity_failures(step: Step, identity_matches: pd.DataFrame) -> pd.DataFrame:
+    """The samples that aren't their patient's. Pair products read their patient's rows of this, usually none.
+
+    It holds nothing that changes when other patients' samples arrive, so that they make no pair due.
+    """
+    from palbo_assets.wes.cohort_identity import FAILED
+
+    failed = identity_matches[identity_matches["verdict"].isin(FAILED)]
+    step.report(failed=len(failed))
+    return failed[list(IDENTITY_FAILURES.column_names)].reset_index(drop=True)
+
+
+@product(
+    SAMPLE_IDENTITY,
+    SAMPLE,
+    reads=("wes",),
+    roles=("tumour_bam", "normal_bam"),
+    upstream=(SNP_GENOTYPES,),
+    settings=Settings,
+    code_version="2",
+    group="wes",
+    kinds={"sql"},
+)
+def sample_identity(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
+    """Whether each tumour and the patient's blood come from one person; a mismatch blocks what is paired."""
+    from palbo_assets.wes import identity
+    from palbo_assets.wes.allele_table import counts_of
+
+    settings: Settings = step.settings
+    blood = counts_of(snp_genotypes, "blood")
+    rows = []
+    for file in step.files("tumour_bam"):
+        tumour = counts_of(snp_genotypes, "tumour", file.specimen_id)
+        if blood is None or tumour is None:
+            reason = "NO_NORMAL" if normal_path(step) is None else MISSING
+            found = identity.Identity(identity.NOT_EVALUABLE, 0, 0, None, None, reason)
+        else:
+            fractions = [identity.fractions(one.alt, one.depth, settings) for one in (tumour, blood)]
+            found = identity.compare(fractions[0], fractions[1], settings)
+        rows.append(
+            {
+                **specimen_columns(step, file),
+                "verdict": found.verdict,
+                "reason": found.reason,
+                "n_sites": found.n_sites,
+                "n_homozygous": found.n_homozygous,
+                "concordance": found.concordance,
+                "correlation": found.correlation,
+            }
+        )
+        step.report(verdict=found.verdict, n_sites=found.n_sites, concordance=found.concordance or 0.0)
+    return frame_from_rows(SAMPLE_IDENTITY, rows)
