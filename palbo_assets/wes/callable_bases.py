@@ -64,6 +64,25 @@ def count_callable(
     return total
 
 
+def shallower(first: Depths, second: Depths) -> dict[str, np.ndarray]:
+    """The lesser of two samples' depths at each base of the same targets: what both could be judged at."""
+    return {contig: np.minimum(first[contig], second[contig]) for contig in first if contig in second}
+
+
+def depth_at(depth: Depths, targets: Iterable[Region], places: Iterable[tuple[str, int]]) -> list[int]:
+    """Depth at each (contig, 1-based position); 0 outside the targets."""
+    pieces = _by_contig(targets)
+    found = []
+    for contig, pos in places:
+        if contig not in depth or not _holds(pieces, contig, pos - 1):
+            found.append(0)
+            continue
+        starts, ends = pieces[contig]
+        at = int(np.searchsorted(ends, pos - 1, "right"))
+        found.append(int(depth[contig][int((ends[:at] - starts[:at]).sum()) + pos - 1 - starts[at]]))
+    return found
+
+
 def inside(places: Iterable[tuple[str, int]], targets: Iterable[Region], coding: Iterable[Region]) -> list[bool]:
     """Whether each (contig, 1-based position) is target and coding."""
     of_targets, of_coding = _by_contig(targets), _by_contig(coding)

@@ -14,6 +14,7 @@ from palbo_assets.wes.process_tables import (
     HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
+    PAIRED_MUTATIONAL_BURDEN,
     PRIVATE_SIGNATURES,
     TUMOUR_MUTATIONAL_BURDEN,
 )
@@ -103,6 +104,12 @@ def apobec_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[wrong.fillna(False)]
 
 
+@row_check(PAIRED_MUTATIONAL_BURDEN, PATIENT, description="Mutations of both are among those of each")
+def shared_mutations_are_in_both(rows: pd.DataFrame) -> pd.DataFrame:
+    least = rows[["baseline_mutations", "later_mutations"]].min(axis=1)
+    return rows[(rows["shared_mutations"] > least).fillna(False)]
+
+
 @row_check(TUMOUR_MUTATIONAL_BURDEN, SAMPLE, description="Callable bases of the tumour are known")
 def callable_bases_are_known(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["reason"] == "NO_CALLABLE_BASES"]
@@ -127,6 +134,7 @@ PROCESS_CHECKS = (
     *(schema_check(table, SAMPLE) for table in (MUTATION_SPECTRA, MUTATIONAL_SIGNATURES)),
     *(schema_check(table, SAMPLE) for table in (TUMOUR_MUTATIONAL_BURDEN, HRD_SCARS)),
     schema_check(PRIVATE_SIGNATURES, PATIENT),
+    schema_check(PAIRED_MUTATIONAL_BURDEN, PATIENT),
     schema_check(APOBEC_ENRICHMENT, COHORT),
     spectrum_is_whole,
     no_class_dominates,
@@ -138,6 +146,7 @@ PROCESS_CHECKS = (
     apobec_counts_are_consistent,
     callable_bases_are_known,
     burden_is_plausible,
+    shared_mutations_are_in_both,
     scars_add_up,
     segments_are_not_noise,
 )

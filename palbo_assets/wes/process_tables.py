@@ -148,6 +148,38 @@ TUMOUR_MUTATIONAL_BURDEN = Table(
     ),
 )  # fmt: skip
 
+PAIRED_MUTATIONAL_BURDEN = Table(
+    name="paired_mutational_burden",
+    description="Coding mutations of baseline and a later tumour on the bases at which both could have been judged",
+    grain="pair of tumours",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("baseline_specimen_id", "Tumour of baseline that it is compared with", nullable=False, key=True),
+        integer(
+            "common_callable_bases", "Coding target bases deep enough in both tumours and the normal", unit="bases",
+            minimum=0,
+        ),
+        integer("baseline_mutations", "Coding PASS SNVs and indels of baseline there", unit="mutations", minimum=0),
+        integer("later_mutations", "Those of the later tumour", unit="mutations", minimum=0),
+        integer("shared_mutations", "Those of both", unit="mutations", minimum=0),
+        real("baseline_per_mb", "baseline_mutations per common callable Mb", **_PER_MB),
+        real("baseline_low", "Lower end of its exact Poisson interval", **_PER_MB),
+        real("baseline_high", "Upper end of its exact Poisson interval", **_PER_MB),
+        real("later_per_mb", "later_mutations per common callable Mb", **_PER_MB),
+        real("later_low", "Lower end of its exact Poisson interval", **_PER_MB),
+        real("later_high", "Upper end of its exact Poisson interval", **_PER_MB),
+        real("change_per_mb", "later_per_mb - baseline_per_mb", unit="mutations/Mb"),
+        real(
+            "p_value", "Exact McNemar test of mutations called in one of the two alone", unit="1", minimum=0.0,
+            maximum=1.0,
+        ),
+        _STATUS,
+        _REASON,
+    ),
+)  # fmt: skip
+
 _EVENTS = {"unit": "events", "minimum": 0}
 HRD_SCARS = Table(
     name="hrd_scars",

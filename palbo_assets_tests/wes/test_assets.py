@@ -34,6 +34,7 @@ from palbo_assets.wes.tables import (
     HRD_SCARS,
     MUTATION_SPECTRA,
     MUTATIONAL_SIGNATURES,
+    PAIRED_MUTATIONAL_BURDEN,
     PRIVATE_SIGNATURES,
     READ_QC,
     SAMPLE_IDENTITY,
@@ -194,6 +195,10 @@ def test_a_pair_is_read_called_and_force_genotyped(twin: Twin, tmp_path: Path) -
         sum(end - start for _, start, end, _ in twin.genome.targets), rel=0.05
     )
     assert pd.isna(burden["coding_per_mb"]) and burden["reason"] == "FEW_CALLABLE_BASES"
+    pair = trial.rows(PAIRED_MUTATIONAL_BURDEN, "PALBO-001").iloc[0]
+    assert (pair["baseline_mutations"], pair["later_mutations"], pair["shared_mutations"]) == (2, len(planted), 2)
+    single = [trial.rows(READ_QC, f"PALBO-001|{one}").iloc[0]["callable_coding_bases"] for one in ("BL", "PD")]
+    assert 0.9 * min(single) < pair["common_callable_bases"] <= min(single) and pair["reason"] == "FEW_CALLABLE_BASES"
     assert trial.rows(HRD_SCARS, "PALBO-001|PD")["reason"].tolist() == ["NO_SEGMENTS"]
 
 
@@ -246,6 +251,7 @@ def test_a_swapped_tumour_is_named_and_publishes_no_variants(twin: Twin, tmp_pat
     for table in (MUTATIONAL_SIGNATURES, TUMOUR_MUTATIONAL_BURDEN, HRD_SCARS):
         assert set(trial.rows(table, "PALBO-001|PD")["reason"]) == {"E_IDENTITY_MISMATCH"}
     trial.run("PALBO-001")
+    assert trial.rows(PAIRED_MUTATIONAL_BURDEN, "PALBO-001")["reason"].tolist() == ["E_IDENTITY_MISMATCH"]
     sets = trial.rows(PRIVATE_SIGNATURES, "PALBO-001").set_index("timepoint")["reason"]
     assert set(sets["PD"]) == {"E_IDENTITY_MISMATCH"} and set(sets["BL"]) == {"ONE_TIMEPOINT"}
     genotypes = trial.rows(PATIENT_GENOTYPES, "PALBO-001")

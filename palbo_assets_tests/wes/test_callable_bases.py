@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from palbo_assets.genomics.regions import Region, merged
 from palbo_assets.platform.errors import InputError
-from palbo_assets.wes.callable_bases import coding_regions, count_callable, inside
+from palbo_assets.wes.callable_bases import coding_regions, count_callable, depth_at, inside
 
 LENGTH = 60
 regions = st.lists(
@@ -46,6 +46,9 @@ def test_the_count_is_that_of_looking_at_every_base(targets: list[Region], codin
     every = [(chrom, at + 1) for chrom in "12" for at in range(LENGTH)]
     kept = [(chrom, pos - 1) for (chrom, pos), yes in zip(every, inside(every, targets, coding), strict=True) if yes]
     assert kept == callable_places
+    looked_up = depth_at(laid_out(tumour, targets), targets, every)
+    on_target = [any(one.chrom == c and one.start <= pos - 1 < one.end for one in targets) for c, pos in every]
+    assert looked_up == [int(tumour[c][pos - 1]) if on else 0 for (c, pos), on in zip(every, on_target, strict=True)]
 
 
 def test_targets_of_another_genome_are_refused() -> None:
