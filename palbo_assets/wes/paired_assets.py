@@ -176,9 +176,9 @@ def paired_mutational_burden(
                 found = unjudged(MISMATCH)
             else:
                 enough = (settings.min_tumour_depth, settings.min_normal_depth)
-                own = [calls[calls["specimen_id"] == one.specimen_id] for one in (before, after)]
+                own, its = (calls[calls["specimen_id"] == one.specimen_id] for one in (before, after))
                 depths = (deep(before.path), deep(after.path), deep(blood))
-                found = compared(*own, depths, Territory(targets, coding_regions(gff3), enough), settings)
+                found = compared(own, its, depths, Territory(targets, coding_regions(gff3), enough), settings)
             who = {"patient_id": step.patient_id, "timepoint": after.timepoint, "specimen_id": after.specimen_id}
             rows.append({**who, "baseline_specimen_id": before.specimen_id, **found})
     step.report(pairs=len(rows), compared=sum(row["status"] == OBSERVED for row in rows))
