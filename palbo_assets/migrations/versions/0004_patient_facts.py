@@ -59,6 +59,58 @@ def upgrade() -> None:
     with op.batch_alter_table('facs_ratios', schema=None) as batch_op:
         batch_op.create_index('ix_facs_ratios_partition', ['partition_key'], unique=False)
 
+    op.create_table('paired_mutational_burden',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('baseline_specimen_id', sa.Text(), nullable=False, comment='Tumour of baseline that it is compared with'),
+    sa.Column('common_callable_bases', sa.BigInteger(), nullable=True, comment='Coding target bases deep enough in both tumours and the normal [bases]'),
+    sa.Column('baseline_mutations', sa.BigInteger(), nullable=True, comment='Coding PASS SNVs and indels of baseline there [mutations]'),
+    sa.Column('later_mutations', sa.BigInteger(), nullable=True, comment='Those of the later tumour [mutations]'),
+    sa.Column('shared_mutations', sa.BigInteger(), nullable=True, comment='Those of both [mutations]'),
+    sa.Column('baseline_per_mb', sa.Double(), nullable=True, comment='baseline_mutations per common callable Mb [mutations/Mb]'),
+    sa.Column('baseline_low', sa.Double(), nullable=True, comment='Lower end of its exact Poisson interval [mutations/Mb]'),
+    sa.Column('baseline_high', sa.Double(), nullable=True, comment='Upper end of its exact Poisson interval [mutations/Mb]'),
+    sa.Column('later_per_mb', sa.Double(), nullable=True, comment='later_mutations per common callable Mb [mutations/Mb]'),
+    sa.Column('later_low', sa.Double(), nullable=True, comment='Lower end of its exact Poisson interval [mutations/Mb]'),
+    sa.Column('later_high', sa.Double(), nullable=True, comment='Upper end of its exact Poisson interval [mutations/Mb]'),
+    sa.Column('change_per_mb', sa.Double(), nullable=True, comment='later_per_mb - baseline_per_mb [mutations/Mb]'),
+    sa.Column('p_value', sa.Double(), nullable=True, comment='Exact McNemar test of mutations called in one of the two alone [1]'),
+    sa.Column('status', sa.Text(), nullable=False, comment='Whether there is a value'),
+    sa.Column('reason', sa.Text(), nullable=True, comment='Stable code of why there is none; null else'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id', 'baseline_specimen_id'),
+    comment='Coding mutations of baseline and a later tumour on the bases at which both could have been judged'
+    )
+    with op.batch_alter_table('paired_mutational_burden', schema=None) as batch_op:
+        batch_op.create_index('ix_paired_mutational_burden_partition', ['partition_key'], unique=False)
+
+    op.create_table('sex_concordance',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('recorded_sex', sa.Text(), nullable=True, comment='Sex in the clinical export; null where it holds none'),
+    sa.Column('reads_sex', sa.Text(), nullable=True, comment='Sex of the blood by both witnesses; unclear where they differ'),
+    sa.Column('depth_sex', sa.Text(), nullable=True, comment='Sex by depth of X and Y targets'),
+    sa.Column('x_ratio', sa.Double(), nullable=True, comment='Depth of X targets / of autosomal targets in the blood [1]'),
+    sa.Column('y_ratio', sa.Double(), nullable=True, comment='Depth of Y targets / of autosomal targets in the blood [1]'),
+    sa.Column('heterozygosity_sex', sa.Text(), nullable=True, comment='Sex by heterozygous SNPs on X'),
+    sa.Column('x_snps', sa.BigInteger(), nullable=True, comment='SNPs on X that are deep enough, outside what it shares with Y [SNPs]'),
+    sa.Column('x_heterozygous', sa.BigInteger(), nullable=True, comment='Those that are heterozygous [SNPs]'),
+    sa.Column('x_score', sa.Double(), nullable=True, comment='log10 likelihood ratio of two X against one, by these SNPs [log10]'),
+    sa.Column('agreement', sa.Text(), nullable=False, comment='Outcome'),
+    sa.Column('likely_partner', sa.Text(), nullable=True, comment='Patient that the samples seem to come from; several, joined by ;, where only their sexes fit'),
+    sa.Column('partner_by', sa.Text(), nullable=True, comment='What names the partner'),
+    sa.Column('reason', sa.Text(), nullable=False, comment='Stable code; empty where both agree'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id'),
+    comment="The recorded sex of each patient against the sex that the blood's reads show"
+    )
+    with op.batch_alter_table('sex_concordance', schema=None) as batch_op:
+        batch_op.create_index('ix_sex_concordance_partition', ['partition_key'], unique=False)
+
     with op.batch_alter_table('blood_counts', schema=None) as batch_op:
         batch_op.add_column(sa.Column('anc_per_ul', sa.Double(), nullable=True, comment="Neutrophils; null where the export doesn't state them [cells/uL]"))
         batch_op.add_column(sa.Column('dnlr', sa.Double(), nullable=True, comment='Derived ratio of neutrophils to lymphocytes, ANC / (WBC - ANC) [1]'))
@@ -71,11 +123,17 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('voltages', sa.Text(), nullable=True, comment="Voltages of the fluorescence detectors as detector:V, ';' between; null where not stated"))
         batch_op.add_column(sa.Column('controls', sa.Text(), nullable=True, comment="Control tubes that came with it, ';' between them; null without"))
 
+    with op.batch_alter_table('identity_matches', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('correlation', sa.Double(), nullable=True, comment="Pearson's r of alternative fractions with best_match, over n_sites (NGSCheckMate's measure) [1]"))
+
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    with op.batch_alter_table('identity_matches', schema=None) as batch_op:
+        batch_op.drop_column('correlation')
+
     with op.batch_alter_table('facs_qc', schema=None) as batch_op:
         batch_op.drop_column('controls')
         batch_op.drop_column('voltages')
@@ -88,6 +146,14 @@ def downgrade() -> None:
         batch_op.drop_column('dnlr')
         batch_op.drop_column('anc_per_ul')
 
+    with op.batch_alter_table('sex_concordance', schema=None) as batch_op:
+        batch_op.drop_index('ix_sex_concordance_partition')
+
+    op.drop_table('sex_concordance')
+    with op.batch_alter_table('paired_mutational_burden', schema=None) as batch_op:
+        batch_op.drop_index('ix_paired_mutational_burden_partition')
+
+    op.drop_table('paired_mutational_burden')
     with op.batch_alter_table('facs_ratios', schema=None) as batch_op:
         batch_op.drop_index('ix_facs_ratios_partition')
 
