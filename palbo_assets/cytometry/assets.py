@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,25 +13,29 @@ from palbo_assets.cytometry.settings import Settings
 from palbo_assets.cytometry.tables import (
     BLOOD_COUNTS,
     FACS_ABUNDANCES,
+    FACS_BATCH_BOUNDS,
     FACS_CHANGES,
+    FACS_DENSITIES,
     FACS_GATES,
     FACS_QC,
     FACS_RATIOS,
+    ORIGINS,
 )
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import BATCH, PATIENT, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED, Modality, Qc
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from palbo_assets.cytometry.gating import Stained
     from palbo_assets.cytometry.strategy import Strategy
 
 GROUP = "cytometry"
 READS = (str(Modality.FACS),)
-ORIGINS = ("fmo", "valley", "tail", "fixed")
+SOURCES = ("batch", "sample", "strategy")
 
 
 @product(BLOOD_COUNTS, BATCH, reads=READS, code_version="2", group=GROUP, kinds={"pandas", "sql"})
@@ -57,43 +60,96 @@ def blood_counts(step: Step) -> pd.DataFrame:
 
 
 @product(
-    FACS_GATES,
+    FACS_DENSITIES,
     SAMPLE,
     reads=READS,
     references=("facs_gating",),
     settings=Settings,
-    code_version="2",
+    code_version="1",
     group=GROUP,
     kinds={"numpy", "sql"},
 )
-def facs_gates(step: Step) -> pd.DataFrame:
-    """Bounds between negative and positive, placed on each sample's own events and control tubes."""
-    from palbo_assets.cytometry.acquisition import read_stained
+def facs_densities(step: Step) -> pd.DataFrame:
+    """What each bound is placed on, and where the sample's own events and control tubes put it."""
+    from palbo_assets.cytometry.batches import batch_of, density_rows
     from palbo_assets.cytometry.controls import read_controls
-    from palbo_assets.cytometry.gating import gate
-    from palbo_assets.cytometry.gating_plot import gating_picture
+    from palbo_assets.cytometry.preparation import preparation_of
     from palbo_assets.cytometry.thresholds import Placing
 
     strategy = _strategy(step)
     rows: list[dict[str, Any]] = []
+    for keys, file in _tubes(step):
+        sample = _stained(step, keys, file, strategy)
+        placing = Placing(
+            sample, strategy, step.settings, read_controls(_controls(step, keys, strategy), sample, strategy)
+        )
+        placing.place_all()
+        preparation = preparation_of(file.sample_name)
+        batch = batch_of(sample, strategy, panel_lot=file.panel_version, preparation=preparation)
+        rows += [{**keys, **row} for row in density_rows(placing, batch)]
+    frame = frame_from_rows(FACS_DENSITIES, rows)
+    step.report(**{f"bounds_{origin}": int((frame["origin"] == origin).sum()) for origin in ORIGINS})
+    return frame
+
+
+@product(
+    FACS_BATCH_BOUNDS,
+    COHORT,
+    upstream=(FACS_DENSITIES,),
+    by_patient=True,
+    references=("facs_gating",),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"numpy", "sql"},
+)
+def facs_batch_bounds(step: Step, facs_densities: pd.DataFrame) -> pd.DataFrame:
+    """Bounds placed on the pooled events of the specimens that one cytometer acquired at one setting and lot.
+
+    A further specimen of a batch may move its bounds a little; the others' products are then made anew.
+    """
+    from palbo_assets.cytometry.batches import batch_bounds
+
+    frame = frame_from_rows(FACS_BATCH_BOUNDS, batch_bounds(_records(facs_densities), _strategy(step), step.settings))
+    step.report(batches=int(frame["batch"].nunique()), specimens=int(frame["specimen_id"].nunique()))
+    return frame
+
+
+@product(
+    FACS_GATES,
+    SAMPLE,
+    reads=READS,
+    upstream=(FACS_DENSITIES, FACS_BATCH_BOUNDS),
+    references=("facs_gating",),
+    settings=Settings,
+    code_version="3",
+    group=GROUP,
+    kinds={"numpy", "sql"},
+)
+def facs_gates(step: Step, facs_densities: pd.DataFrame, facs_batch_bounds: pd.DataFrame) -> pd.DataFrame:
+    """Bounds between negative and positive: the batch's where they suit the sample, else its own, else fixed ones."""
+    from palbo_assets.cytometry.batches import chosen
+    from palbo_assets.cytometry.gating import gate
+    from palbo_assets.cytometry.gating_plot import gating_picture
+
+    strategy = _strategy(step)
+    pooled = {(row["specimen_id"], row["cut"]): row for row in _records(facs_batch_bounds)}
+    rows = []
+    for own in _records(facs_densities):
+        keys = {name: own[name] for name in ("patient_id", "timepoint", "specimen_id", "gating_version")}
+        found = chosen(own, pooled.get((own["specimen_id"], own["cut"])), strategy, step.settings)
+        rows.append({**keys, "within": strategy.cuts[own["cut"]].within, **found})
+    frame = frame_from_rows(FACS_GATES, rows)
     pictures: list[str] = []
     for keys, file in _tubes(step):
-        _, sample = read_stained(file.path, strategy, _panel(step), _matrix(step, keys))
-        controls = read_controls(_controls(step, keys, strategy), sample, strategy)
-        placed = Placing(sample, strategy, step.settings, controls).place_all()
-        bounds = {name: one.bound_linear for name, one in placed.items() if one.bound_linear is not None}
-        origins = {name: one.origin for name, one in placed.items() if one.origin is not None}
+        sample, bounds = _stained(step, keys, file, strategy), _bounds(frame, keys)
+        origins = _origins(frame, keys)
         picture = gating_picture(sample, strategy, gate(sample, strategy, bounds), bounds, origins)
         if picture is not None:
             pictures.append(f"![gating tree](data:image/png;base64,{picture})")
-        rows += [
-            {**keys, **asdict(one), "within": strategy.cuts[name].within, "gating_version": strategy.version}
-            for name, one in placed.items()
-        ]
-    frame = frame_from_rows(FACS_GATES, rows)
     if pictures:
         step.report(gating_tree=dg.MetadataValue.md("\n\n".join(pictures)))
-    step.report(**{f"bounds_{origin}": int((frame["origin"] == origin).sum()) for origin in ORIGINS})
+    step.report(**{f"bounds_of_{source}": int((frame["source"] == source).sum()) for source in SOURCES})
     return frame
 
 
@@ -276,8 +332,18 @@ def _bounds(facs_gates: pd.DataFrame, keys: dict[str, str]) -> dict[str, float]:
 
 
 def _origins(facs_gates: pd.DataFrame, keys: dict[str, str]) -> dict[str, str]:
+    """Where a specimen's bounds come from, by cut: ``valley``, or ``batch-valley`` for a pooled one."""
     own = facs_gates[(facs_gates["specimen_id"] == keys["specimen_id"]) & facs_gates["origin"].notna()]
-    return {str(cut): str(origin) for cut, origin in zip(own["cut"], own["origin"], strict=True)}
+    return {
+        str(cut): f"batch-{origin}" if source == "batch" else str(origin)
+        for cut, origin, source in zip(own["cut"], own["origin"], own["source"], strict=True)
+    }
+
+
+def _stained(step: Step, keys: dict[str, str], file: Any, strategy: Strategy) -> Stained:
+    from palbo_assets.cytometry.acquisition import read_stained
+
+    return read_stained(file.path, strategy, _panel(step), _matrix(step, keys))[1]
 
 
 def _panel(step: Step) -> Path | None:
@@ -327,4 +393,13 @@ def _tubes(step: Step) -> Iterator[tuple[dict[str, str], Any]]:
         yield {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen_id}, file
 
 
-ASSETS = (blood_counts, facs_gates, facs_qc, facs_abundances, facs_ratios, facs_changes)
+ASSETS = (
+    blood_counts,
+    facs_densities,
+    facs_batch_bounds,
+    facs_gates,
+    facs_qc,
+    facs_abundances,
+    facs_ratios,
+    facs_changes,
+)

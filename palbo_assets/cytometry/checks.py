@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palbo_assets.cytometry.tables import BLOOD_COUNTS, FACS_ABUNDANCES, FACS_CHANGES, FACS_GATES, FACS_QC, FACS_RATIOS
+from palbo_assets.cytometry.tables import (
+    BLOOD_COUNTS,
+    FACS_ABUNDANCES,
+    FACS_BATCH_BOUNDS,
+    FACS_CHANGES,
+    FACS_DENSITIES,
+    FACS_GATES,
+    FACS_QC,
+    FACS_RATIOS,
+)
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import BATCH, PATIENT, SAMPLE
+from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import OBSERVED
 
 if TYPE_CHECKING:
@@ -31,6 +40,27 @@ def lineage_bounds_follow_the_sample(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(FACS_GATES, SAMPLE, description="A bound is there exactly when its origin is")
 def bounds_have_an_origin(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["origin"].notna() != rows["bound_linear"].notna()]
+
+
+@row_check(FACS_DENSITIES, SAMPLE, description="A density is there exactly when the tube shows the channel")
+def densities_belong_to_channels(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["density"].notna() != rows["origin"].notna()]
+
+
+@row_check(FACS_DENSITIES, SAMPLE, description="The file says its cytometer and voltages, so that its batch is known")
+def the_batch_is_known(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["batch"].isna()].drop_duplicates("specimen_id")
+
+
+@row_check(FACS_BATCH_BOUNDS, COHORT, description="All specimens of a batch have one bound a cut")
+def a_batch_is_cut_alike(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows.groupby(["batch", "cut"])["bound_scale"].transform("nunique") > 1]
+
+
+@row_check(FACS_GATES, SAMPLE, description="The sample takes the bounds of its batch")
+def bounds_suit_the_batch(rows: pd.DataFrame) -> pd.DataFrame:
+    """Cuts whose pooled bound parts too many of the sample's events: its staining may differ."""
+    return rows[rows["passed_over"].fillna("").str.contains("batch:unlike_the_sample")]
 
 
 @row_check(FACS_QC, SAMPLE, description="The acquisition passed quality")
@@ -133,7 +163,13 @@ CHECKS = (
     visits_were_acquired_alike,
     visits_were_prepared_alike,
     visits_are_at_one_day_of_the_cycle,
+    schema_check(FACS_DENSITIES, SAMPLE),
+    densities_belong_to_channels,
+    the_batch_is_known,
+    schema_check(FACS_BATCH_BOUNDS, COHORT),
+    a_batch_is_cut_alike,
     schema_check(FACS_GATES, SAMPLE),
+    bounds_suit_the_batch,
     lineage_bounds_follow_the_sample,
     bounds_have_an_origin,
     t_cells_sum_to_their_parts,

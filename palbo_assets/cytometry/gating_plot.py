@@ -77,7 +77,8 @@ def _panel(
     for side in population.sides:
         cut = strategy.cuts[side.cut]
         marker = cut.channel(sample.columns)
-        colour = {"fixed": _GREY, "fmo": _ORANGE}.get(origins.get(cut.name, "fixed"), _RED)
+        origin = origins.get(cut.name, "fixed").removeprefix("batch-")
+        colour = {"fixed": _GREY, "fmo": _ORANGE}.get(origin, _RED)
         linear = bounds.get(cut.name)
         bound = cut.fixed if linear is None else float(strategy.transform(marker or "", np.array([linear]))[0])
         if marker == x:

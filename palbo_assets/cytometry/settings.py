@@ -71,6 +71,15 @@ class Settings(BaseModel):
     tail_tolerance: float = Field(
         default=0.01, description="Slope at which a peak's flank ends, of its steepest [1]; openCyto's tailgate"
     )
+    min_batch_specimens: int = Field(
+        default=2, ge=2, description="Specimens acquired alike whose events are pooled to place a bound [1]"
+    )
+    max_batch_shift_pct: float = Field(
+        default=10.0,
+        ge=0,
+        description="Events between a sample's own valley and the batch's bound [% of those on the smaller side of the "
+        "valley, above 3 Poisson errors]; with more the sample keeps its own; the study's limit for a share's error",
+    )
     fmo_percentile: float = Field(
         default=99.5,
         description="Percentile of a control tube that is the bound [%]; Maecker & Trotter 2006, 99 to 99.9 in use",

@@ -5,6 +5,12 @@ from __future__ import annotations
 from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Table, boolean, integer, real, text
 from palbo_assets.study.vocabulary import STATUSES, TIMEPOINTS, Qc
 
+ORIGINS = ("fmo", "valley", "tail", "fixed")
+_ORIGIN = (
+    "fmo (percentile of the tube without the fluorochrome), valley (lowest density between two peaks), tail (end of "
+    "the main peak's flank) or fixed (the strategy's); null where the tube lacks the channel"
+)
+
 BLOOD_COUNTS = Table(
     name="blood_counts",
     description="Complete blood counts that belong to the cytometry draws",
@@ -85,6 +91,62 @@ FACS_QC = Table(
     ),
 )
 
+FACS_DENSITIES = Table(
+    name="facs_densities",
+    description="Density of the events that each bound is placed on, and the bound that the sample gives by itself",
+    grain="cut x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("cut", "Bound as the gating strategy names it", nullable=False, key=True),
+        text("marker", "Marker that it cuts; null where the tube shows none of those that would do"),
+        text("origin", _ORIGIN, allowed=ORIGINS),
+        real("bound_scale", "Bound on the transformed scale (logicle; scatter linear), 1 is its top", unit="1"),
+        real(
+            "depth",
+            "Of a valley: 1 - its density over that of the lower peak beside it; null otherwise",
+            unit="1",
+            minimum=0,
+            maximum=1,
+        ),
+        real("floor_scale", "What unstained cells reach, on the transformed scale; null without the tube", unit="1"),
+        integer("events", "Events that it was placed on", unit="events", minimum=0),
+        integer("first_bin", "First thousandth of the scale, from -0.4 upwards, with events", unit="1"),
+        text("density", "Events in each thousandth of the scale from first_bin on, blank between them"),
+        text("passed_over", "Ways that gave no bound and why, ';' between them"),
+        text(
+            "batch",
+            "Digest of what it was acquired with: cytometer, voltages, lots, panel, preparation and gating; null where "
+            "the file doesn't say its cytometer and voltages",
+        ),
+        text("gating_version", "Version and digest of the gating strategy", nullable=False),
+    ),
+)
+
+FACS_BATCH_BOUNDS = Table(
+    name="facs_batch_bounds",
+    description="Bounds placed on the events of all specimens that were acquired alike",
+    grain="cut x specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("cut", "Bound as the gating strategy names it", nullable=False, key=True),
+        text("batch", "Batch of the specimen, as facs_densities states it", nullable=False),
+        integer("specimens", "Specimens whose events or tubes were pooled", unit="1", nullable=False, minimum=1),
+        text(
+            "origin",
+            "fmo (median of the bounds that control tubes of the batch give), or valley or tail of the pooled density",
+            nullable=False,
+            allowed=("fmo", "valley", "tail"),
+        ),
+        real("bound_scale", "Bound on the transformed scale", unit="1", nullable=False),
+        real("depth", "Of a valley: 1 - its density over that of the lower peak beside it", unit="1", minimum=0),
+        integer("events", "Events that were pooled", unit="events", nullable=False, minimum=0),
+    ),
+)
+
 FACS_GATES = Table(
     name="facs_gates",
     description="Where the bounds between negative and positive lie in each sample, and where they come from",
@@ -96,12 +158,15 @@ FACS_GATES = Table(
         text("cut", "Bound as the gating strategy names it", nullable=False, key=True),
         text("marker", "Marker that it cuts; null where the tube shows none of those that would do"),
         text("within", "Population whose events it was placed on", nullable=False),
+        text("origin", _ORIGIN, allowed=ORIGINS),
         text(
-            "origin",
-            "fmo (percentile of the tube without the fluorochrome), valley (lowest density between two peaks), tail "
-            "(end of the main peak's flank) or fixed (the strategy's); null where the tube lacks the channel",
-            allowed=("fmo", "valley", "tail", "fixed"),
+            "source",
+            "What the bound was placed on: batch (all specimens acquired alike), sample (this one, or its control "
+            "tube) or strategy (fixed); null where the tube lacks the channel",
+            allowed=("batch", "sample", "strategy"),
         ),
+        text("batch", "Batch of the specimen, as facs_densities states it; null where it isn't known"),
+        integer("specimens", "Specimens that the bound was placed on; null for a fixed one", unit="1", minimum=1),
         real("bound_linear", "Bound on the compensated linear scale", unit="{channel}"),
         real("bound_scale", "Bound on the transformed scale (logicle; scatter linear), 1 is its top", unit="1"),
         real(
@@ -156,7 +221,9 @@ FACS_ABUNDANCES = Table(
         ),
         text("gating_version", "Version and digest of the gating that was applied"),
         text(
-            "bound_origins", "Where the bounds of the population's own gate come from, as cut:origin, ';' between them"
+            "bound_origins",
+            "Where the bounds of the population's own gate come from, as cut:origin, ';' between them; batch- stands "
+            "before the origin of a pooled one",
         ),
         text("status", "OBSERVED, or why there is no percentage", nullable=False, allowed=STATUSES),
         text("reason", "Named cause of a missing percentage"),
@@ -221,4 +288,13 @@ FACS_CHANGES = Table(
     ),
 )
 
-TABLES = (BLOOD_COUNTS, FACS_GATES, FACS_QC, FACS_ABUNDANCES, FACS_RATIOS, FACS_CHANGES)
+TABLES = (
+    BLOOD_COUNTS,
+    FACS_DENSITIES,
+    FACS_BATCH_BOUNDS,
+    FACS_GATES,
+    FACS_QC,
+    FACS_ABUNDANCES,
+    FACS_RATIOS,
+    FACS_CHANGES,
+)

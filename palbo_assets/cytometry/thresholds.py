@@ -1,12 +1,12 @@
 """Placing the cuts of a strategy on the events themselves, with control tubes where there are any.
 
 A cut is tried in the order that the strategy states; a bound outside its limits, or a valley or tail below what the
-unstained tube reaches, counts as none, and what was passed over is told.
+unstained tube reaches, counts as none, and what was passed over is told. What a sample gives by itself is placed here;
+`batches` weighs it against what the samples acquired alike give together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ class Placed:
     """Where a cut lies: ``bound_linear`` in the channel's units, ``bound_scale`` on the transformed scale (0..1).
 
     ``origin`` is fmo, valley, tail or fixed, and ``marker``, ``origin`` and bounds are None where the tube lacks the
-    channel. ``events`` is what the bound was placed on, ``passed_over`` why earlier ways gave none.
+    channel. ``events`` is what the bound was placed on, ``passed_over`` why earlier ways gave none. ``floor_scale`` is
+    what the unstained tube reaches; None without one.
     """
 
     cut: str
@@ -39,10 +40,23 @@ class Placed:
     depth: float | None = None
     events: int | None = None
     passed_over: str | None = None
+    floor_scale: float | None = None
+
+
+def by_density(way: str, counts: NDArray[np.int64], cut: Cut, settings: Settings) -> Found | str:
+    """A valley or a tail of the events in each bin of `density.GRID`, or the word why there is none."""
+    if counts.sum() < settings.min_cut_events:
+        return "few_events"
+    if way == "tail":
+        return tail(counts, low=cut.tail_low, tolerance=settings.tail_tolerance) or "none"
+    found = valley(counts, cut.lowest, cut.highest, min_z=settings.min_valley_z, min_events=settings.min_peak_events)
+    if found is None:
+        return "none"
+    return "shallow" if (found.depth or 0.0) < settings.min_valley_depth else found
 
 
 class Placing:
-    """The cuts of one sample, placed as they are needed."""
+    """The cuts of one sample, placed as they are needed; ``densities`` holds the events in each bin of a placed cut."""
 
     def __init__(
         self, sample: Stained, strategy: Strategy, settings: Settings, controls: Controls | None = None
@@ -52,6 +66,7 @@ class Placing:
         self.settings = settings
         self.controls = controls or Controls()
         self.placed: dict[str, Placed] = {}
+        self.densities: dict[str, NDArray[np.int64]] = {}
         self._bounds: dict[str, float] = {}
         self.tube = Tube(sample, strategy, self._bounds)
         self._populations = {one.name: one for one in strategy.populations}
@@ -89,40 +104,25 @@ class Placing:
         events = self._events(self.tube, cut)
         if events is None:
             return Placed(cut.name, marker, None, None, None)
-        values = self.sample.of(marker, events)
+        counts = counts_of(self.sample.of(marker, events), self._grid(marker))
+        self.densities[cut.name] = counts
         passed: list[str] = []
         floor = self._unstained_floor(cut, marker)
-        for way in cut.ways:
-            found = self._by(way, cut, marker, values)
-            if isinstance(found, str):
-                passed.append(f"{way}:{found}")
-            elif not cut.lowest <= found.bound <= cut.highest:
-                passed.append(f"{way}:outside_limits")
-            elif way != "fmo" and floor is not None and found.bound < floor:
-                passed.append(f"{way}:below_unstained")
+        way, found = "fixed", Found(cut.fixed)
+        for tried in cut.ways:
+            result = self._by_fmo(cut, marker) if tried == "fmo" else by_density(tried, counts, cut, self.settings)
+            if isinstance(result, str):
+                passed.append(f"{tried}:{result}")
+            elif not cut.lowest <= result.bound <= cut.highest:
+                passed.append(f"{tried}:outside_limits")
+            elif tried != "fmo" and floor is not None and result.bound < floor:
+                passed.append(f"{tried}:below_unstained")
             else:
-                return self._placed(cut, marker, way, found, events.size, passed)
-        return self._placed(cut, marker, "fixed", Found(cut.fixed), events.size, passed)
-
-    def _placed(self, cut: Cut, marker: str, origin: str, found: Found, events: int, passed: Sequence[str]) -> Placed:
+                way, found = tried, result
+                break
         linear = self.strategy.inverse(marker, found.bound)
-        return Placed(cut.name, marker, origin, found.bound, linear, found.depth, int(events), ";".join(passed) or None)
-
-    def _by(self, way: str, cut: Cut, marker: str, values: NDArray[np.float64]) -> Found | str:
-        """A bound, or the word why there is none."""
-        settings = self.settings
-        if way == "fmo":
-            return self._by_fmo(cut, marker)
-        if values.size < settings.min_cut_events:
-            return "few_events"
-        counts = counts_of(values, self._grid(marker))
-        if way == "valley":
-            lowest, highest = cut.lowest, cut.highest
-            found = valley(counts, lowest, highest, min_z=settings.min_valley_z, min_events=settings.min_peak_events)
-            if found is None:
-                return "none"
-            return "shallow" if (found.depth or 0.0) < settings.min_valley_depth else found
-        return tail(counts, low=cut.tail_low, tolerance=settings.tail_tolerance) or "none"
+        told = ";".join(passed) or None
+        return Placed(cut.name, marker, way, found.bound, linear, found.depth, int(events.size), told, floor)
 
     def _by_fmo(self, cut: Cut, marker: str) -> Found | str:
         control = self.controls.fmo.get(marker)

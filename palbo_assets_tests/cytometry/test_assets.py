@@ -17,7 +17,17 @@ import sqlalchemy as sa
 
 import palbo_assets.clinical.assets  # noqa: F401 - products that the room's build on
 from palbo_assets.cytometry.abundance import Counted, abundances
-from palbo_assets.cytometry.assets import blood_counts, facs_abundances, facs_gates, facs_qc, facs_ratios
+from palbo_assets.cytometry.assets import (
+    ASSETS,
+    blood_counts,
+    facs_abundances,
+    facs_batch_bounds,
+    facs_changes,
+    facs_densities,
+    facs_gates,
+    facs_qc,
+    facs_ratios,
+)
 from palbo_assets.cytometry.blood_counts import BloodCount
 from palbo_assets.cytometry.checks import CHECKS, off_the_whole
 from palbo_assets.cytometry.formats import verify_fcs
@@ -97,7 +107,7 @@ class House:
         checks = [check for check in CHECKS if next(iter(check.check_keys)).asset_key.path[-1] in names]
         io_manager = TableIOManager(installation=self.installation)
         return dg.materialize(
-            [blood_counts, facs_gates, facs_qc, facs_abundances, facs_ratios, *checks],
+            [*(asset for asset in ASSETS if asset is not facs_changes), *checks],
             selection=[asset.key for asset in assets],
             instance=instance,
             partition_key=partition,
@@ -112,6 +122,8 @@ class House:
 
     def sample(self, instance: dg.DagsterInstance) -> tuple[Any, pd.DataFrame]:
         key = dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "W06"})
+        assert self.run([facs_densities], key, instance).success
+        assert self.run([facs_batch_bounds], None, instance).success
         result = self.run([facs_gates, facs_qc, facs_abundances, facs_ratios], key, instance)
         return result, self.installation.warehouse.read(FACS_ABUNDANCES, partition_key=KEY).set_index("population")
 
@@ -156,6 +168,7 @@ def test_every_row_names_the_gating_and_where_its_bounds_come_from(
     result, rows = house.sample(instance)
     gates = house.installation.warehouse.read(FACS_GATES, partition_key=KEY).set_index("cut")
     assert set(rows["gating_version"]) == set(gates["gating_version"]) == {load_strategy().version}
+    assert gates.loc["CD25hi", "source"] == "sample" and gates.loc["CD25hi", "specimens"] == 1
     assert gates.loc["CD25hi", "origin"] == "valley" and gates.loc["CD137"].isna()["origin"]
     assert rows.loc["Treg", "bound_origins"] == "CD25hi:valley;CD127:valley"
     assert rows.loc["CD8_CD137", "status"] == "NOT_ASSAYED" and rows.loc["DC", "status"] == "OBSERVED"

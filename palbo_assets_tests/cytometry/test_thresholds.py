@@ -196,7 +196,7 @@ WRONG = (
         "place: [valley, tails], tail: low}\n  FOXP3hi",
         "cuts.CD127.place",
     ),
-    ('version: "2"', "version: [", ""),
+    ('version: "3"', "version: [", ""),
 )
 
 

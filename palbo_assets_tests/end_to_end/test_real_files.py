@@ -451,6 +451,25 @@ def test_a_real_blood_sample_is_counted_by_the_labs_own_gate(clinic: Site, share
     assert rows["abs_per_ul"].isna().all()
 
 
+def test_what_a_cytometer_writes_about_people_stays_in_the_file(shared_data: Path, found: Founder) -> None:
+    """The real tube names an operator, a vial, dates of a person's illness: none of it is in anything that was made."""
+    tube = shared_data / "fcs/flowio/100715.fcs"
+    private = ("Administrator", "17-JUL-2007", "11/09/1999", "04/30/1999", "Specimen_001", "070717_AB02_tb", "Tube_025")
+    private += ("24c124ee2", "seroconversion", "100715", "Main Aria")
+    content = tube.read_bytes()
+    assert all(word.encode() in content for word in private)
+    site = found()
+    row = {"role": "fcs"}
+    site.deliver("immunology/tube", [Sent(tube, "facs", "PALBO-001", "W06", "S1", "blood.fcs", row)])
+    site.ingest(only={"cytometry"})
+    everything_ran(site)
+    assert len(site.table("facs_abundances")) > 40 and site.table("facs_qc")["events"].tolist() == [65016]
+    looked_at = [path for path in site.home.root.rglob("*") if path.is_file() and path.suffix != ".fcs"]
+    assert any(path.name == "receipt.json" for path in looked_at) and any(path.suffix == ".db" for path in looked_at)
+    told = {(path.name, word) for path in looked_at for word in private if word.encode() in path.read_bytes()}
+    assert told == set()
+
+
 def test_an_old_instruments_file_and_foreign_redcap_projects_are_refused_with_what_to_do(clinic: Site) -> None:
     assert clinic.verdict("immunology/blood", "data1.fcs") == ("QUARANTINED", "E_PANEL")  # CD8 in two channels
     longitudinal = clinic.receipt("data-management/longitudinal")["data.csv"]
