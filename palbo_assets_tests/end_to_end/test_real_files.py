@@ -455,7 +455,7 @@ def test_what_a_cytometer_writes_about_people_stays_in_the_file(shared_data: Pat
     """The real tube names an operator, a vial, dates of a person's illness: none of it is in anything that was made."""
     tube = shared_data / "fcs/flowio/100715.fcs"
     private = ("Administrator", "17-JUL-2007", "11/09/1999", "04/30/1999", "Specimen_001", "070717_AB02_tb", "Tube_025")
-    private += ("24c124ee2", "seroconversion", "100715", "Main Aria")
+    private += ("25993c124ee2", "Seroconversion", "100715", "Main Aria")
     content = tube.read_bytes()
     assert all(word.encode() in content for word in private)
     site = found()
