@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palbo_assets.cytometry.compensation import Compensation
 from palbo_assets.cytometry.fcs import Events, read_fcs
 from palbo_assets.cytometry.gating import Stained, gate, stained
 from palbo_assets.cytometry.matrix_file import fitted, read_matrix
@@ -18,6 +19,9 @@ from palbo_assets.platform.errors import InputError
 if TYPE_CHECKING:
     from palbo_assets.cytometry.abundance import Counted
     from palbo_assets.cytometry.selection import Members
+
+
+MIN_STAINED = 100  # events of a single-stain tube; Settings.min_stained_events
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ def read_acquisition(
     panel: Path | None = None,
     bounds: Mapping[str, float] | None = None,
     matrix: Path | None = None,
+    controls: Sequence[tuple[str, Path]] = (),
+    min_stained: int = MIN_STAINED,
 ) -> Acquisition:
     """Read, compensate and gate one file, with the linear ``bounds`` of `facs_gates` (fixed ones where none is given).
 
@@ -44,16 +50,23 @@ def read_acquisition(
     InputError
         As `fcs.read_fcs`, `panel.marker_columns` and `matrix_file.read_matrix`.
     """
-    events, sample = read_stained(path, strategy, panel, matrix)
+    events, sample = read_stained(path, strategy, panel, matrix, controls, min_stained)
     return Acquisition(path, events, sample, gate(sample, strategy, bounds))
 
 
 def read_stained(
-    path: Path, strategy: Strategy, panel: Path | None = None, matrix: Path | None = None
+    path: Path,
+    strategy: Strategy,
+    panel: Path | None = None,
+    matrix: Path | None = None,
+    controls: Sequence[tuple[str, Path]] = (),
+    min_stained: int = MIN_STAINED,
 ) -> tuple[Events, Stained]:
     """Read and compensate one file, and find its markers; errors as `read_acquisition`.
 
     A delivered ``matrix`` takes the place of the file's own; a file whose channels are compensated already takes none.
+    Where there is neither, single-stain tubes among the ``controls`` (kind, path) give the matrix, if every marker of
+    the tube has one with ``min_stained`` stained events.
     """
     events = read_fcs(path)
     if matrix is not None:
@@ -65,7 +78,18 @@ def read_stained(
                 fix="deliver the events as the cytometer wrote them, or no matrix",
             )
         events = replace(events, spill=fitted(read_matrix(matrix), events.channels, file=matrix.name))
-    return events, stained(events, strategy, None if panel is None else read_panel(panel), file=path.name)
+    sample = stained(events, strategy, None if panel is None else read_panel(panel), file=path.name)
+    if matrix is not None:
+        return events, replace(sample, source="delivered")
+    if events.spill is None and not events.already_compensated and controls:
+        from palbo_assets.cytometry.controls import spill_from
+
+        spill = spill_from(controls, events, sample.columns, strategy, min_stained)
+        if not isinstance(spill, str):
+            events = replace(events, spill=spill)
+            compensation = Compensation.of(spill, events.channels)
+            return events, Stained(events, sample.columns, compensation, "single_stains")
+    return events, sample
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from palbo_assets.study.vocabulary import OBSERVED, Modality, Qc
 if TYPE_CHECKING:
     import pandas as pd
 
+    from palbo_assets.cytometry.acquisition import Acquisition
     from palbo_assets.cytometry.gating import Stained
     from palbo_assets.cytometry.strategy import Strategy
 
@@ -166,16 +167,14 @@ def facs_gates(step: Step, facs_densities: pd.DataFrame, facs_batch_bounds: pd.D
 )
 def facs_qc(step: Step, facs_gates: pd.DataFrame) -> pd.DataFrame:
     """Events, viability, saturated events and stability of each acquisition, and the verdict with its reasons."""
-    from palbo_assets.cytometry.acquisition import read_acquisition
+    from palbo_assets.cytometry.controls import label_of
     from palbo_assets.cytometry.preparation import preparation_of
     from palbo_assets.cytometry.quality import assess
 
     strategy = _strategy(step)
     rows = []
     for keys, file in _tubes(step):
-        acquisition = read_acquisition(
-            file.path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys)
-        )
+        acquisition = _acquired(step, keys, file, strategy, facs_gates)
         found = assess(
             acquisition.events,
             acquisition.sample,
@@ -183,13 +182,12 @@ def facs_qc(step: Step, facs_gates: pd.DataFrame) -> pd.DataFrame:
             step.settings,
             preparation=preparation_of(file.sample_name),
         )
-        delivered = _matrix(step, keys) is not None
         rows.append(
             {
                 **keys,
-                "compensation": "delivered" if delivered else acquisition.sample.origin,
+                "compensation": acquisition.sample.origin,
                 "panel_lot": file.panel_version or None,
-                "controls": ";".join(sorted(kind for kind, _ in _controls(step, keys, strategy))) or None,
+                "controls": ";".join(sorted(label_of(kind) for kind, _ in _controls(step, keys, strategy))) or None,
                 **found,
             }
         )
@@ -214,7 +212,7 @@ def facs_abundances(
 ) -> pd.DataFrame:
     """Immune sub-populations: percentage of the parent and of the leukocytes, cells per microlitre, intensities."""
     from palbo_assets.cytometry.abundance import abundances
-    from palbo_assets.cytometry.acquisition import count, read_acquisition
+    from palbo_assets.cytometry.acquisition import count
     from palbo_assets.cytometry.blood_counts import nearest
     from palbo_assets.cytometry.preparation import PBMC, preparation_of
 
@@ -223,9 +221,7 @@ def facs_abundances(
     gatings = [file.path for file in step.files("gating")]
     rows = []
     for keys, file in _tubes(step):
-        acquisition = read_acquisition(
-            file.path, strategy, _panel(step), _bounds(facs_gates, keys), _matrix(step, keys)
-        )
+        acquisition = _acquired(step, keys, file, strategy, facs_gates)
         gating, counted = count(acquisition, strategy, gatings, _origins(facs_gates, keys))
         found = abundances(
             counted,
@@ -343,7 +339,16 @@ def _origins(facs_gates: pd.DataFrame, keys: dict[str, str]) -> dict[str, str]:
 def _stained(step: Step, keys: dict[str, str], file: Any, strategy: Strategy) -> Stained:
     from palbo_assets.cytometry.acquisition import read_stained
 
-    return read_stained(file.path, strategy, _panel(step), _matrix(step, keys))[1]
+    controls, least = _controls(step, keys, strategy), step.settings.min_stained_events
+    return read_stained(file.path, strategy, _panel(step), _matrix(step, keys), controls, least)[1]
+
+
+def _acquired(step: Step, keys: dict[str, str], file: Any, strategy: Strategy, facs_gates: pd.DataFrame) -> Acquisition:
+    from palbo_assets.cytometry.acquisition import Acquisition
+    from palbo_assets.cytometry.gating import gate
+
+    sample = _stained(step, keys, file, strategy)
+    return Acquisition(file.path, sample.events, sample, gate(sample, strategy, _bounds(facs_gates, keys)))
 
 
 def _panel(step: Step) -> Path | None:

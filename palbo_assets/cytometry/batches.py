@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from palbo_assets.cytometry.controls import BEADS
 from palbo_assets.cytometry.density import GRID, Found
 from palbo_assets.cytometry.thresholds import Placing, by_density
 
@@ -34,7 +35,9 @@ _KEYS = ("patient_id", "timepoint", "specimen_id")
 def batch_of(sample: Stained, strategy: Strategy, *, panel_lot: str = "", preparation: str = "") -> str | None:
     """Digest of what a sample was acquired with; None where the file doesn't say its cytometer and all voltages."""
     events = sample.events
-    detectors = {marker: column for marker, column in sample.columns.items() if marker in strategy.markers}
+    detectors = {
+        marker: column for marker, column in sample.columns.items() if marker in strategy.markers and marker != BEADS
+    }
     voltages = {marker: events.voltages[column] for marker, column in sorted(detectors.items())}
     if not events.instrument or not voltages or any(volts is None for volts in voltages.values()):
         return None

@@ -102,7 +102,7 @@ def differences(earlier: Visit, later: Visit, settings: Settings) -> list[str]:
         name
         for name in _ACQUISITION
         if earlier.acquisition.get(name) and later.acquisition.get(name)
-        if earlier.acquisition[name] != later.acquisition[name]
+        if _unlike(name, str(earlier.acquisition[name]), str(later.acquisition[name]))
     ]
     if earlier.gating != later.gating:
         found.append("gating")
@@ -112,6 +112,14 @@ def differences(earlier: Visit, later: Visit, settings: Settings) -> list[str]:
         if min(apart, settings.cycle_days - apart) > settings.max_cycle_day_difference:
             found.append("cycle_day")
     return found
+
+
+def _unlike(name: str, earlier: str, later: str) -> bool:
+    if name != "voltages":
+        return earlier != later
+    # A detector that one of the tubes didn't use (counting beads) says nothing of the others.
+    before, after = (dict(one.rsplit(":", 1) for one in said.split(";")) for said in (earlier, later))
+    return any(before[detector] != after[detector] for detector in before.keys() & after.keys())
 
 
 def _pair(earlier: Visit, later: Visit, flags: Sequence[str], settings: Settings) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""Control tubes of a sample: the unstained one, and those without one fluorochrome (FMO, fluorescence minus one).
+"""Control tubes of a sample: unstained, without one fluorochrome (FMO, fluorescence minus one), or with one alone.
 
-What a tube is stands in the manifest's ``sample_name``: ``unstained``, or ``FMO`` and the marker that was left out.
+What a tube is stands in the manifest's ``sample_name``: ``unstained``, ``FMO`` and the marker that was left out, or
+``single`` and the marker that was stained.
 """
 
 from __future__ import annotations
@@ -19,10 +20,15 @@ from palbo_assets.platform.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from palbo_assets.cytometry.compensation import Spill
+    from palbo_assets.cytometry.fcs import Events
     from palbo_assets.cytometry.strategy import Strategy
 
 UNSTAINED = "unstained"
+BEADS = "Beads"  # counting beads shine by themselves: no stain to take out
+SINGLE = "single "
 _FMO = re.compile(r"^FMO[\s_:]+(.+)$", re.IGNORECASE)
+_SINGLE = re.compile(r"^single(?:[\s_-]?stain(?:ed)?)?[\s_:]+(.+)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Controls:
 
 
 def kind_of(sample_name: str, strategy: Strategy, *, file: str = "") -> str:
-    """``unstained``, or the marker whose fluorochrome the tube lacks.
+    """``unstained``, the marker whose fluorochrome the tube lacks, or ``single `` and the one that it has alone.
 
     Raises
     ------
@@ -45,16 +51,50 @@ def kind_of(sample_name: str, strategy: Strategy, *, file: str = "") -> str:
     if sample_name.strip().lower() == UNSTAINED:
         return UNSTAINED
     match = _FMO.match(sample_name.strip())
-    marker = None if match is None else marker_of(match[1], strategy.markers)
+    single = _SINGLE.match(sample_name.strip())
+    named = match or single
+    marker = None if named is None else marker_of(named[1], strategy.markers)
     if marker is None:
         raise InputError(
             "E_SCHEMA",
             "sample_name doesn't say which control the tube is",
             file=file,
             column="sample_name",
-            fix="write unstained, or FMO and the marker that was left out, such as FMO CD25",
+            fix="write unstained, FMO and the marker that was left out (FMO CD25), or single and the one stained",
         )
-    return marker
+    return f"{SINGLE}{marker}" if single else marker
+
+
+def label_of(kind: str) -> str:
+    """``FMO CD25`` for the kind ``CD25``; the others as they are."""
+    return kind if kind == UNSTAINED or kind.startswith(SINGLE) else f"FMO {kind}"
+
+
+def spill_from(
+    tubes: Iterable[tuple[str, Path]], events: Events, columns: Mapping[str, int], strategy: Strategy, min_events: int
+) -> Spill | str:
+    """The spill matrix that a sample's single-stain tubes (kind, path) give, or the word why they give none.
+
+    Raises
+    ------
+    InputError
+        As `fcs.read_fcs`.
+    """
+    from palbo_assets.cytometry.single_stains import spill_of
+
+    found = dict(tubes)
+    if not any(kind.startswith(SINGLE) for kind in found):
+        return "no_single_stains"
+    wanted = [marker for marker in columns if marker in strategy.markers and marker != BEADS]
+    if UNSTAINED not in found or any(f"{SINGLE}{marker}" not in found for marker in wanted):
+        return "single_stains_incomplete"
+    needed = {UNSTAINED: found[UNSTAINED]} | {marker: found[f"{SINGLE}{marker}"] for marker in wanted}
+    read = {name: read_fcs(path) for name, path in needed.items()}
+    for one in read.values():
+        reason = _unlike(events, one)
+        if reason is not None:
+            return reason
+    return spill_of({columns[marker]: read[marker] for marker in wanted}, read[UNSTAINED], min_events=min_events)
 
 
 def read_controls(tubes: Iterable[tuple[str, Path]], sample: Stained, strategy: Strategy) -> Controls:
@@ -72,13 +112,15 @@ def read_controls(tubes: Iterable[tuple[str, Path]], sample: Stained, strategy: 
     unusable: dict[str, str] = {}
     seen: set[str] = set()
     for kind, path in tubes:
+        if kind.startswith(SINGLE):
+            continue
         if kind in seen:
             raise InputError(
                 "E_SCHEMA", "the specimen has two controls of one kind", file=path.name, fix="deliver each control once"
             )
         seen.add(kind)
         events = read_fcs(path)
-        reason = _unlike(sample, events.channels, events.instrument, events.voltages)
+        reason = _unlike(sample.events, events)
         if reason is not None:
             unusable[kind] = reason
             continue
@@ -91,13 +133,11 @@ def read_controls(tubes: Iterable[tuple[str, Path]], sample: Stained, strategy: 
     return Controls(unstained, fmo, unusable)
 
 
-def _unlike(
-    sample: Stained, channels: tuple[str, ...], instrument: str, voltages: tuple[float | None, ...]
-) -> str | None:
-    if channels != sample.events.channels:
+def _unlike(sample: Events, control: Events) -> str | None:
+    if control.channels != sample.channels:
         return "control_of_other_channels"
-    if instrument != sample.events.instrument:
+    if control.instrument != sample.instrument:
         return "control_of_other_instrument"
-    if voltages != sample.events.voltages:
+    if control.voltages != sample.voltages:
         return "control_at_other_voltages"
     return None

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
+
+if TYPE_CHECKING:
+    from palbo_assets.cytometry.settings import Settings
 
 MODALITY = "facs"
 _LINEAR_SCALE = 4096  # a fluorescence scale that ends below is of a 10- or 12-bit instrument
@@ -64,10 +68,10 @@ def verify_control(path: Path, claim: Claim, context: Context) -> Finding:
     Raises
     ------
     InputError
-        ``E_SCHEMA`` when the name says no kind, ``E_UNSTAINED`` for an FMO tube that wasn't stained,
+        ``E_SCHEMA`` when the name says no kind, ``E_UNSTAINED`` for an FMO or single-stain tube that wasn't stained,
         ``E_PANEL_MISMATCH`` for an unstained tube that was, and what `fcs.read_fcs` raises.
     """
-    from palbo_assets.cytometry.controls import UNSTAINED, kind_of
+    from palbo_assets.cytometry.controls import SINGLE, UNSTAINED, kind_of
     from palbo_assets.cytometry.fcs import read_fcs
     from palbo_assets.cytometry.gating import stained
     from palbo_assets.cytometry.logicle import Logicle
@@ -80,7 +84,18 @@ def verify_control(path: Path, claim: Claim, context: Context) -> Finding:
     events = read_fcs(path)
     sample = stained(events, strategy, file=path.name)
     positive = positive_percent(events, sample, settings.positive_at, Logicle())
-    if kind != UNSTAINED:
+    if kind.startswith(SINGLE):
+        column = sample.columns.get(kind.removeprefix(SINGLE))
+        own = None if column is None else 100.0 * float((sample.channel(column) >= _stained_from(settings)).mean())
+        if own is None or own < settings.min_positive_pct:
+            raise InputError(
+                "E_UNSTAINED",
+                "the channel of the marker that is said to be stained alone isn't labelled, or not stained",
+                file=path.name,
+                column="sample_name",
+                fix="say which marker the tube shows, and label its channel ($PnS)",
+            )
+    elif kind != UNSTAINED:
         refuse_control(positive, settings.min_positive_pct, file=path.name)
     elif any(share >= settings.min_positive_pct for share in positive.values()):
         raise InputError(
@@ -91,6 +106,13 @@ def verify_control(path: Path, claim: Claim, context: Context) -> Finding:
             fix="say which control it is, or deliver it in the role fcs",
         )
     return {"events": events.count, "slot": kind}
+
+
+def _stained_from(settings: Settings) -> float:
+    """Linear value from which an event counts as stained."""
+    from palbo_assets.cytometry.logicle import Logicle
+
+    return float(Logicle().inverse(settings.positive_at))
 
 
 def verify_gating(path: Path, claim: Claim, context: Context) -> Finding:
@@ -186,7 +208,9 @@ FORMATS: tuple[FileFormat, ...] = (
         suffixes=(".control.fcs",),
         scope=Scope.SAMPLE,
         verify=verify_control,
-        description="Control tube of a sample; sample_name says unstained, or FMO and the marker that was left out",
+        description="Control tube of a sample; sample_name says unstained, FMO and the marker that was left out, or "
+        "single and the one that was stained",
+        needs=(frozenset({"fcs"}),),
     ),
     FileFormat(
         modality=MODALITY,
@@ -211,6 +235,7 @@ FORMATS: tuple[FileFormat, ...] = (
         scope=Scope.SAMPLE,
         verify=verify_matrix,
         description="Compensation matrix of a tube as FlowJo or FACSDiva export it, in place of the file's own",
+        needs=(frozenset({"fcs"}),),
     ),
     FileFormat(
         modality=MODALITY,

@@ -35,6 +35,7 @@ class Stained:
     events: Events
     columns: Mapping[str, int]
     compensation: Compensation | None
+    source: str = "file"  # of the compensation: file, delivered or single_stains
 
     @property
     def count(self) -> int:
@@ -46,9 +47,9 @@ class Stained:
 
     @property
     def origin(self) -> str:
-        """Where the compensation comes from: the file, before it was exported (already), or nowhere (none)."""
+        """Where the compensation comes from: `source`, before the file was exported (already), or nowhere (none)."""
         if self.compensated:
-            return "file"
+            return self.source
         return "already" if self.events.already_compensated else "none"
 
     def of(self, marker: str, events: Indices | None = None) -> NDArray[np.float64]:

@@ -87,6 +87,11 @@ class Settings(BaseModel):
     min_control_events: int = Field(
         default=400, description="Events of a control tube in the population [events]; two lie above the percentile"
     )
+    min_stained_events: int = Field(
+        default=100,
+        description="Stained events of a single-stain tube [events]; the error of their median is then some 5 % of the "
+        "signal; the study's limit",
+    )
     min_beads: int = Field(
         default=1_000, description="Bead events for a single-platform count [events]; its Poisson error is then 3 %"
     )

@@ -57,6 +57,9 @@ HEALTHY_PCT_PARENT: Mapping[str, float] = {
     "early_MDSC": 10.0,
 }
 EVENTS = 30_000
+CONTROL_EVENTS = 1_500
+STAINED_UL = 100.0
+_BEADS = ("V900-A", "Beads", 180_000.0, 12_000.0)  # detector, label, signal, FSC-A
 PANEL = (  # detector, what the operator typed into $PnS
     ("B530-A", "CD3 FITC"),
     ("B710-A", "CD45 PerCP-Cy5.5"),
@@ -150,6 +153,7 @@ _BRIGHT: Mapping[str, Mapping[str, float]] = {
     "DC_plasmacytoid": {"CD123": 9000},
     "early_MDSC": {"CD33": 6000},
 }
+_COMPENSATION_BEAD = 15_000.0  # median linear intensity of beads that bind an antibody
 _SPREAD = 0.40  # standard deviation of the log intensity
 _SCATTER = {"granulocytes": (105000.0, 150000.0), "monocytes": (115000.0, 75000.0), "dead": (50000.0, 60000.0)}
 _LYMPHOCYTE = (75000.0, 30000.0)  # FSC-A, SSC-A
@@ -164,14 +168,30 @@ def write(
     spread: float = _SPREAD,
     brightness: float = 1.0,
     gains: Mapping[str, float] | None = None,
+    spill_inside: bool = True,
+    beads: int = 0,
 ) -> list[WrittenFile]:
     """The stained tube of one sample: 24 colours, uncompensated, ``$SPILLOVER`` inside.
 
     ``brightness`` is that of all fluorochromes against autofluorescence; ``gains`` of markers stand for detectors at
-    other voltages; what isn't named has 1.
+    other voltages; what isn't named has 1. With ``beads`` the tube holds so many counting beads besides, in a channel
+    of their own. Without ``spill_inside`` the matrix has to come from elsewhere.
     """
     planted = _plant(planted_pct_parent(truth), events, rng)
-    return [_write_fcs(truth, folder, rng, planted, _MARKERS, spread=spread, brightness=brightness, gains=gains or {})]
+    return [
+        _write_fcs(
+            truth,
+            folder,
+            rng,
+            planted,
+            _MARKERS,
+            spread=spread,
+            brightness=brightness,
+            gains=gains or {},
+            spill_inside=spill_inside,
+            beads=beads,
+        )
+    ]
 
 
 def write_unstained(truth: SampleTruth, folder: Path, rng: np.random.Generator) -> list[WrittenFile]:
@@ -194,11 +214,39 @@ def write_control(
     return [_write_fcs(truth, folder, rng, planted, kept, spread=_SPREAD, gains=gains or {}, control=kind)]
 
 
+def write_controls(truth: SampleTruth, folder: Path, rng: np.random.Generator) -> list[WrittenFile]:
+    """All control tubes of a sample whose file carries no matrix: unstained, FMO PD-1, and each stain alone."""
+    pct = planted_pct_parent(truth)
+    kinds = [("unstained", ()), ("FMO PD-1", tuple(one for one in _MARKERS if one != "PD-1"))]
+    kinds += [(f"single {marker}", (marker,)) for marker in _MARKERS]
+    written = []
+    for kind, kept in kinds:
+        events = EVENTS if kind.startswith("FMO") else CONTROL_EVENTS
+        planted = _plant(pct, events, rng)
+        whole = kind.startswith("single")
+        written.append(
+            _write_fcs(
+                truth,
+                folder,
+                rng,
+                planted,
+                kept,
+                spread=_SPREAD,
+                gains={},
+                control=kind,
+                spill_inside=False,
+                alone=whole,
+            )
+        )
+    return written
+
+
 def write_cbc(
     samples: Sequence[SampleTruth],
     folder: Path,
     rng: np.random.Generator,
     late: Mapping[tuple[str, str], int] | None = None,
+    beads: Mapping[tuple[str, str], int] | None = None,
 ) -> list[WrittenFile]:
     """Blood counts of all samples, drawn within a day of the cytometry.
 
@@ -206,18 +254,29 @@ def write_cbc(
     ----------
     late
         (patient_id, timepoint) -> days from the draw, for counts that are too far away to be used.
+    beads
+        (patient_id, timepoint) -> counting beads acquired with the tube of `EVENTS`, of which 100 uL were stained.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ["patient_id,timepoint,wbc_per_ul,alc_per_ul,anc_per_ul,days_from_draw"]
+    lines = ["patient_id,timepoint,wbc_per_ul,alc_per_ul,anc_per_ul,days_from_draw,beads_per_tube,blood_ul"]
     for sample in sorted(samples, key=lambda one: (one.patient_id, one.day)):
         near = int(rng.integers(-1, 2))
         days = (late or {}).get((sample.patient_id, sample.timepoint), near)
         neutrophils = 0.88 * (sample.wbc_per_ul - sample.lymphocytes_per_ul)  # the rest are mostly monocytes
         counts = f"{sample.wbc_per_ul:.0f},{sample.lymphocytes_per_ul:.0f},{neutrophils:.0f}"
-        lines.append(f"{sample.patient_id},{sample.timepoint},{counts},{days}")
+        acquired = (beads or {}).get((sample.patient_id, sample.timepoint))
+        in_tube = "," if acquired is None else f"{_beads_in_tube(sample, acquired):.0f},{STAINED_UL:.0f}"
+        lines.append(f"{sample.patient_id},{sample.timepoint},{counts},{days},{in_tube}")
     path = folder / "cbc.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return [WrittenFile(path.name, "facs", "cbc")]
+
+
+def _beads_in_tube(sample: SampleTruth, acquired: int) -> float:
+    """Beads of the whole tube, when ``acquired`` of them came with the leukocytes of `EVENTS`."""
+    pct = planted_pct_parent(sample)
+    leukocytes = EVENTS * pct["singlets"] / 100 * pct["live"] / 100 * pct["CD45"] / 100
+    return sample.wbc_per_ul * STAINED_UL * acquired / leukocytes
 
 
 def specimen_id(sample: SampleTruth) -> str:
@@ -347,11 +406,17 @@ def _write_fcs(
     gains: Mapping[str, float],
     brightness: float = 1.0,
     control: str = "",
+    spill_inside: bool = True,
+    beads: int = 0,
+    alone: bool = False,
 ) -> WrittenFile:
     from flowio import create_fcs
 
     size = planted.kinds.size
     signal = _signal(planted)
+    if alone:  # compensation beads: half of them bind the one antibody, whatever cells show
+        signal[:] = 0.0
+        signal[: size // 2, [_MARKERS.index(marker) for marker in stained]] = _COMPENSATION_BEAD
     signal[:, [at for at, marker in enumerate(_MARKERS) if marker not in stained]] = 0.0
     signal *= brightness * np.exp(rng.normal(0.0, spread, signal.shape))
     signal += _NEGATIVE * np.exp(rng.normal(0.0, 0.5, signal.shape))
@@ -373,9 +438,13 @@ def _write_fcs(
     values = np.column_stack([area, height, side, observed, time]).clip(-1000.0, 262_143.0)
     names = ["FSC-A", "FSC-H", "SSC-A", *detectors, "Time"]
     labels = ["", "", "", *(label for _, label in PANEL), ""]
+    if beads:
+        values = _with_beads(values, beads, rng.spawn(1)[0])
+        names.insert(-1, _BEADS[0])
+        labels.insert(-1, _BEADS[1])
     cells = ",".join(f"{cell:g}" for cell in spill.ravel())
     keywords = {
-        "SPILLOVER": f"{len(detectors)},{','.join(detectors)},{cells}",
+        **({"SPILLOVER": f"{len(detectors)},{','.join(detectors)},{cells}"} if spill_inside else {}),
         "TIMESTEP": "0.01",
         "CYT": "FACSymphony",
         # Ten times the light for 100 V, as photomultipliers roughly do.
@@ -383,6 +452,7 @@ def _write_fcs(
             f"P{at}V": f"{500 + 100 * np.log10(gains.get(marker, 1.0)):.0f}"
             for at, marker in enumerate(_MARKERS, start=4)
         },
+        **({f"P{4 + len(_MARKERS)}V": "400"} if beads else {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     suffix = f"-{control.replace(' ', '-')}.control.fcs" if control else ".fcs"
@@ -404,3 +474,17 @@ def _write_fcs(
         specimen_id=specimen_id(truth),
         sample_name=control,
     )
+
+
+def _with_beads(values: NDArray[np.float64], beads: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The events with a channel for counting beads before the time, and the beads among them."""
+    _, _, light, size = _BEADS
+    cells = np.insert(values, -1, rng.normal(0.0, 30.0, len(values)), axis=1)
+    added = rng.normal(0.0, 30.0, (beads, cells.shape[1]))
+    added[:, 0] = size * np.exp(rng.normal(0.0, 0.05, beads))
+    added[:, 1] = 0.92 * added[:, 0]
+    added[:, 2] = 60_000.0
+    added[:, -2] = light * np.exp(rng.normal(0.0, 0.05, beads))
+    added[:, -1] = rng.uniform(0.0, 60_000.0, beads)
+    mixed = np.concatenate([cells, added])
+    return mixed[np.argsort(mixed[:, -1], kind="stable")]

@@ -406,18 +406,25 @@ def _write_serum(deliveries: _Deliveries, planned: _Planned, rng: np.random.Gene
 
 
 def _write_cytometry(deliveries: _Deliveries, planned: _Planned, rng: np.random.Generator) -> list[Fault]:
-    """Blood of the on-treatment cohort; one tube was never stained."""
+    """Blood of the on-treatment cohort; one tube was never stained, one has beads, one comes with all its controls."""
     from palbo_assets.demo import facs
 
     faults = []
+    with_beads, with_controls = (course.patient_id(4), "W06"), (course.patient_id(4), "W12")
+    beads = {with_beads: 2_000}
     for _, sample in planned.samples("facs"):
         name = f"facs-{sample.patient_id}-{sample.timepoint}"
         if (sample.patient_id, sample.timepoint) == (course.patient_id(5), "W12"):
             written = deliveries.add("immunology", name, partial(facs.write_unstained, sample, rng=rng))
             faults.append(_fault("unstained FCS", written[0], "E_UNSTAINED"))
-        else:
-            deliveries.add("immunology", name, partial(facs.write, sample, rng=rng))
-    deliveries.add("immunology", "cbc-01", partial(facs.write_cbc, planned.truths("facs"), rng=rng))
+            continue
+        at = (sample.patient_id, sample.timepoint)
+        inside = at != with_controls
+        tube = partial(facs.write, sample, rng=rng, spill_inside=inside, beads=beads.get(at, 0))
+        deliveries.add("immunology", name, tube)
+        if not inside:
+            deliveries.add("immunology", name, partial(facs.write_controls, sample, rng=rng.spawn(1)[0]))
+    deliveries.add("immunology", "cbc-01", partial(facs.write_cbc, planned.truths("facs"), rng=rng, beads=beads))
     return faults
 
 

@@ -120,6 +120,13 @@ def test_file_of_many_patients_makes_a_cell_ready_through_its_product() -> None:
     assert cell("BL", "nrg1_elisa", patients=pair, landed=plate, done=done)["state"] == "READY"
 
 
+@pytest.mark.parametrize("role", ["control", "compensation"])
+def test_a_control_tube_or_a_matrix_alone_is_no_blood_sample(role: str) -> None:
+    done = published(("facs_abundances", "P-1", "W06"))
+    assert cell(landed=files({"role": role}), done=done)["state"] == "OVERDUE"
+    assert cell(landed=files({"role": role}, {}))["state"] == "RECEIVED"
+
+
 def test_germline_and_tumour_files_of_one_modality_are_told_apart() -> None:
     tumour = files({"timepoint": "BL", "modality": "wes", "role": "tumour_bam"})
     assert cell("BL", "wes_tumour", landed=tumour)["state"] == "RECEIVED"

@@ -43,13 +43,18 @@ def test_a_change_is_a_difference_and_a_ratio_with_the_error_of_its_counts() -> 
     assert row["status"] == "OBSERVED" and row["flags"] is None
 
 
-@pytest.mark.parametrize("what", ["voltages", "instrument"])
-def test_intensities_are_not_compared_across_settings_and_percentages_are(what: str) -> None:
-    rows = told(at("BL"), at("W06", **{what: "other"}))
+@pytest.mark.parametrize(("what", "other"), [("voltages", "B530-A:520"), ("instrument", "a2")])
+def test_intensities_are_not_compared_across_settings_and_percentages_are(what: str, other: str) -> None:
+    rows = told(at("BL"), at("W06", **{what: other}))
     assert rows["T", "mfi_pd1"]["status"] == "NOT_EVALUABLE" and rows["T", "mfi_pd1"]["reason"] == "detectors_differ"
     assert rows["T", "mfi_pd1"]["log2_ratio"] is None
     assert rows["T", "pct_parent"]["status"] == "OBSERVED"
     assert {row["flags"] for row in rows.values()} == {what}
+
+
+def test_a_detector_that_one_tube_did_not_use_makes_no_difference() -> None:
+    rows = told(at("BL"), at("W06", voltages="B530-A:500;V900-A:400"))
+    assert rows["T", "mfi_pd1"]["status"] == "OBSERVED" and rows["T", "mfi_pd1"]["flags"] is None
 
 
 def test_intensities_are_not_compared_where_a_file_does_not_say_its_voltages() -> None:

@@ -1,0 +1,61 @@
+"""The spill matrix from single-stain tubes, for files that come without one.
+
+The share of a fluorochrome's signal that another detector sees is the difference of medians between stained and
+unstained events there, over that in its own detector (Bagwell & Adams 1993; the median form is flowCore's). Medians
+don't follow the few events at the ends of either population.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from palbo_assets.cytometry.compensation import Spill
+
+if TYPE_CHECKING:
+    from palbo_assets.cytometry.fcs import Events
+
+_PERCENTILE = 99.5  # of unstained events: what lies above it in a stained tube is stained
+
+
+def spill_of(tubes: Mapping[int, Events], unstained: Events, *, min_events: int, min_rise: float = 2.0) -> Spill | str:
+    """Spill over the channels of ``tubes``.
+
+    Parameters
+    ----------
+    tubes
+        Column of the stained channel -> the tube stained with its fluorochrome alone. All of the channels that are to
+        be compensated need one.
+    unstained
+        The tube without any, of the same channels.
+    min_events
+        Stained events that a median is taken of [events].
+    min_rise
+        Factor by which stained events must outshine the percentile of the unstained ones [1].
+
+    Returns
+    -------
+    Spill, or the word why there is none: ``few_stained_events``, ``singular``.
+    """
+    columns = sorted(tubes)
+    channels = unstained.channels
+    background = {column: unstained.data.column(column) for column in columns}
+    medians = {column: float(np.median(values)) for column, values in background.items()}
+    matrix = np.eye(len(columns))
+    for row, source in enumerate(columns):
+        tube = tubes[source]
+        own = tube.data.column(source)
+        reach = max(float(np.quantile(background[source], _PERCENTILE / 100)), medians[source])
+        stained = np.flatnonzero(own > max(min_rise * reach, reach + 1.0))
+        if stained.size < min_events:
+            return "few_stained_events"
+        rise = float(np.median(own[stained])) - medians[source]
+        for at, target in enumerate(columns):
+            if target != source:
+                seen = float(np.median(tube.data.column(target, stained))) - medians[target]
+                matrix[row, at] = seen / rise
+    if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e6:
+        return "singular"
+    return Spill(tuple(channels[column] for column in columns), matrix)
