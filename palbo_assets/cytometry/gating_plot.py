@@ -1,6 +1,7 @@
 """A picture of the gating tree for the partition's metadata: a panel a population, the density of its parent's events.
 
-Red lines are bounds placed on the data, orange ones come from control tubes, grey ones are fixed.
+Red lines are bounds placed on the data, orange ones come from control tubes, grey ones are fixed; the side of them that
+the population lies on is tinted.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _BINS = 58
 _MOST = 20_000  # events drawn of a population: more change no picture
 _LOWEST, _HIGHEST = -0.05, 1.0
 _INK, _RED, _ORANGE, _GREY = (60, 60, 60), (40, 40, 200), (0, 130, 230), (150, 150, 150)  # blue, green, red
+_TINT = (215, 245, 255)
 
 
 def gating_picture(
@@ -74,6 +76,7 @@ def _panel(
         strategy.transform(x, sample.of(x, drawn)), strategy.transform(y, sample.of(y, drawn))
     )
     area = panel[_HEAD : _HEAD + _SIDE]
+    tinted = np.full((_SIDE, _SIDE), bool(population.sides))
     for side in population.sides:
         cut = strategy.cuts[side.cut]
         marker = cut.channel(sample.columns)
@@ -82,9 +85,15 @@ def _panel(
         linear = bounds.get(cut.name)
         bound = cut.fixed if linear is None else float(strategy.transform(marker or "", np.array([linear]))[0])
         if marker == x:
+            tinted[:, : _px(bound)] &= not side.positive
+            tinted[:, _px(bound) :] &= side.positive
             cv2.line(area, (_px(bound), 0), (_px(bound), _SIDE - 1), colour, 1)
         elif marker == y:
+            tinted[: _SIDE - 1 - _px(bound)] &= side.positive
+            tinted[_SIDE - 1 - _px(bound) :] &= not side.positive
             cv2.line(area, (0, _SIDE - 1 - _px(bound)), (_SIDE - 1, _SIDE - 1 - _px(bound)), colour, 1)
+    empty = tinted & (area == 255).all(axis=2)
+    area[empty] = _TINT
     if population.polygon is not None:
         points = np.array([[_px(px), _SIDE - 1 - _px(py)] for px, py in population.polygon.points], dtype=np.int32)
         cv2.polylines(area, [points], True, _GREY, 1, cv2.LINE_AA)

@@ -36,8 +36,9 @@ def curve_picture(result: PlateResult) -> str | None:
     ]
     specimens = [{"x": x, "y": float(result.curve.response(x))} for x in in_well]
     limits = [{"x": result.plate[name]} for name in ("lloq_pg_ml", "uloq_pg_ml") if result.plate[name] is not None]
-    x = {"field": "x", "type": "quantitative", "scale": {"type": "log"}, "title": "neuregulin-1 in the well, pg/mL"}
-    y = {"field": "y", "type": "quantitative", "scale": {"type": "log"}, "title": "absorbance less blank"}
+    scale = {"type": "log", "nice": False}
+    x = {"field": "x", "type": "quantitative", "scale": scale, "title": "neuregulin-1 in the well, pg/mL"}
+    y = {"field": "y", "type": "quantitative", "scale": scale, "title": "absorbance less blank"}
     layers: list[dict[str, Any]] = [
         {
             "data": {"values": limits},
