@@ -79,7 +79,7 @@ bench-smoke: $(BENCH)/.ready tools ## The same on small input: equal results, an
 	@set -e; for file in $(BENCHES); do $(BENCH)/bin/python $$file --smoke; done
 
 lock: $(READY) ## Resolve the lock file anew
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra copies --universal --python-version 3.11 --generate-hashes -q -o requirements.lock
 
 clean: ## Remove the demo installation and the virtual environment
 	rm -rf .palbo $(VENV) $(BENCH)

@@ -19,6 +19,7 @@ from palbo_assets.wes.identity_assets import (
     sample_identity,
     snp_genotypes,
 )
+from palbo_assets.wes.segments_from_reads import COPIES_VERSION
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.step_files import MISSING, normal_path, specimen_columns
 from palbo_assets.wes.tables import (
@@ -158,32 +159,38 @@ def sex_concordance(
     SAMPLE,
     reads=("wes",),
     # A tumour without segments is published too, without rows: what was sequenced and not segmented stays known.
-    roles=("tumour_bam", "segments", "purity"),
-    references=("genome_fasta",),
+    roles=("tumour_bam", "normal_bam", "segments", "purity"),
+    references=("genome_fasta", "target_bed"),
     settings=Settings,
-    code_version="1",
+    code_version=COPIES_VERSION,
     group="wes",
     kinds={"numpy", "sql"},
 )
 def copy_number_segments(step: Step) -> pd.DataFrame:
-    """Segments of the lab's copy-number tool in one form, solved for absolute copies with the stated purity."""
+    """Segments of the lab's copy-number tool in one form, solved for absolute copies with the stated purity.
+
+    With ``copies_from_bam`` a tumour that came without segments gets CNVkit's, against the patient's own blood.
+    """
     from palbo_assets.wes.call import References
     from palbo_assets.wes.copy_plot import copies_picture
     from palbo_assets.wes.tumour_profile import read_tumour_profile, segment_rows
 
     contigs = References(fasta=step.references.get("genome_fasta")).contigs()
     by_specimen: dict[str, list[Any]] = {}
-    for file in sorted(step.files("segments", "purity"), key=lambda file: (file.role, file.sha256)):
+    for file in sorted(step.files("tumour_bam", "segments", "purity"), key=lambda file: (file.role, file.sha256)):
         by_specimen.setdefault(file.specimen_id, []).append(file)
     rows = []
     for _, files in sorted(by_specimen.items()):
         segments = [(file.path, file.sample_name) for file in files if file.role == "segments"]
+        made_here = not segments and step.settings.copies_from_bam
+        if made_here:
+            segments = _segments_from_reads(step, files)
         fits = [file.path for file in files if file.role == "purity"]
         profile = read_tumour_profile(segments, fits, step.settings)
         if profile is None:
             continue
         found = segment_rows(profile, contigs)
-        rows += [{**specimen_columns(step, files[0]), **row} for row in found]
+        rows += [{**specimen_columns(step, files[0]), **row, "made_here": made_here} for row in found]
         step.report(segments=len(found), tool=profile.tool, reason=profile.reason)
         if profile.purity is not None:
             step.report(purity=profile.purity)
@@ -191,6 +198,31 @@ def copy_number_segments(step: Step) -> pd.DataFrame:
         if picture is not None:
             step.report(copies=dg.MetadataValue.md(f"![copies along the genome](data:image/png;base64,{picture})"))
     return frame_from_rows(COPY_NUMBER_SEGMENTS, rows)
+
+
+def _segments_from_reads(step: Step, files: list[Any]) -> list[tuple[Path, str]]:
+    """CNVkit's file of a specimen; none without its alignments, the blood, the kit's targets, or the program."""
+    from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.wes.segments_from_reads import HOW_TO_INSTALL, NOT_INSTALLED, find_program, segment
+
+    tumour = next((file for file in files if file.role == "tumour_bam"), None)
+    blood, targets, fasta = normal_path(step), step.references.get("target_bed"), step.references.get("genome_fasta")
+    program = find_program(step.settings.copies_program)
+    if program is None:
+        step.report(reason=f"{NOT_INSTALLED}: {HOW_TO_INSTALL}")
+    if tumour is None or blood is None or targets is None or fasta is None or program is None:
+        return []
+    made = segment(
+        program,
+        as_bam(tumour.path, step.workdir, fasta),
+        as_bam(blood, step.workdir, fasta),
+        targets,
+        fasta,
+        step.workdir / f"cnvkit-{tumour.sha256[:16]}",
+        method=step.settings.copies_method,
+        min_mapping=step.settings.min_mapping_quality,
+    )
+    return [(made, "")]
 
 
 @product(

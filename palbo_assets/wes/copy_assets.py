@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import SAMPLE
+from palbo_assets.wes.segments_from_reads import COPIES_VERSION, NOT_INSTALLED, find_program
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
     COPY_NUMBER_SEGMENTS,
@@ -26,7 +27,7 @@ MISSING = "E_REFERENCE_MISSING"
     upstream=(COPY_NUMBER_SEGMENTS, SAMPLE_IDENTITY),
     references=("genome_fasta", "genes_gff3", "transcripts", "centromeres"),
     settings=Settings,
-    code_version="1",
+    code_version=COPIES_VERSION,
     group="wes",
     kinds={"numpy", "parquet"},
 )
@@ -38,7 +39,7 @@ def gene_copy_number(step: Step, copy_number_segments: pd.DataFrame, sample_iden
     from palbo_assets.genomics.consequence import read_transcripts
     from palbo_assets.genomics.gene_exons import read_gene_exons
     from palbo_assets.wes.call import References
-    from palbo_assets.wes.gene_copy_rows import arms, gene_rows
+    from palbo_assets.wes.gene_copy_rows import NO_SEGMENTS, arms, gene_rows
     from palbo_assets.wes.hrd_scars import read_centromeres
     from palbo_assets.wes.tumour_profile import profile_of_rows
 
@@ -50,10 +51,11 @@ def gene_copy_number(step: Step, copy_number_segments: pd.DataFrame, sample_iden
     centromeres = step.references.get("centromeres")
     contigs = References(fasta=step.references.get("genome_fasta")).contigs()
     arms_of = arms(read_centromeres(centromeres), contigs) if centromeres else {}
+    missing = step.settings.copies_from_bam and find_program(step.settings.copies_program) is None
     rows = []
     for specimen in sorted(set(copy_number_segments["specimen_id"]) | set(sample_identity["specimen_id"])):
         profile = profile_of_rows(copy_number_segments[copy_number_segments["specimen_id"] == specimen])
-        found = gene_rows(genes, profile, arms_of, step.settings)
+        found = gene_rows(genes, profile, arms_of, step.settings, NOT_INSTALLED if missing else NO_SEGMENTS)
         who = {"patient_id": step.patient_id, "timepoint": step.timepoint, "specimen_id": specimen}
         rows += [{**who, **row} for row in found]
         states = [row["state"] for row in found]

@@ -47,6 +47,7 @@ COPY_NUMBER_SEGMENTS = Table(
         real("ploidy", "Mean copies of a tumour cell", unit="copies", minimum=0.0),
         text("ploidy_source", "Where ploidy is from", allowed=(*PURITY_SOURCES, "mean_of_copies")),
         text("tool", "Tool, by the file's columns", nullable=False, allowed=TOOLS),
+        boolean("made_here", "Made from the alignments because no segments were delivered (copies_from_bam)"),
         text("reason", "Why copies are null; empty where they are there", nullable=False),
     ),
 )

@@ -25,13 +25,20 @@ def arms(centromeres: Mapping[str, tuple[int, int]], contigs: Mapping[str, int])
 
 
 def gene_rows(
-    genes: Iterable[GeneExons], profile: TumourProfile | None, arms_of: Arms, settings: Settings
+    genes: Iterable[GeneExons],
+    profile: TumourProfile | None,
+    arms_of: Arms,
+    settings: Settings,
+    without: str = NO_SEGMENTS,
 ) -> list[dict[str, Any]]:
-    """Rows of ``gene_copy_number`` without patient, timepoint and specimen; NOT_EVALUABLE with a reason is a row."""
+    """Rows of ``gene_copy_number`` without patient, timepoint and specimen; NOT_EVALUABLE with a reason is a row.
+
+    ``without``: the reason where there is no profile.
+    """
     by_chrom: dict[str, list[CopyNumberSegment]] = {}
     for one in profile.segments if profile else ():
         by_chrom.setdefault(one.chrom, []).append(one)
-    reason = NO_SEGMENTS if profile is None else profile.reason
+    reason = without if profile is None else profile.reason
     ploidy = profile.ploidy if profile else None
     rows = []
     for gene in genes:

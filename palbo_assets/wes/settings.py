@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
@@ -181,6 +183,17 @@ class Settings(BaseModel):
         default=None,
         description="yes or no: whether CNVkit's log2 beside a cn column was rescaled for purity, which the file "
         "doesn't say; unknown leaves such files NOT_EVALUABLE. Design",
+    )
+    copies_from_bam: bool = Field(
+        default=False,
+        description="yes or no: make segments with CNVkit from the alignments of tumours that came without. It takes "
+        "minutes an exome and knows no purity, so it is asked for. Design",
+    )
+    copies_program: str = Field(
+        default="cnvkit.py", description="CNVkit's program: a path, or a name beside Python or on PATH"
+    )
+    copies_method: Literal["haar", "hmm-tumor", "cbs"] = Field(
+        default="haar", description="CNVkit's segmentation; cbs needs R and DNAcopy. HaarSeg needs neither"
     )
     cn_max_segments: int = Field(default=1000, gt=0, description="segments of a tumour; more is noise. Design")
     cn_max_deleted_share: float = Field(
