@@ -48,22 +48,23 @@ def normalise(variant: Variant, fetch: Fetch | None = None) -> Variant:
     return Variant(chrom, pos, ref, alt)
 
 
+def plain_contig(name: str) -> str:
+    """A contig's name without ``chr``; mitochondria are ``MT``."""
+    plain = name[3:] if name.lower().startswith("chr") else name
+    return "MT" if plain.upper() in ("M", "MT") else plain
+
+
 class ContigNames:
     """Maps a file's contig names to the reference's: ``1`` and ``chr1``, ``MT`` and ``chrM`` are the same."""
 
     def __init__(self, reference: Iterable[str]) -> None:
         self._known: dict[str, str] = {}
         for name in reference:
-            self._known[self._plain(name)] = name
-
-    @staticmethod
-    def _plain(name: str) -> str:
-        plain = name[3:] if name.lower().startswith("chr") else name
-        return "MT" if plain.upper() in ("M", "MT") else plain
+            self._known[plain_contig(name)] = name
 
     def canonical(self, name: str) -> str | None:
         """The reference's name, None for a contig that it lacks; without any reference, the name as it is."""
-        return self._known.get(self._plain(name)) if self._known else name
+        return self._known.get(plain_contig(name)) if self._known else name
 
 
 def homopolymer_length(variant: Variant, fetch: Fetch) -> int:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from palbo_assets.genomics.alleles import Fetch
+from palbo_assets.genomics.alleles import ContigNames, Fetch
 from palbo_assets.platform.errors import InputError
 
 
@@ -50,10 +50,15 @@ def read_bed(path: Path) -> list[Region]:
 
 
 def merged(regions: Iterable[Region], contigs: Mapping[str, int], padding: int = 0) -> list[Region]:
-    """Regions padded, clipped to their contigs and merged, in the order of ``contigs``; unknown contigs left out."""
+    """Regions padded, clipped to their contigs and merged, in the order of ``contigs``; unknown contigs left out.
+
+    Contigs are named as in ``contigs``, whether a kit's BED writes ``1`` or ``chr1``.
+    """
     found: list[Region] = []
     order = {name: index for index, name in enumerate(contigs)}
-    inside = [region for region in regions if region.chrom in order]
+    names = ContigNames(contigs) if order else None
+    named = ((names.canonical(region.chrom) if names else None, region) for region in regions)
+    inside = [Region(name, region.start, region.end) for name, region in named if name is not None]
     for chrom, start, end in sorted(inside, key=lambda region: (order[region.chrom], region.start, region.end)):
         start, end = max(0, start - padding), min(contigs[chrom], end + padding)
         if start >= end:

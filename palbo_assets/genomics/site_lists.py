@@ -1,4 +1,8 @@
-"""What is known of places and alleles beforehand: masks (BED), panels of normals and population frequencies (VCF)."""
+"""What is known of places and alleles beforehand: masks (BED), panels of normals and population frequencies (VCF).
+
+Public lists name contigs otherwise than a study may (``1`` and ``chr1``, ``MT`` and ``chrM``), and write the
+alleles of a site with one common reference. Both would make a list silently say nothing.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.alleles import ContigNames, Variant, normalise
 from palbo_assets.genomics.bgzf import inflate
 from palbo_assets.genomics.regions import read_bed
 from palbo_assets.platform.errors import InputError
@@ -25,12 +29,14 @@ class Mask:
             starts, ends = np.array(sorted(intervals), dtype=np.int64).T
             # Nested intervals: the furthest end so far is the one that matters.
             self._edges[chrom] = (starts, np.maximum.accumulate(ends))
+        self._names = ContigNames(self._edges)
 
     def holds(self, chrom: str, pos: int) -> bool:
         """Whether a 1-based position lies in an interval."""
-        if chrom not in self._edges:
+        own = self._names.canonical(chrom)
+        if own is None or own not in self._edges:
             return False
-        starts, ends = self._edges[chrom]
+        starts, ends = self._edges[own]
         index = int(starts.searchsorted(pos - 1, side="right")) - 1
         return index >= 0 and bool(pos <= ends[index])
 
@@ -60,15 +66,21 @@ def population_frequencies(path: Path, wanted: Collection[Variant]) -> dict[Vari
 
 
 def _records(path: Path, wanted: Collection[Variant]) -> Iterable[tuple[Variant, list[float]]]:
-    places = {(one.chrom.encode(), str(one.pos).encode()) for one in wanted}
+    names = ContigNames({one.chrom for one in wanted})
+    contigs: dict[bytes, str | None] = {}
+    places = {(one.chrom, one.pos) for one in wanted}
     alleles = set(wanted)
     for number, line in enumerate(inflate(path).splitlines(), start=1):
         if line.startswith(b"#") or not line.strip():
             continue
         cells = line.split(b"\t", 8)
-        if len(cells) < 8:
+        if len(cells) < 8 or not cells[1].isdigit():
             raise InputError("E_SCHEMA", "not a VCF record", file=path.name, row=number, fix="give a sites VCF")
-        if (cells[0], cells[1]) not in places:
+        if cells[0] not in contigs:
+            contigs[cells[0]] = names.canonical(cells[0].decode("utf-8", "replace"))
+        chrom, pos = contigs[cells[0]], int(cells[1])
+        # Trimming an allele of a longer reference moves it to the right, at most to that reference's end.
+        if chrom is None or not any((chrom, place) in places for place in range(pos, pos + len(cells[3]))):
             continue
         frequencies = [
             value.split(",")
@@ -76,9 +88,7 @@ def _records(path: Path, wanted: Collection[Variant]) -> Iterable[tuple[Variant,
             if key == "AF" or key.startswith("AF_")
         ]
         for index, alt in enumerate(cells[4].decode("ascii", "replace").split(",")):
-            variant = Variant(
-                cells[0].decode(), int(cells[1]), cells[3].decode("ascii", "replace").upper(), alt.upper()
-            )
+            variant = normalise(Variant(chrom, pos, cells[3].decode("ascii", "replace").upper(), alt.upper()))
             if variant in alleles:
                 values = [one[index] for one in frequencies if index < len(one)]
                 yield variant, [float(one) for one in values if one not in ("", ".")]

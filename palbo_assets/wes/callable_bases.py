@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from palbo_assets.genomics.alleles import plain_contig
 from palbo_assets.genomics.regions import Region, merged
 from palbo_assets.platform.errors import InputError
 
@@ -44,6 +45,7 @@ def count_callable(
     ``tumour``, ``normal``: contig -> depth of each base of its merged targets, laid end to end in genome order.
     """
     of_coding = _by_contig(coding)
+    tumour, normal = _plainly_named(tumour), _plainly_named(normal)
     total = 0
     for contig, pieces in _by_contig(targets).items():
         if contig not in tumour or contig not in normal or contig not in of_coding:
@@ -71,9 +73,10 @@ def shallower(first: Depths, second: Depths) -> dict[str, np.ndarray]:
 
 def depth_at(depth: Depths, targets: Iterable[Region], places: Iterable[tuple[str, int]]) -> list[int]:
     """Depth at each (contig, 1-based position); 0 outside the targets."""
-    pieces = _by_contig(targets)
+    pieces, depth = _by_contig(targets), _plainly_named(depth)
     found = []
-    for contig, pos in places:
+    for name, pos in places:
+        contig = plain_contig(name)
         if contig not in depth or not _holds(pieces, contig, pos - 1):
             found.append(0)
             continue
@@ -86,7 +89,12 @@ def depth_at(depth: Depths, targets: Iterable[Region], places: Iterable[tuple[st
 def inside(places: Iterable[tuple[str, int]], targets: Iterable[Region], coding: Iterable[Region]) -> list[bool]:
     """Whether each (contig, 1-based position) is target and coding."""
     of_targets, of_coding = _by_contig(targets), _by_contig(coding)
-    return [_holds(of_targets, contig, pos - 1) and _holds(of_coding, contig, pos - 1) for contig, pos in places]
+    plain = ((plain_contig(name), pos - 1) for name, pos in places)
+    return [_holds(of_targets, *place) and _holds(of_coding, *place) for place in plain]
+
+
+def _plainly_named(depth: Depths) -> dict[str, np.ndarray]:
+    return {plain_contig(name): values for name, values in depth.items()}
 
 
 def _holds(regions: Mapping[str, tuple[np.ndarray, np.ndarray]], contig: str, position: int) -> bool:
@@ -98,8 +106,8 @@ def _holds(regions: Mapping[str, tuple[np.ndarray, np.ndarray]], contig: str, po
 
 
 def _by_contig(regions: Iterable[Region]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """contig -> (starts, ends) of its merged regions in order."""
-    listed = list(regions)
+    """Contig, plainly named -> (starts, ends) of its merged regions in order: kits and gene models name them unlike."""
+    listed = [Region(plain_contig(one.chrom), one.start, one.end) for one in regions]
     found: dict[str, list[Region]] = {}
     for region in merged(listed, _ends(listed)):
         found.setdefault(region.chrom, []).append(region)

@@ -54,7 +54,7 @@ def agreement(ours: Consequence | None, labs: Consequence | None) -> str | None:
     if ours is None or labs is None or ours is labs:
         return None
     differs = "same"
-    if ours.gene and labs.gene and ours.gene != labs.gene:
+    if ours.gene and labs.gene and ours.gene != labs.gene and not _one_gene(ours, labs):
         return "gene"
     if ours.consequence != labs.consequence:
         differs = "consequence"
@@ -63,6 +63,16 @@ def agreement(ours: Consequence | None, labs: Consequence | None) -> str | None:
     if differs != "same" and ours.transcript_id and labs.transcript_id and ours.transcript_id != labs.transcript_id:
         return "other_transcript"
     return differs
+
+
+def _one_gene(ours: Consequence, labs: Consequence) -> bool:
+    """Whether two symbols at one allele name one gene: the same transcript, or the same change of a protein.
+
+    Labs write older symbols (MLL3 is KMT2C) and spreadsheets turn some into dates.
+    """
+    change = _comparable(ours.hgvsp_short)
+    same_transcript = bool(ours.transcript_id) and ours.transcript_id == labs.transcript_id
+    return same_transcript or (bool(change) and change == _comparable(labs.hgvsp_short))
 
 
 def _comparable(change: str | None) -> str:

@@ -51,6 +51,14 @@ def test_the_count_is_that_of_looking_at_every_base(targets: list[Region], codin
     assert looked_up == [int(tumour[c][pos - 1]) if on else 0 for (c, pos), on in zip(every, on_target, strict=True)]
 
 
+def test_a_kit_that_names_contigs_otherwise_than_the_genome_counts_the_same() -> None:
+    depth = {"1": np.full(9, 99, dtype=np.uint8)}
+    targets, coding = [Region("chr1", 3, 12)], [Region("1", 0, 8)]
+    assert count_callable(depth, depth, targets, coding, (20, 10)) == 5
+    assert inside([("1", 4), ("chr1", 9)], targets, coding) == [True, False]
+    assert depth_at(depth, targets, [("1", 4), ("1", 3)]) == [99, 0]
+
+
 def test_targets_of_another_genome_are_refused() -> None:
     depth = {"1": np.full(5, 99, dtype=np.uint8)}
     with pytest.raises(InputError) as caught:

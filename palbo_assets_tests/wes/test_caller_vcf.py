@@ -238,6 +238,9 @@ def test_funcotator_and_snpeff_annotations_are_read(tmp_path: Path) -> None:
             "protein_change",
         ),
         (("RB1", "T1", "Silent", None), ("LPAR6", "T9", "Silent", None), "gene"),
+        # An older symbol, and one that a spreadsheet made a date of.
+        (("KMT2C", "T1", "Missense_Mutation", "p.R1S"), ("MLL3", "N1", "Missense_Mutation", "p.Arg1Ser"), "same"),
+        (("SEPTIN9", "T1", "Silent", None), ("9-Sep", "T1", "Silent", None), "same"),
     ],
 )
 def test_disagreement_with_the_labs_annotation_says_what_differs(

@@ -198,6 +198,10 @@ def test_regions_are_padded_and_merged(tmp_path: Path) -> None:
     bed.write_text("track name=x\nc2\t10\t20\tgene\nc1\t100\t200\nc1\t250\t300\n")
     found = merged(read_bed(bed), {"c1": 320, "c2": 30}, 50)
     assert found == [Region("c1", 50, 320), Region("c2", 0, 30)]
+    assert merged([Region("chr1", 5, 9), Region("M", 1, 3)], {"1": 20, "MT": 9}) == [
+        Region("1", 5, 9),
+        Region("MT", 1, 3),
+    ]
     bed.write_text("c1\tten\t20\n")
     with pytest.raises(InputError, match="row 1"):
         read_bed(bed)

@@ -16,7 +16,7 @@ from palbo_assets.genomics.site_lists import Mask, listed_alleles, population_fr
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.call import Specimen, call_specimen
 from palbo_assets.wes.settings import Settings
-from palbo_assets.wes.somatic_filter import orientation_p, somatic_filter, tumour_lod
+from palbo_assets.wes.somatic_filter import is_germline, orientation_p, somatic_filter, tumour_lod
 from palbo_assets_tests.wes.conftest import Twin
 
 SETTINGS = Settings()
@@ -81,6 +81,34 @@ def test_lists_of_places_and_alleles_are_asked_by_allele_and_position(tmp_path: 
     sites.write_bytes(b"c1\t9\n")
     with pytest.raises(InputError, match="row 1"):
         listed_alleles(sites, [DEAMINATED])
+
+
+@pytest.mark.parametrize(("listed", "asked"), [("1", "chr1"), ("chr1", "1"), ("MT", "chrM")])
+def test_lists_with_other_names_of_contigs_still_speak(tmp_path: Path, listed: str, asked: str) -> None:
+    (tmp_path / "mask.bed").write_text(f"{listed}\t0\t100\n")
+    assert Mask(tmp_path / "mask.bed").holds(asked, 50) and not Mask(tmp_path / "mask.bed").holds("chr2", 50)
+    sites = tmp_path / "sites.vcf"
+    sites.write_text(f"{listed}\t9\t.\tC\tT\t.\t.\tAF_eas=0.2\n")
+    wanted = Variant(asked, 9, "C", "T")
+    assert listed_alleles(sites, [wanted]) == {wanted} and population_frequencies(sites, [wanted]) == {wanted: 0.2}
+
+
+def test_alleles_that_share_a_long_reference_are_found_one_by_one(tmp_path: Path) -> None:
+    """Three alleles of one site: two deletions of a run, and a substitution two bases on."""
+    sites = tmp_path / "sites.vcf"
+    sites.write_text("c1\t9\t.\tCAA\tC,CA,CAG\t.\t.\tAF=0.1,0.2,0.3\n")
+    both, one, base = Variant("c1", 9, "CAA", "C"), Variant("c1", 9, "CA", "C"), Variant("c1", 11, "A", "G")
+    elsewhere = Variant("c1", 10, "A", "G")
+    found = population_frequencies(sites, [both, one, base, elsewhere])
+    assert found == {both: 0.1, one: 0.2, base: 0.3}
+
+
+def test_what_blood_shows_below_a_germline_share_keeps_its_row_and_its_counts() -> None:
+    """Clonal haematopoiesis in the normal would else hide a tumour's own TP53 mutation."""
+    tumour, blood = Evidence(200, 80, 60, 60, 40, 40), Evidence(100, 6, 47, 47, 3, 3)
+    assert not is_germline(blood, SETTINGS)
+    assert somatic_filter(tumour, blood, SETTINGS, hotspot=True) == "normal_evidence"
+    assert is_germline(Evidence(100, 45, 27, 28, 22, 23), SETTINGS)
 
 
 def test_what_lists_say_becomes_a_reason_and_the_row_stays(twin: Twin, tmp_path: Path) -> None:
