@@ -160,6 +160,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('anc_per_ul', sa.Double(), nullable=True, comment="Neutrophils; null where the export doesn't state them [cells/uL]"))
         batch_op.add_column(sa.Column('dnlr', sa.Double(), nullable=True, comment='Derived ratio of neutrophils to lymphocytes, ANC / (WBC - ANC) [1]'))
 
+    with op.batch_alter_table('copy_number_segments', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('made_here', sa.Boolean(), nullable=True, comment='Made from the alignments because no segments were delivered (copies_from_bam)'))
+
     with op.batch_alter_table('facs_gates', schema=None) as batch_op:
         batch_op.add_column(sa.Column('source', sa.Text(), nullable=True, comment='What the bound was placed on: batch (all specimens acquired alike), sample (this one, or its control tube) or strategy (fixed); null where the tube lacks the channel'))
         batch_op.add_column(sa.Column('batch', sa.Text(), nullable=True, comment="Batch of the specimen, as facs_densities states it; null where it isn't known"))
@@ -196,6 +199,9 @@ def downgrade() -> None:
         batch_op.drop_column('specimens')
         batch_op.drop_column('batch')
         batch_op.drop_column('source')
+
+    with op.batch_alter_table('copy_number_segments', schema=None) as batch_op:
+        batch_op.drop_column('made_here')
 
     with op.batch_alter_table('blood_counts', schema=None) as batch_op:
         batch_op.drop_column('dnlr')
