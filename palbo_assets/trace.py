@@ -11,13 +11,14 @@ from palbo_assets.landing.relabel import Relabel, events, in_force
 from palbo_assets.platform.errors import PalboError
 from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.warehouse import Published, Warehouse
+from palbo_assets.study.vocabulary import Timepoint
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.tree import Tree
 
-INTEGRATED = "integrated_resistance_table"
-FACTS = "facts"
+INTEGRATED, PAIRS = "integrated_resistance_table", "integrated_resistance_pairs"
+FACT_TABLES = ("facts", "patient_facts", "cohort_facts")
 STATES = "resistance_states"
 CLINICAL = ("treatment_response", "patients", "sample_manifest")  # which of them holds a clinical__ column
 _STATUS_RANK = {"ACCEPTED": 0, "SUPERSEDED": 1}  # of copies of one content, the one that was read
@@ -105,7 +106,7 @@ def _add(tree: Tree, origin: Origin) -> None:
 
 
 def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: str) -> Trace:
-    """Follow one cell of the integrated table to its files.
+    """Follow one cell of the integrated table, or at PD a pair's own cell of the pairs table, to its files.
 
     Raises
     ------
@@ -114,8 +115,10 @@ def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: s
     """
     table = SPECS[INTEGRATED].table
     if column not in table.column_names:
-        raise _unknown("column", column, [name for name in table.column_names if not name.endswith("__status")])
-    rows = warehouse.read(table, patient_id=patient_id, timepoint=timepoint)
+        if timepoint != Timepoint.PD or f"{column}__status" not in SPECS[PAIRS].table.column_names:
+            raise _unknown("column", column, [name for name in table.column_names if not name.endswith("__status")])
+        table = SPECS[PAIRS].table
+    rows = warehouse.read(table, patient_id=patient_id, timepoint=timepoint if table.name == INTEGRATED else None)
     corrected = tuple(one.sentence() for one in _corrections(warehouse, patient_id, timepoint))
     if rows.empty:
         raise PalboError(
@@ -124,8 +127,7 @@ def trace_value(warehouse: Warehouse, patient_id: str, timepoint: str, column: s
             fix="; ".join(corrected) or "see `palbo ledger` for the patients and timepoints that there are",
         )
     row = rows.iloc[0].astype(object).where(rows.iloc[0].notna(), "")
-    facts = warehouse.read(SPECS[FACTS].table, patient_id=patient_id, timepoint=timepoint)
-    product, partition = _source(facts[facts["feature"] == column], column, patient_id)
+    product, partition = _source(_fact(warehouse, patient_id, timepoint, column), column, patient_id)
     published = warehouse.versions(product).get((product, partition)) if product else None
     origin = _origin(warehouse, published, _landed_by_hash(warehouse)) if published else None
     return Trace(
@@ -148,6 +150,14 @@ def _corrections(warehouse: Warehouse, patient_id: str, timepoint: str) -> list[
         for one in in_force(events(warehouse.engine)).values()
         if place in ((one.patient_before, one.timepoint_before), (one.patient_after, one.timepoint_after))
     ]
+
+
+def _fact(warehouse: Warehouse, patient_id: str, timepoint: str, column: str) -> pd.DataFrame:
+    """The fact behind a column, from whichever of the fact tables holds that feature; no row where nothing does."""
+    tables = [SPECS[name].table for name in FACT_TABLES]
+    of_feature = next((table for table in tables if column in table["feature"].allowed), tables[0])
+    facts = warehouse.read(of_feature, patient_id=patient_id, timepoint=timepoint)
+    return facts[facts["feature"] == column]
 
 
 def _source(facts: pd.DataFrame, column: str, patient_id: str) -> tuple[str, str]:

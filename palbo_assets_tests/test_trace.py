@@ -22,7 +22,7 @@ from palbo_assets.platform.provenance import ProductSpec
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import PATIENT_ID, TIMEPOINT, Table, frame_from_rows, integer, real, sql_table, text
 from palbo_assets.platform.warehouse import Version, Warehouse
-from palbo_assets.trace import FACTS, INTEGRATED, trace_value
+from palbo_assets.trace import INTEGRATED, PAIRS, trace_value
 
 STATUS = ("til", "clinical__site", "clinical__sample_day", "mechanism__esr1_mut")
 WIDE = Table(
@@ -33,10 +33,16 @@ WIDE = Table(
         *(text(f"{name}__status", "s") for name in STATUS),
     ),
 )  # fmt: skip
-LONG = Table(
-    FACTS, "d", "row",
-    (PATIENT_ID, TIMEPOINT, text("feature", "f", key=True), text("source_asset", "a"), text("source_partition", "p")),
-)  # fmt: skip
+
+
+def long(name: str, *features: str) -> Table:
+    source = (text("source_asset", "a"), text("source_partition", "p"))
+    return Table(name, "d", "row", (PATIENT_ID, TIMEPOINT, text("feature", "f", key=True, allowed=features), *source))
+
+
+LONG, LONG_OF_PATIENTS, LONG_OF_COHORT = long("facts", "til"), long("patient_facts", "n_clones"), long("cohort_facts")
+PAIRED = Table(PAIRS, "d", "row", (PATIENT_ID, real("n_clones", "n", unit="clones"), text("n_clones__status", "s")))
+CLONES = Table("clones", "d", "row", (PATIENT_ID, real("n", "n", unit="clones")))
 SCORES = Table("til_scores", "d", "row", (PATIENT_ID, TIMEPOINT, real("til", "t", unit="%")))
 MODEL = Table("til_model", "d", "row", (text("key", "k", key=True),))
 STATES = Table("resistance_states", "d", "row", (PATIENT_ID, TIMEPOINT))
@@ -44,7 +50,9 @@ PATIENTS = Table("patients", "d", "row", (PATIENT_ID, text("site", "s")))
 RESPONSE = Table("treatment_response", "d", "row", (PATIENT_ID, integer("pfs_days", "d", unit="d")))
 SPECIMENS = Table("sample_manifest", "d", "row", (PATIENT_ID, TIMEPOINT))
 LEVELS = {
-    WIDE: Level.COHORT, LONG: Level.SAMPLE, SCORES: Level.SAMPLE, MODEL: Level.COHORT, STATES: Level.PATIENT,
+    WIDE: Level.COHORT, PAIRED: Level.PATIENT, LONG: Level.SAMPLE, LONG_OF_PATIENTS: Level.PATIENT,
+    LONG_OF_COHORT: Level.COHORT, CLONES: Level.PATIENT, SCORES: Level.SAMPLE, MODEL: Level.COHORT,
+    STATES: Level.PATIENT,
     PATIENTS: Level.COHORT, RESPONSE: Level.COHORT, SPECIMENS: Level.COHORT,
 }  # fmt: skip
 SLIDE = {"sha256": "slide-content", "role": "slide"}
@@ -84,6 +92,10 @@ def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str
     publish(MODEL, "", [{"key": "m"}])
     publish(SCORES, "P1|BL", [{**p1, "til": 11.0}], SLIDE, til_model={"": "v"})
     publish(LONG, "P1|BL", [{**p1, "feature": "til", "source_asset": "til_scores", "source_partition": "P1|BL"}])
+    publish(CLONES, "P1", [{"patient_id": "P1", "n": 3.0}], SLIDE)
+    of_pair = {"feature": "n_clones", "source_asset": "clones", "source_partition": "P1"}
+    publish(LONG_OF_PATIENTS, "P1", [{"patient_id": "P1", "timepoint": "PD", **of_pair}])
+    publish(PAIRED, "P1", [{"patient_id": "P1", "n_clones": 3.0, "n_clones__status": "OBSERVED"}])
     publish(STATES, "P1", [p1], til_scores={"P1|BL": "v", "P1|PD": "was retracted"})
     for table in (PATIENTS, RESPONSE, SPECIMENS):
         publish(table, "", [{"patient_id": "P1", **({"timepoint": "BL"} if table is SPECIMENS else {})}], EXPORT)
@@ -109,6 +121,14 @@ def test_a_measured_value_leads_to_its_file_and_to_what_its_product_was_made_of(
     assert [upstream["product"] for upstream in origin["upstream"]] == ["til_model"]
     assert origin["references"] == {"model": "x"}
     assert json.loads(json.dumps(found)) == found
+
+
+def test_what_is_of_a_pair_is_found_at_progression_and_nowhere_else(warehouse: Warehouse) -> None:
+    found = trace_value(warehouse, "P1", "PD", "n_clones").as_json()
+    assert (found["value"], found["unit"], found["status"]) == ("3.0", "clones", "OBSERVED")
+    assert found["origin"]["product"] == "clones"
+    with pytest.raises(PalboError, match="no column n_clones"):
+        trace_value(warehouse, "P1", "BL", "n_clones")
 
 
 def test_of_copies_of_one_content_the_one_that_was_read_is_named(warehouse: Warehouse) -> None:

@@ -8,127 +8,57 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
 from palbo_assets.ctdna.tables import (
-    CTDNA_BURDEN,
     CTDNA_CALLS,
-    CTDNA_ORIGINS,
     CTDNA_PANELS,
     CTDNA_QC,
     PATIENT_GENOTYPES,
 )
-from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
-from palbo_assets.histology.tables import CYCLIN_E_IHC, CYCLIN_E_PAIRS, TIL_MARKER_IHC, TIL_SCORES
-from palbo_assets.platform.partitioning import Level
+from palbo_assets.histology.tables import CYCLIN_E_PAIRS
 from palbo_assets.platform.product import SPECS, Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.resistance.settings import AcquiredSettings, ExtensionSettings, Settings
+from palbo_assets.resistance.fact_assets import acquired_alterations, cohort_facts, facts, patient_facts
+from palbo_assets.resistance.pair_identity import pair_is_blocked, with_failures
+from palbo_assets.resistance.settings import ExtensionSettings, Settings
 from palbo_assets.resistance.tables import (
     ACQUIRED_ALTERATIONS,
     CATALOGUE,
     CLINICAL_COLUMNS,
     CLINICAL_OF_PATIENTS,
     CLINICAL_OF_RESPONSE,
+    COHORT_FACTS,
     CTDNA_PANEL_EXTENSION,
     DATA_DICTIONARY,
     FACTS,
     INTEGRATED_RESISTANCE_PAIRS,
     INTEGRATED_RESISTANCE_TABLE,
     MECHANISMS,
+    PATIENT_FACTS,
     RESISTANCE_STATES,
     RESISTANCE_STATISTICS,
     RESISTANCE_TRANSITIONS,
 )
-from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, IMMUNE_DECONVOLUTION, INTRINSIC_SUBTYPE, RNA_QC
 from palbo_assets.serum.tables import NRG1_ELISA
-from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.study.partitions import COHORT, PATIENT
 from palbo_assets.study.vocabulary import Transition
 from palbo_assets.wes.tables import (
-    COPY_NUMBER_SEGMENTS,
     GENE_COPY_NUMBER,
-    HRD_SCARS,
     IDENTITY_FAILURES,
-    MUTATIONAL_SIGNATURES,
     READ_QC,
     SAMPLE_IDENTITY,
     SOMATIC_CALLS,
-    TUMOUR_MUTATIONAL_BURDEN,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["acquired_alterations", "cohort_facts", "facts", "patient_facts"]
 GROUP = "resistance"
 # The catalogue and the definitions are part of the method: a changed line makes everything that follows from it due.
-_FACTS_VERSION = f"1+{CATALOGUE.digest}"
-_STATES_VERSION = f"2+{MECHANISMS.digest}"
-_WIDE_VERSION = f"1+{CATALOGUE.digest}+{MECHANISMS.digest}"
+_STATES_VERSION = f"3+{MECHANISMS.digest}"
+_WIDE_VERSION = f"2+{CATALOGUE.digest}+{MECHANISMS.digest}"
 
-FACT_SOURCES = (
-    SAMPLE_IDENTITY,
-    READ_QC,
-    SOMATIC_CALLS,
-    COPY_NUMBER_SEGMENTS,
-    GENE_COPY_NUMBER,
-    MUTATIONAL_SIGNATURES,
-    TUMOUR_MUTATIONAL_BURDEN,
-    HRD_SCARS,
-    RNA_QC,
-    EXPRESSION_SIGNATURES,
-    INTRINSIC_SUBTYPE,
-    IMMUNE_DECONVOLUTION,
-    CTDNA_QC,
-    CTDNA_CALLS,
-    CTDNA_BURDEN,
-    TIL_SCORES,
-    TIL_MARKER_IHC,
-    CYCLIN_E_IHC,
-    NRG1_ELISA,
-    FACS_QC,
-    FACS_ABUNDANCES,
-)
 _OF_PATIENTS = CLINICAL_COLUMNS[: len(CLINICAL_OF_PATIENTS)]
 _OF_RESPONSE = CLINICAL_COLUMNS[-len(CLINICAL_OF_RESPONSE) :]
-
-
-@product(
-    FACTS,
-    SAMPLE,
-    upstream=FACT_SOURCES,
-    settings=Settings,
-    code_version=_FACTS_VERSION,
-    group=GROUP,
-    kinds={"pandas", "sql"},
-)
-def facts(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
-    """Every feature of the sample with its value or the reason why it has none, and the product it is from."""
-    from palbo_assets.resistance.facts import sample_facts
-
-    published, versions = _published(step, tables)
-    rows = [
-        {"patient_id": step.patient_id, "timepoint": step.timepoint, **row}
-        for row in sample_facts(CATALOGUE, published, versions)
-    ]
-    statuses = [row["status"] for row in rows]
-    step.report(facts=len(rows), **{status.lower(): statuses.count(status) for status in sorted(set(statuses))})
-    return frame_from_rows(FACTS, rows)
-
-
-def _published(
-    step: Step, tables: dict[str, pd.DataFrame]
-) -> tuple[dict[str, pd.DataFrame], dict[str, tuple[str, str]]]:
-    """The tables that are published for this sample (empty ones too), and the versions that they are from."""
-    current = step.warehouse.current_versions()
-    published, versions = {}, {}
-    for name, frame in tables.items():
-        spec = SPECS[name]
-        if spec.level is Level.SAMPLE:
-            version = current.get((name, step.partition_key))
-            if version is not None:
-                published[name], versions[name] = frame, (step.partition_key, version)
-        elif not frame.empty:  # of a table of many patients only the rows say that the sample is in it
-            published[name] = step.warehouse.read(
-                spec.table, patient_id=step.patient_id, timepoint=step.timepoint, provenance=True
-            )
-    return published, versions
 
 
 @product(
@@ -160,7 +90,7 @@ def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
     unpaired = unpaired_features(CATALOGUE, {CYCLIN_E_PAIRS.name: tables.pop(CYCLIN_E_PAIRS.name)})
     failures = tables.pop("identity_failures")
     of_tumours = failures[failures["source"] == "tumour"]
-    tables["sample_identity"] = _with_failures(tables["sample_identity"], of_tumours)
+    tables["sample_identity"] = with_failures(tables["sample_identity"], of_tumours)
     foreign = frozenset(failures.loc[failures["source"] == "plasma", "specimen_id"])
     found = patient_states(MECHANISMS, settings=step.settings, foreign_plasma=foreign, unpaired=unpaired, **tables)
     rows = as_rows(step.patient_id, found)
@@ -190,7 +120,7 @@ def resistance_transitions(
     found = patient_transitions(
         MECHANISMS,
         from_rows(resistance_states),
-        identity_blocked=_pair_is_blocked(sample_identity, identity_failures),
+        identity_blocked=pair_is_blocked(sample_identity, identity_failures),
         settings=step.settings,
     )
     transitions = [str(row.transition) for row in found]
@@ -198,26 +128,19 @@ def resistance_transitions(
     return frame_from_rows(RESISTANCE_TRANSITIONS, [{"patient_id": step.patient_id, **asdict(row)} for row in found])
 
 
-def _pair_is_blocked(sample_identity: pd.DataFrame, identity_failures: pd.DataFrame) -> bool:
-    from palbo_assets.resistance.variant_states import blocked_timepoints
-
-    return "BL" in blocked_timepoints(_with_failures(sample_identity, identity_failures))
-
-
-def _with_failures(sample_identity: pd.DataFrame, identity_failures: pd.DataFrame) -> pd.DataFrame:
-    """The samples' own verdicts, and a mismatch for each that the comparison of all samples told from its patient."""
-    import pandas as pd
-
-    if identity_failures.empty:
-        return sample_identity
-    failed = identity_failures[["patient_id", "timepoint", "specimen_id"]].assign(verdict="mismatch")
-    return pd.concat([sample_identity, failed], ignore_index=True)
-
-
 @product(
     INTEGRATED_RESISTANCE_TABLE,
     COHORT,
-    upstream=(PATIENTS, TREATMENT_RESPONSE, SAMPLE_MANIFEST, DELIVERY_LEDGER, FACTS, RESISTANCE_STATES),
+    upstream=(
+        PATIENTS,
+        TREATMENT_RESPONSE,
+        SAMPLE_MANIFEST,
+        DELIVERY_LEDGER,
+        FACTS,
+        PATIENT_FACTS,
+        COHORT_FACTS,
+        RESISTANCE_STATES,
+    ),
     code_version=_WIDE_VERSION,
     group=GROUP,
     kinds={"pandas", "sql"},
@@ -229,9 +152,13 @@ def integrated_resistance_table(
     sample_manifest: pd.DataFrame,
     delivery_ledger: pd.DataFrame,
     facts: pd.DataFrame,
+    patient_facts: pd.DataFrame,
+    cohort_facts: pd.DataFrame,
     resistance_states: pd.DataFrame,
 ) -> pd.DataFrame:
     """All modalities side by side, every enrolled patient at every timepoint; each null says why it is null."""
+    import pandas as pd
+
     from palbo_assets.resistance.absence import ledger_reasons, planned_reasons
     from palbo_assets.resistance.integrated import wide_rows
     from palbo_assets.study.protocol import load_protocol
@@ -243,7 +170,7 @@ def integrated_resistance_table(
         patients=patients,
         treatment_response=treatment_response,
         sample_manifest=sample_manifest,
-        facts=facts,
+        facts=pd.concat([facts, patient_facts, cohort_facts], ignore_index=True),
         resistance_states=resistance_states,
         reasons=reasons,
         of_patients=_OF_PATIENTS,
@@ -262,6 +189,7 @@ def integrated_resistance_table(
         TREATMENT_RESPONSE,
         SAMPLE_MANIFEST,
         FACTS,
+        PATIENT_FACTS,
         SAMPLE_IDENTITY,
         IDENTITY_FAILURES,
         RESISTANCE_TRANSITIONS,
@@ -277,6 +205,7 @@ def integrated_resistance_pairs(
     treatment_response: pd.DataFrame,
     sample_manifest: pd.DataFrame,
     facts: pd.DataFrame,
+    patient_facts: pd.DataFrame,
     sample_identity: pd.DataFrame,
     identity_failures: pd.DataFrame,
     resistance_transitions: pd.DataFrame,
@@ -287,6 +216,8 @@ def integrated_resistance_pairs(
     Reasons of what is missing follow from the protocol, the clinical export and the manifest, not from the ledger of
     deliveries: another patient's file must not make this partition due. A patient of no clinical export has no row.
     """
+    import pandas as pd
+
     from palbo_assets.resistance.absence import planned_reasons
     from palbo_assets.resistance.integrated import pair_row
     from palbo_assets.resistance.paired_states import unpaired_features
@@ -302,9 +233,9 @@ def integrated_resistance_pairs(
                 MECHANISMS,
                 patient=enrolled[0],
                 response=responses[0] if responses else None,
-                facts=facts,
+                facts=pd.concat([facts, patient_facts], ignore_index=True),
                 resistance_transitions=resistance_transitions,
-                identity_blocked=_pair_is_blocked(sample_identity, identity_failures),
+                identity_blocked=pair_is_blocked(sample_identity, identity_failures),
                 reasons=planned_reasons(patients, sample_manifest, load_protocol()),
                 of_patients=_OF_PATIENTS,
                 of_response=_OF_RESPONSE,
@@ -335,36 +266,6 @@ def resistance_statistics(
     acquired = int((resistance_transitions["transition"] == Transition.ACQUIRED).sum())
     step.report(tests=len(testable), not_testable=len(rows) - len(testable), acquired_mechanisms=acquired)
     return frame_from_rows(RESISTANCE_STATISTICS, rows)
-
-
-@product(
-    ACQUIRED_ALTERATIONS,
-    PATIENT,
-    upstream=(PATIENT_GENOTYPES, CTDNA_ORIGINS, SAMPLE_IDENTITY, IDENTITY_FAILURES),
-    settings=AcquiredSettings,
-    code_version="1",
-    group=GROUP,
-    kinds={"pandas", "sql"},
-)
-def acquired_alterations(
-    step: Step,
-    patient_genotypes: pd.DataFrame,
-    ctdna_origins: pd.DataFrame,
-    sample_identity: pd.DataFrame,
-    identity_failures: pd.DataFrame,
-) -> pd.DataFrame:
-    """Each alteration of progression, and whether it was acquired: every baseline sample of the patient is asked."""
-    from palbo_assets.resistance.acquired import alterations_of_progression
-
-    rows = alterations_of_progression(
-        patient_genotypes,
-        ctdna_origins,
-        identity_blocked=_pair_is_blocked(sample_identity, identity_failures),
-        settings=step.settings,
-    )
-    verdicts = [row["verdict"] for row in rows]
-    step.report(**{name: verdicts.count(name) for name in sorted(set(verdicts))})
-    return frame_from_rows(ACQUIRED_ALTERATIONS, [{"patient_id": step.patient_id, **row} for row in rows])
 
 
 @product(

@@ -9,12 +9,14 @@ from palbo_assets.resistance.settings import Settings
 from palbo_assets.resistance.tables import (
     ACQUIRED_ALTERATIONS,
     CATALOGUE,
+    COHORT_FACTS,
     CTDNA_PANEL_EXTENSION,
     DATA_DICTIONARY,
     FACTS,
     INTEGRATED_RESISTANCE_PAIRS,
     INTEGRATED_RESISTANCE_TABLE,
     MECHANISMS,
+    PATIENT_FACTS,
     RESISTANCE_STATES,
     RESISTANCE_STATISTICS,
     RESISTANCE_TRANSITIONS,
@@ -29,11 +31,44 @@ _STATUS = "__status"
 _DEFAULTS = Settings.model_validate({})
 
 
-@row_check(FACTS, SAMPLE, description="A fact holds a value exactly when its status is OBSERVED")
-def facts_stand_or_say_why(rows: pd.DataFrame) -> pd.DataFrame:
+def _half_told(rows: pd.DataFrame) -> pd.DataFrame:
+    """Facts with a value that doesn't stand, or without one and without a reason."""
     holds = rows["value"].notna() | rows["value_text"].notna()
     silent = (rows["status"] != OBSERVED) & (rows["reason"] == "")
     return rows[((rows["status"] == OBSERVED) != holds) | silent]
+
+
+_STANDS = "A fact holds a value exactly when its status is OBSERVED"
+
+
+@row_check(FACTS, SAMPLE, description=_STANDS)
+def facts_stand_or_say_why(rows: pd.DataFrame) -> pd.DataFrame:
+    return _half_told(rows)
+
+
+@row_check(PATIENT_FACTS, PATIENT, description=_STANDS)
+def patient_facts_stand_or_say_why(rows: pd.DataFrame) -> pd.DataFrame:
+    return _half_told(rows)
+
+
+@row_check(COHORT_FACTS, COHORT, description=_STANDS)
+def cohort_facts_stand_or_say_why(rows: pd.DataFrame) -> pd.DataFrame:
+    return _half_told(rows)
+
+
+@row_check(COHORT_FACTS, COHORT, description="APOBEC is called enriched only where its motif mutates beyond its share")
+def what_is_enriched_is_more_than_offered(rows: pd.DataFrame) -> pd.DataFrame:
+    wide = rows.pivot_table(index=["patient_id", "timepoint"], columns="feature", values="value", aggfunc="first")
+    if not {"wes__apobec_enriched", "wes__apobec_fold"} <= set(wide.columns):
+        return rows.iloc[:0]
+    wrong = wide.index[(wide["wes__apobec_enriched"] == 1) & ~(wide["wes__apobec_fold"] > 1)]
+    return rows[rows.set_index(["patient_id", "timepoint"]).index.isin(wrong)]
+
+
+@row_check(PATIENT_FACTS, PATIENT, description="What is of baseline and progression together stands at progression")
+def facts_of_pairs_stand_at_progression(rows: pd.DataFrame) -> pd.DataFrame:
+    of_pairs = rows["feature"].isin([feature.name for feature in CATALOGUE.of_pairs])
+    return rows[of_pairs & (rows["timepoint"] != "PD")]
 
 
 @row_check(FACTS, SAMPLE, description="A value below the limit of quantification is null and carries the limit")
@@ -119,6 +154,11 @@ def every_missing_change_has_a_reason(rows: pd.DataFrame) -> pd.DataFrame:
     return _unexplained(rows, _DELTAS, "__pair_status")
 
 
+@row_check(INTEGRATED_RESISTANCE_PAIRS, PATIENT, description="What is of the pair itself is there or says why not")
+def every_missing_value_of_the_pair_has_a_reason(rows: pd.DataFrame) -> pd.DataFrame:
+    return _unexplained(rows, tuple(feature.name for feature in CATALOGUE.of_pairs), _STATUS)
+
+
 @row_check(INTEGRATED_RESISTANCE_PAIRS, PATIENT, description="A failed identity check of the pair blocks every change")
 def identity_blocks_every_change(rows: pd.DataFrame) -> pd.DataFrame:
     blocked = rows[rows["identity_blocked"].astype(bool)]
@@ -144,9 +184,10 @@ def every_column_is_described(rows: pd.DataFrame) -> pd.DataFrame:
 
 @row_check(DATA_DICTIONARY, COHORT, description="The features and mechanisms of the catalogue are all there")
 def the_catalogue_is_listed(rows: pd.DataFrame) -> pd.DataFrame:
-    wide = set(rows.loc[rows["table_name"] == INTEGRATED_RESISTANCE_TABLE.name, "column_name"])
+    wide = (INTEGRATED_RESISTANCE_TABLE.name, INTEGRATED_RESISTANCE_PAIRS.name)
+    listed = set(rows.loc[rows["table_name"].isin(wide), "column_name"])
     wanted = {*CATALOGUE.names, *(mechanism.column for mechanism in MECHANISMS.listed)}
-    return rows if not wanted <= wide else rows.iloc[:0]
+    return rows if not wanted <= listed else rows.iloc[:0]
 
 
 @row_check(ACQUIRED_ALTERATIONS, PATIENT, description="Acquired rests on a baseline sample with power")
@@ -175,6 +216,8 @@ def targets_add_something(rows: pd.DataFrame) -> pd.DataFrame:
 
 CHECKS = (
     schema_check(FACTS, SAMPLE),
+    schema_check(PATIENT_FACTS, PATIENT),
+    schema_check(COHORT_FACTS, COHORT),
     schema_check(RESISTANCE_STATES, PATIENT),
     schema_check(RESISTANCE_TRANSITIONS, PATIENT),
     schema_check(INTEGRATED_RESISTANCE_TABLE, COHORT),
@@ -184,6 +227,10 @@ CHECKS = (
     schema_check(ACQUIRED_ALTERATIONS, PATIENT),
     schema_check(CTDNA_PANEL_EXTENSION, COHORT),
     facts_stand_or_say_why,
+    patient_facts_stand_or_say_why,
+    cohort_facts_stand_or_say_why,
+    what_is_enriched_is_more_than_offered,
+    facts_of_pairs_stand_at_progression,
     censored_facts_carry_their_limit,
     no_exome_value_after_an_identity_mismatch,
     absence_has_power,
@@ -194,6 +241,7 @@ CHECKS = (
     withdrawn_patients_are_empty,
     the_grid_is_complete,
     every_missing_change_has_a_reason,
+    every_missing_value_of_the_pair_has_a_reason,
     identity_blocks_every_change,
     too_few_pairs_are_not_tested,
     denominators_hold,

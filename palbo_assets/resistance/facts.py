@@ -1,4 +1,4 @@
-"""Facts: one row per feature of one sample, from the modalities' tables.
+"""Facts: one row per feature of one sample or of one pair, from the modalities' tables.
 
 A fact either stands (status ``OBSERVED``) or says why it doesn't; a value that was measured and isn't to be believed,
 or lies beyond the assay's limits, is null. What was never measured has no fact here: the wide tables fill it with the
@@ -7,13 +7,13 @@ delivery's reason.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.tables import Type
-from palbo_assets.resistance.features import NONE_DETECTED, Aggregate, Catalogue, Feature, Gate
-from palbo_assets.study.vocabulary import OBSERVED, STATUSES, Absence
+from palbo_assets.resistance.features import NONE_DETECTED, Aggregate, Catalogue, Feature, Gate, Grain
+from palbo_assets.study.vocabulary import OBSERVED, STATUSES, TIMEPOINTS, Absence, Timepoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,60 @@ def sample_facts(
     return found
 
 
+def facts_of_patient(
+    catalogue: Catalogue,
+    tables: Mapping[str, pd.DataFrame],
+    versions: Mapping[str, tuple[str, str]] | None = None,
+    unpublished: Collection[tuple[str, str]] = (),
+) -> list[dict[str, Any]]:
+    """Facts of one patient from products that see more than one sample: rows of `sample_facts` with ``timepoint``.
+
+    Parameters
+    ----------
+    tables
+        Table name -> the patient's rows of every timepoint.
+    versions
+        As in `sample_facts`.
+    unpublished
+        (table, timepoint) of products of single samples that were never published there.
+
+    A fact of a pair stands at progression: where the patient was measured at baseline, too, or the product has rows
+    that say why nothing can be said. A gate that takes one of the two samples takes the pair.
+    """
+    found = []
+    for timepoint in map(str, TIMEPOINTS):
+        here = {
+            name: _at(frame, (timepoint,)) for name, frame in tables.items() if (name, timepoint) not in unpublished
+        }
+        rows = sample_facts(catalogue.at(Grain.PATIENT, Grain.COHORT), here, versions)
+        if timepoint == Timepoint.PD:
+            rows += _pair_facts(catalogue.at(Grain.PAIR), tables, here, versions)
+        found += [{"timepoint": timepoint, **row} for row in rows]
+    return found
+
+
+def _pair_facts(
+    catalogue: Catalogue,
+    tables: Mapping[str, pd.DataFrame],
+    at_progression: Mapping[str, pd.DataFrame],
+    versions: Mapping[str, tuple[str, str]] | None,
+) -> list[dict[str, Any]]:
+    gates = {gate.table for feature in catalogue.features for gate in feature.gates}
+    pair = (str(Timepoint.BL), str(Timepoint.PD))
+    here = {name: _at(tables[name], pair) if name in gates else frame for name, frame in at_progression.items()}
+    both = {name for name, frame in tables.items() if all(len(_at(frame, (timepoint,))) for timepoint in pair)}
+    return [
+        fact
+        for fact in sample_facts(catalogue, here, versions)
+        if catalogue[fact["feature"]].measured_by in both or len(at_progression[fact["source_asset"]])
+    ]
+
+
+def _at(frame: pd.DataFrame, timepoints: Sequence[str]) -> pd.DataFrame:
+    """Rows of these timepoints; a table without timepoints is of the whole patient."""
+    return frame[frame["timepoint"].isin(timepoints)] if "timepoint" in frame.columns else frame
+
+
 def _asked(frame: pd.DataFrame, table: str, features: Sequence[Feature]) -> pd.DataFrame:
     """The table's rows that any feature could select: of 20,000 genes, the dozen that the catalogue names."""
     of_table = [feature for feature in features if feature.table == table and not feature.otherwise]
@@ -91,6 +145,8 @@ def _fact(
     specimens = sorted({str(row["specimen_id"]) for row in (measured or listed) if _known(row.get("specimen_id"))})
     if feature.table not in tables or (not measured and not listed):
         return None
+    if feature.grain is Grain.PAIR:
+        specimens = [""]
     verdicts = {specimen: _gated(feature.gates, tables, specimen) for specimen in specimens}
     specimen = next((one for one in specimens if verdicts[one] is _STANDS), specimens[0] if specimens else "")
     verdict = verdicts.get(specimen, _STANDS)
@@ -123,7 +179,8 @@ def _gated(gates: Sequence[Gate], tables: Mapping[str, Sequence[Mapping[Any, Any
         if gate.table not in tables:
             return _Verdict(str(Absence.NOT_EVALUABLE), f"NO_VERDICT: {gate.table}")
         rows = tables[gate.table]
-        about = rows if gate.any_specimen else [row for row in rows if row.get("specimen_id") == specimen]
+        of_all = gate.any_specimen or not specimen
+        about = rows if of_all else [row for row in rows if row.get("specimen_id") == specimen]
         if any(_matches(row.get(gate.column), list(gate.values)) for row in about):
             return _Verdict(str(gate.status), gate.reason)
     return _STANDS
@@ -132,15 +189,20 @@ def _gated(gates: Sequence[Gate], tables: Mapping[str, Sequence[Mapping[Any, Any
 def _measured(feature: Feature, rows: Sequence[Mapping[Any, Any]]) -> dict[str, Any]:
     """Value, status, reason and censoring of the selected rows of one specimen."""
     if not rows:
-        if feature.aggregate is Aggregate.COUNT:
+        if feature.aggregate is Aggregate.COUNT and feature.empty_is_zero:
             return _value(feature, 0)
-        if feature.aggregate is Aggregate.JOIN:
+        if feature.aggregate in (Aggregate.JOIN, Aggregate.RANKED) and feature.empty_is_zero:
             return _value(feature, NONE_DETECTED)
         return _missing(feature.unselected, "NO_SUCH_ROW")
     judged = [(row, _row_verdict(feature, row)) for row in rows]
     good = [row for row, verdict in judged if verdict.status == OBSERVED]
     if feature.aggregate is Aggregate.COUNT:
-        return _value(feature, len(good)) if good else _missing(judged[0][1].status, judged[0][1].reason)
+        if not good:
+            return _missing(judged[0][1].status, judged[0][1].reason)
+        counted = _selected(good, feature.counted)
+        if not feature.column:
+            return _value(feature, len(counted))
+        return _value(feature, len({row[feature.column] for row in counted if _known(row[feature.column])}))
     if not good:
         # Of several loci the least evaluable decides: one that nobody could judge leaves the gene unjudged.
         row, verdict = min(judged, key=lambda pair: _LEAST_EVALUABLE_FIRST.index(pair[1].status))
@@ -159,6 +221,8 @@ def _measured(feature: Feature, rows: Sequence[Mapping[Any, Any]]) -> dict[str, 
     values = [row[feature.column] for row in present]
     if feature.aggregate is Aggregate.JOIN:
         return _value(feature, ";".join(sorted({str(value) for value in values})))
+    if feature.aggregate is Aggregate.RANKED:
+        return _value(feature, min(map(str, values), key=feature.ranking.index))
     if feature.aggregate is Aggregate.FIRST:
         return _value(feature, values[0])
     if feature.aggregate is Aggregate.SUM:

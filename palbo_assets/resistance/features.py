@@ -37,8 +37,9 @@ class Aggregate(StrEnum):
     MAX = "max"
     MIN = "min"
     SUM = "sum"
-    COUNT = "count"
+    COUNT = "count"  # rows, or distinct values of the column where one is named
     JOIN = "join"  # distinct texts in alphabetical order, separated by ";"
+    RANKED = "ranked"  # of several texts the one that stands first in ``ranking``
 
 
 class Pairing(StrEnum):
@@ -48,6 +49,16 @@ class Pairing(StrEnum):
     LOG2_RATIO = "log2_ratio"
     LOG2_RATIO_PLUS_ONE = "log2_ratio_plus_one"  # log2((x + 1) / (y + 1)): densities are often 0
     NONE = "none"
+    LEFT_OUT = "left_out"  # no pair at all: what a technician asks of a sample, and what moves with the cohort
+
+
+class Grain(StrEnum):
+    """What a feature is a property of, which is the level of the product that it is from."""
+
+    SAMPLE = "sample"  # in `facts`
+    PATIENT = "patient"  # of one sample, known only beside the patient's others: in `patient_facts`, at its timepoint
+    PAIR = "pair"  # of baseline and progression together: in `patient_facts` at progression, and in the pairs table
+    COHORT = "cohort"  # of one sample, known only beside other patients': in `cohort_facts`
 
 
 NONE_DETECTED = "none detected"
@@ -70,6 +81,7 @@ class Feature(_Frozen):
 
     name: str
     description: str = Field(min_length=1)
+    grain: Grain = Grain.SAMPLE
     type: Type
     unit: str = ""
     assay: str
@@ -82,6 +94,9 @@ class Feature(_Frozen):
     where: dict[str, Any] = {}
     otherwise: dict[str, Any] = Field({}, description="as where, for a specimen without any row of the first")
     aggregate: Aggregate = Aggregate.FIRST
+    counted: dict[str, Any] = Field({}, description="rows that a count counts, among those of where that stand")
+    empty_is_zero: bool = Field(True, description="a count, or a list, without any row of where is 0 (none detected)")
+    ranking: tuple[str, ...] = ()
     status_column: str = ""
     statuses: dict[str, str] = Field({}, description="values of status_column that aren't in the study's vocabulary")
     reason_column: str = ""
@@ -101,14 +116,22 @@ class Feature(_Frozen):
             raise ValueError(f"{self.name}: a name is <modality>__<feature> in lower snake case")
         if len(self.name) > LONGEST_NAME:
             raise ValueError(f"{self.name}: longer than {LONGEST_NAME} characters")
-        if (self.aggregate is Aggregate.COUNT) == bool(self.column):
-            raise ValueError(f"{self.name}: a count has no column, everything else needs one")
+        if self.aggregate is not Aggregate.COUNT and not self.column:
+            raise ValueError(f"{self.name}: only a count (of rows) needs no column")
+        if (self.aggregate is Aggregate.RANKED) != bool(self.ranking):
+            raise ValueError(f"{self.name}: a ranked text needs its ranking, and nothing else has one")
+        if self.counted and self.aggregate is not Aggregate.COUNT:
+            raise ValueError(f"{self.name}: only a count says what is counted")
         if self.type is Type.REAL and not self.unit:
             raise ValueError(f"{self.name}: a number needs a unit")
         if self.type not in (Type.REAL, Type.TEXT, Type.BOOLEAN):
             raise ValueError(f"{self.name}: a feature is real, text or boolean")
-        if self.type is not Type.REAL and self.pairing is not Pairing.NONE:
-            raise ValueError(f"{self.name}: only numbers have a change; pairing must be none")
+        if self.type is not Type.REAL and self.compared:
+            raise ValueError(f"{self.name}: only numbers have a change; pairing must be none or left_out")
+        if self.grain is Grain.PAIR and self.pairing is not Pairing.NONE:
+            raise ValueError(f"{self.name}: what is of a pair has no change of its own; pairing must be none")
+        if self.grain is Grain.COHORT and self.pairing is not Pairing.LEFT_OUT:
+            raise ValueError(f"{self.name}: what moves with the cohort has no pair; pairing must be left_out")
         unknown = sorted(set(self.statuses.values()) - {OBSERVED, *Absence})
         if unknown:
             raise ValueError(f"{self.name}: unknown status {', '.join(unknown)}")
@@ -117,6 +140,11 @@ class Feature(_Frozen):
     @property
     def modality(self) -> str:
         return self.name.partition("__")[0]
+
+    @property
+    def compared(self) -> bool:
+        """Whether baseline and progression have a change."""
+        return self.pairing not in (Pairing.NONE, Pairing.LEFT_OUT)
 
     @property
     def tables(self) -> frozenset[str]:
@@ -149,6 +177,26 @@ class Catalogue(_Frozen):
     def tables(self) -> frozenset[str]:
         return frozenset(table for feature in self.features for table in feature.tables)
 
+    @property
+    def of_samples(self) -> tuple[Feature, ...]:
+        """Features with a value at each timepoint: the columns of the integrated table."""
+        return tuple(feature for feature in self.features if feature.grain is not Grain.PAIR)
+
+    @property
+    def side_by_side(self) -> tuple[Feature, ...]:
+        """Those of them whose baseline stands beside progression."""
+        return tuple(feature for feature in self.of_samples if feature.pairing is not Pairing.LEFT_OUT)
+
+    @property
+    def of_pairs(self) -> tuple[Feature, ...]:
+        """Features with one value for a patient's pair."""
+        return self.at(Grain.PAIR).features
+
+    def at(self, *grains: Grain) -> Catalogue:
+        """The catalogue of the features of these grains; its hash stays that of the file."""
+        kept = tuple(feature for feature in self.features if feature.grain in grains)
+        return self.model_copy(update={"features": kept})
+
 
 def load_features(path: Path | None = None) -> Catalogue:
     """The catalogue in ``path``, or the study's own.
@@ -175,6 +223,7 @@ def _load(path: Path) -> Catalogue:
                     "assay": block["assay"],
                     "measured_by": block["measured_by"],
                     "gates": block.get("gates", ()),
+                    "grain": block.get("grain", Grain.SAMPLE),
                     **selector,
                     "name": f"{block['modality']}__{name}",
                 }

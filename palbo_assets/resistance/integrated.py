@@ -35,6 +35,7 @@ _FURTHEST_FIRST = (
     Absence.NOT_ASSAYED,
     Absence.BELOW_LLOQ,
 )
+_PAIR = (Timepoint.BL, Timepoint.PD)
 _EXPLAINS = frozenset(
     {
         Transition.ACQUIRED,
@@ -91,7 +92,7 @@ def wide_rows(
             for column, cell in clinical.items():
                 _put(row, column, cell)
             modalities = set()
-            for feature in catalogue.features:
+            for feature in catalogue.of_samples:
                 cell = feature_cell(feature, name, timepoint, patient, known, reasons)
                 _put(row, feature.name, cell)
                 if cell[1] == OBSERVED:
@@ -124,6 +125,20 @@ def feature_cell(
     if value is None:
         return None, str(Absence.NOT_EVALUABLE)
     return (bool(value) if feature.type is Type.BOOLEAN else value), OBSERVED
+
+
+def _cell_of_pair(
+    feature: Feature,
+    patient_id: str,
+    patient: Mapping[str, Any],
+    facts: Mapping[tuple[str, str], Mapping[str, Any]],
+    reasons: Reasons,
+) -> Cell:
+    """Value and status of what is of baseline and progression together; without a fact, why a side is missing."""
+    if (str(Timepoint.PD), feature.name) in facts:
+        return feature_cell(feature, patient_id, str(Timepoint.PD), patient, facts, reasons)
+    sides = (reasons.get((patient_id, str(point), feature.assay), Absence.PENDING) for point in _PAIR)
+    return None, str(_explanation(sides))
 
 
 def clinical_cells(
@@ -245,16 +260,15 @@ def pair_row(
         _put(row, column, cell)
     known = index_facts(facts)
     n_pairs = 0
-    for feature in catalogue.features:
-        sides = [
-            feature_cell(feature, name, timepoint, patient, known, reasons)
-            for timepoint in (str(Timepoint.BL), str(Timepoint.PD))
-        ]
+    for feature in catalogue.of_pairs:
+        _put(row, feature.name, _cell_of_pair(feature, name, patient, known, reasons))
+    for feature in catalogue.side_by_side:
+        sides = [feature_cell(feature, name, timepoint, patient, known, reasons) for timepoint in map(str, _PAIR)]
         status, delta = _pair(feature, sides, identity_blocked)
         if status == OBSERVED and (str(Timepoint.PD), feature.name) in (unpaired or {}):
             status, delta = str(Absence.NOT_EVALUABLE), None
         row[f"{feature.name}__bl"], row[f"{feature.name}__pd"] = (value for value, _ in sides)
-        if feature.pairing is not Pairing.NONE:
+        if feature.compared:
             row[f"{feature.name}__delta"] = delta
         row[f"{feature.name}__pair_status"] = status
         n_pairs += status == OBSERVED
@@ -274,7 +288,7 @@ def _pair(feature: Feature, sides: Sequence[Cell], identity_blocked: bool) -> tu
         return status, None
     if identity_blocked:
         return str(Absence.QC_FAIL), None
-    if feature.pairing is Pairing.NONE:
+    if not feature.compared:
         return OBSERVED, None
     before, after = (float(value) for value, _ in sides)
     if feature.pairing is Pairing.DIFFERENCE:

@@ -179,7 +179,7 @@ def cohort_statistics(
     """
     kept = pairs[~pairs["withdrawn"].astype(bool)]
     rows = _mechanism_rows(mechanisms, kept, transitions, settings)
-    changing = [feature for feature in catalogue.features if feature.pairing is not Pairing.NONE]
+    changing = [feature for feature in catalogue.features if feature.compared]
     rows += [_feature_row(feature, kept, settings) for feature in changing]
     return _adjusted(rows)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from palbo_assets.clinical.tables import PATIENTS, TREATMENT_RESPONSE
 from palbo_assets.platform.tables import PATIENT_ID, TIMEPOINT, Column, Table, Type, boolean, integer, real, text
-from palbo_assets.resistance.features import Feature, Pairing, load_features
+from palbo_assets.resistance.features import Catalogue, Feature, Grain, Pairing, load_features
 from palbo_assets.resistance.mechanisms import SOURCES, load_mechanisms
 from palbo_assets.study.vocabulary import OBSERVED, STATUSES, State, Timepoint, Transition
 
@@ -26,26 +26,45 @@ _TRANSITIONS = tuple(map(str, Transition))
 _POWER = {"unit": "1", "minimum": 0.0, "maximum": 1.0}
 _CHANGE_UNIT = {Pairing.LOG2_RATIO: "log2", Pairing.LOG2_RATIO_PLUS_ONE: "log2"}
 
-FACTS = Table(
-    name="facts",
-    description="Every feature of every sample that was measured, each with its status and its source",
-    grain="patient x timepoint x feature",
-    columns=(
-        PATIENT_ID,
-        TIMEPOINT,
-        text("feature", "Feature of the catalogue", nullable=False, key=True, allowed=CATALOGUE.names),
-        text("specimen_id", "Specimen that the value is from"),
-        real("value", "Value in `unit`; null unless OBSERVED, and for texts", unit="see unit"),
-        text("value_text", "Value of a text or yes/no feature; null unless OBSERVED"),
-        text("unit", "Unit of the value; empty for text", nullable=False),
-        text("censor", "'<' below, '>' above the limit in lod; else empty", nullable=False, allowed=("", "<", ">")),
-        real("lod", "The limit that a censored value lies beyond", unit="see unit"),
-        text("status", "OBSERVED, or why there is no value", nullable=False, allowed=STATUSES),
-        text("reason", "The named cause behind the status; empty where OBSERVED", nullable=False),
-        text("source_asset", "Product that the value is from", nullable=False),
-        text("source_partition", "Partition of that product"),
-        text("source_data_version", "Data version of that partition"),
-    ),
+
+def _facts_table(name: str, description: str, features: Catalogue) -> Table:
+    return Table(
+        name=name,
+        description=description,
+        grain="patient x timepoint x feature",
+        columns=(
+            PATIENT_ID,
+            TIMEPOINT,
+            text("feature", "Feature of the catalogue", nullable=False, key=True, allowed=features.names),
+            text("specimen_id", "Specimen that the value is from; null where it is of several"),
+            real("value", "Value in `unit`; null unless OBSERVED, and for texts", unit="see unit"),
+            text("value_text", "Value of a text or yes/no feature; null unless OBSERVED"),
+            text("unit", "Unit of the value; empty for text", nullable=False),
+            text("censor", "'<' below, '>' above the limit in lod; else empty", nullable=False, allowed=("", "<", ">")),
+            real("lod", "The limit that a censored value lies beyond", unit="see unit"),
+            text("status", "OBSERVED, or why there is no value", nullable=False, allowed=STATUSES),
+            text("reason", "The named cause behind the status; empty where OBSERVED", nullable=False),
+            text("source_asset", "Product that the value is from", nullable=False),
+            text("source_partition", "Partition of that product"),
+            text("source_data_version", "Data version of that partition"),
+        ),
+    )
+
+
+FACTS = _facts_table(
+    "facts",
+    "Every feature of every sample that was measured, each with its status and its source",
+    CATALOGUE.at(Grain.SAMPLE),
+)
+PATIENT_FACTS = _facts_table(
+    "patient_facts",
+    "Features that need a patient's samples beside each other, as facts. Those of a pair stand at progression.",
+    CATALOGUE.at(Grain.PATIENT, Grain.PAIR),
+)
+COHORT_FACTS = _facts_table(
+    "cohort_facts",
+    "Features of samples that need other patients' samples beside them, as facts",
+    CATALOGUE.at(Grain.COHORT),
 )
 
 RESISTANCE_STATES = Table(
@@ -135,7 +154,7 @@ INTEGRATED_RESISTANCE_TABLE = Table(
         boolean("withdrawn", "Consent withdrawn: the row holds nothing else", nullable=False),
         integer("n_modalities", "Modalities with at least one observed value", nullable=False, minimum=0),
         *_with_status((SAMPLE_DAY, *CLINICAL_COLUMNS)),
-        *_with_status(tuple(_value_column(feature) for feature in CATALOGUE.features)),
+        *_with_status(tuple(_value_column(feature) for feature in CATALOGUE.of_samples)),
         *_with_status(MECHANISM_COLUMNS),
     ),
 )
@@ -146,7 +165,7 @@ def _pair_columns(feature: Feature) -> tuple[Column, ...]:
         _value_column(feature, "__bl", " (baseline)"),
         _value_column(feature, "__pd", " (progression)"),
     ]
-    if feature.pairing is not Pairing.NONE:
+    if feature.compared:
         unit = _CHANGE_UNIT.get(feature.pairing, feature.unit)
         words = "log2 of progression to baseline" if unit == "log2" else "progression minus baseline"
         if feature.pairing is Pairing.LOG2_RATIO_PLUS_ONE:
@@ -173,7 +192,8 @@ INTEGRATED_RESISTANCE_PAIRS = Table(
             allowed=(*MECHANISMS.codes, "unexplained", "not_evaluable", "WITHDRAWN"),
         ),
         *_with_status(CLINICAL_COLUMNS),
-        *(column for feature in CATALOGUE.features for column in _pair_columns(feature)),
+        *_with_status(tuple(_value_column(feature) for feature in CATALOGUE.of_pairs)),
+        *(column for feature in CATALOGUE.side_by_side for column in _pair_columns(feature)),
         *(
             text(f"{mechanism.column}__transition", f"{mechanism.description}: what became of it", nullable=False,
                  allowed=(*_TRANSITIONS, "WITHDRAWN"))
@@ -285,6 +305,8 @@ DATA_DICTIONARY = Table(
 
 TABLES = (
     FACTS,
+    PATIENT_FACTS,
+    COHORT_FACTS,
     RESISTANCE_STATES,
     RESISTANCE_TRANSITIONS,
     INTEGRATED_RESISTANCE_TABLE,

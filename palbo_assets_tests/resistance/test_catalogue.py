@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import palbo_assets.definitions  # noqa: F401  (declares every product)
 from palbo_assets.demo.rnaseq import CORE_SETS
 from palbo_assets.platform.errors import PalboError
+from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.tables import Table
 from palbo_assets.resistance import features, mechanisms
 from palbo_assets.resistance.absence import _OF_LEDGER
@@ -21,7 +23,7 @@ CATALOGUE = load_features()
 MECHANISMS = load_mechanisms()
 TABLES: dict[str, Table] = {
     table.name: table
-    for room in ("wes", "rnaseq", "ctdna", "histology", "serum", "cytometry")
+    for room in ("wes", "rnaseq", "ctdna", "histology", "serum", "cytometry", "resistance")
     for table in import_module(f"palbo_assets.{room}.tables").TABLES
 }
 
@@ -29,11 +31,11 @@ TABLES: dict[str, Table] = {
 @pytest.mark.parametrize("feature", CATALOGUE.features, ids=lambda feature: feature.name)
 def test_every_selector_names_columns_and_words_that_its_table_has(feature) -> None:
     table = TABLES[feature.table]
-    named = {feature.column, feature.fallback_column, feature.status_column, feature.reason_column,
+    named = {*feature.counted, feature.column, feature.fallback_column, feature.status_column, feature.reason_column,
              feature.censor_column, feature.lloq_column, feature.uloq_column, *feature.where,
              *feature.otherwise} - {""}  # fmt: skip
     assert named <= set(table.column_names)
-    for column, wanted in [*feature.where.items(), *feature.otherwise.items()]:
+    for column, wanted in [*feature.where.items(), *feature.otherwise.items(), *feature.counted.items()]:
         words = wanted if isinstance(wanted, list) else [wanted]
         assert not table[column].allowed or set(words) <= set(table[column].allowed)
     for gate in feature.gates:
@@ -53,13 +55,14 @@ def test_every_feature_belongs_to_an_assay_of_the_protocol_and_of_its_table(feat
 
 
 def test_a_number_read_from_a_table_has_the_unit_that_the_table_declares() -> None:
+    read = [one for one in CATALOGUE.features if one.type == "real" and one.column and one.aggregate != "count"]
+    declared = {feature.name: TABLES[feature.table][feature.column].unit for feature in read}
     wrong = [
         feature.name
-        for feature in CATALOGUE.features
-        if feature.column and (declared := TABLES[feature.table][feature.column].unit) not in ("see unit", feature.unit)
-        and feature.type == "real"
-        and not (feature.unit == "H-score" and declared == "1")
-    ]  # fmt: skip
+        for feature in read
+        if declared[feature.name] not in ("see unit", feature.unit)
+        and not (feature.unit == "H-score" and declared[feature.name] == "1")
+    ]
     assert wrong == []
 
 
@@ -68,7 +71,22 @@ def test_wide_columns_fit_into_a_postgresql_identifier_and_every_value_has_its_s
         assert max(len(name) for name in table.column_names) <= 63
         assert len(table.column_names) < 1600
     names = set(INTEGRATED_RESISTANCE_TABLE.column_names)
-    assert {f"{name}__status" for name in CATALOGUE.names} <= names
+    assert {f"{feature.name}__status" for feature in CATALOGUE.of_samples} <= names
+    pairs = set(INTEGRATED_RESISTANCE_PAIRS.column_names)
+    assert {f"{feature.name}__status" for feature in CATALOGUE.of_pairs} <= pairs - names
+    assert {f"{feature.name}__pair_status" for feature in CATALOGUE.side_by_side} <= pairs
+    left_out = {feature.name for feature in CATALOGUE.of_samples} - {one.name for one in CATALOGUE.side_by_side}
+    assert not any(name.startswith(tuple(f"{one}__" for one in left_out)) for name in pairs)
+
+
+@pytest.mark.parametrize("feature", CATALOGUE.features, ids=lambda feature: feature.name)
+def test_a_features_grain_is_that_of_the_product_it_is_from_and_its_facts_read_what_it_needs(feature) -> None:
+    level = SPECS[feature.table].level
+    assert {"sample": {"batch", "sample"}, "patient": {"patient"}, "pair": {"patient"}, "cohort": {"cohort"}}[
+        feature.grain
+    ] >= {level}
+    product = {"sample": "facts", "cohort": "cohort_facts"}.get(feature.grain, "patient_facts")
+    assert feature.tables <= set(SPECS[product].upstream)
 
 
 @pytest.mark.parametrize(

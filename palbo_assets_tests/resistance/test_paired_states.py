@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log2
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.resistance.settings import Settings
@@ -162,6 +162,7 @@ _SIDES = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(before=_SIDES, after=_SIDES)
 def test_two_sides_without_a_value_are_never_absent_nor_present(before, after) -> None:
     facts = [
