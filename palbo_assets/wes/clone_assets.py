@@ -77,7 +77,7 @@ def clonal_variants(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
     PATIENT,
     upstream=_OF_CLONES,
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group="wes",
     kinds={"numpy", "sql"},
 )

@@ -151,6 +151,7 @@ def clone_rows(fit: PatientClones, settings: Settings) -> list[dict[str, Any]]:
     if fit.clones is None:
         return []
     sizes = np.bincount(fit.clones.assigned, minlength=len(fit.clones.fraction))
+    first = next((at for at, tumour in enumerate(fit.tumours) if tumour.timepoint == BASELINE), None)
     return [
         {
             "timepoint": tumour.timepoint,
@@ -161,10 +162,23 @@ def clone_rows(fit: PatientClones, settings: Settings) -> list[dict[str, Any]]:
             "prevalence_low": float(fit.clones.low[clone, at]),
             "prevalence_high": float(fit.clones.high[clone, at]),
             "clonal": bool(fit.clones.high[clone, at] >= settings.ccf_clonal),
+            "change": None if tumour.timepoint == BASELINE else str(_rise(fit.clones, clone, first, at, settings)),
         }
         for at, tumour in enumerate(fit.tumours)
         for clone in range(len(fit.clones.fraction))
     ]
+
+
+def _rise(clones: Clones, clone: int, before: int | None, after: int, settings: Settings) -> Change:
+    """A clone's change between two tumours of the fit, by the rule of single variants (`compare`)."""
+    if before is None:
+        return Change.NOT_EVALUABLE
+    share, low, high = (values[clone] for values in (clones.fraction, clones.low, clones.high))
+    if low[after] > high[before] and share[after] >= settings.ccf_change_ratio * share[before]:
+        return Change.EXPANDED
+    if low[before] > high[after] and share[before] >= settings.ccf_change_ratio * share[after]:
+        return Change.CONTRACTED
+    return Change.NO_CHANGE_SHOWN
 
 
 def _fractions(keys: Iterable[Key], tumour: Counted, settings: Settings) -> CellFractions:

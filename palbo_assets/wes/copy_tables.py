@@ -144,5 +144,11 @@ CLONE_PREVALENCE = Table(
         real("prevalence_low", "Lower end of its 95 % interval", nullable=False, **_FRACTION),
         real("prevalence_high", "Upper end of its 95 % interval", nullable=False, **_FRACTION),
         boolean("clonal", "The interval reaches all tumour cells: not shown to be subclonal", nullable=False),
+        text(
+            "change",
+            "Against the first baseline tumour: EXPANDED or CONTRACTED with intervals apart and a twofold change;"
+            " null at baseline",
+            allowed=tuple(Change),
+        ),
     ),
 )
