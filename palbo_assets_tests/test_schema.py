@@ -62,7 +62,7 @@ def test_down_to_base_leaves_no_table_of_the_platform(warehouse: Warehouse) -> N
 WIDE = ("integrated_resistance_table", "integrated_resistance_pairs")
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_an_older_installation_with_rows_is_upgraded_and_its_wide_tables_are_made_anew(
     warehouse: Warehouse, revision: str
 ) -> None:
