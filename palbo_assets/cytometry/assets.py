@@ -293,16 +293,23 @@ def facs_changes(
     for timepoint, tubes in facs_qc.groupby("timepoint", sort=True):
         tube = min(_records(tubes), key=lambda row: (row["preparation"] == PBMC, row["specimen_id"]))
         own = [frame[frame["specimen_id"] == tube["specimen_id"]] for frame in (facs_abundances, facs_ratios)]
-        drawn = sample_manifest[
-            (sample_manifest["specimen_id"] == tube["specimen_id"]) & sample_manifest["collected_day"].notna()
-        ]
-        day = int(drawn["collected_day"].iloc[0]) if len(drawn) else None
+        day = _day_of_draw(sample_manifest, str(timepoint), tube["specimen_id"])
         visits.append(visit(str(timepoint), _records(own[0]), _records(own[1]), tube, day))
     rows = [{"patient_id": step.patient_id, **row} for row in changes(visits, step.settings)]
     frame = frame_from_rows(FACS_CHANGES, rows)
     flags = {flag for flags in frame["flags"].dropna() for flag in flags.split(";")}
     step.report(visits=len(visits), changes=len(frame), flags=";".join(sorted(flags)) or "none")
     return frame
+
+
+def _day_of_draw(sample_manifest: pd.DataFrame, timepoint: str, specimen_id: str) -> int | None:
+    """Day of a specimen, or of the visit's only day for the assay where the laboratory names specimens by itself."""
+    dated = sample_manifest[sample_manifest["collected_day"].notna()]
+    own = dated[dated["specimen_id"] == specimen_id]
+    if own.empty:
+        own = dated[(dated["timepoint"] == timepoint) & (dated["modality"] == str(Modality.FACS))]
+    days = set(own["collected_day"].astype(int))
+    return days.pop() if len(days) == 1 else None
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
