@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _LOOKED_AT = 20_000  # events for the residual of compensation: medians of subsets within a few per cent
 _SPILLS = 0.005  # share of a signal from which a neighbour sees it
 _FAR = 4.0  # thresholds from which a signal is bright
+_LINEAGES = ("T", "B", "NK", "monocytes", "granulocytes")
 _STEADY = ("FSC-A", "SSC-A", "CD45")  # channels in which nearly every event is bright
 
 
@@ -74,6 +75,10 @@ def assess(
     share = None if granulocytes is None or not leukocytes else 100.0 * granulocytes / leukocytes
     if preparation == WHOLE_BLOOD and share is not None and share < settings.min_granulocytes_pct:
         warning.append("granulocytes_missing")  # mononuclear cells, delivered as whole blood?
+    if leukocytes and leukocytes >= settings.min_control_events:
+        largest = max((gated.count(name) or 0 for name in _LINEAGES if name in gated), default=0)
+        if 100.0 * largest / leukocytes > settings.max_lineage_pct:
+            warning.append("one_lineage_only")  # exported after gating?
     verdict = Qc.FAIL if failing else Qc.WARN if warning else Qc.PASS
     return {
         "events": events.count,

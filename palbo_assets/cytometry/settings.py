@@ -120,3 +120,8 @@ class Settings(BaseModel):
         description="Granulocytes of the leukocytes in whole blood [%]; fewer is a warning that the tube may hold "
         "mononuclear cells: under palbociclib they seldom fall below 20, a gradient leaves fewer than 5; the study's",
     )
+    max_lineage_pct: float = Field(
+        default=97.0,
+        description="Largest lineage of the leukocytes [%]; more is a warning that the file was exported after gating "
+        "(CD3+ only): no blood and no mononuclear cells are of one lineage; the study's limit",
+    )

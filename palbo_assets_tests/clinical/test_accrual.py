@@ -38,6 +38,13 @@ def test_half_of_two_progressed_patients_with_an_adequate_biopsy_is_fifty_percen
     assert rows["pair"]["projected_study_day"] == 600 + 39 * 365
 
 
+def test_two_biopsies_of_one_patient_count_once(record: Callable[..., PatientRecord]) -> None:
+    twice = Patient(record(), [biopsy("BL", -10), biopsy("BL", -9), biopsy("PD", 305), biopsy("PD", 306)], 300)
+    rows = {row["stage"]: row for row in accrual_rows([twice], 600, load_protocol(), SETTINGS)}
+    for stage in ("baseline_biopsy_banked", "progression_biopsy_attempted", "progression_biopsy_adequate", "pair"):
+        assert rows[stage]["n"] == 1
+
+
 @pytest.mark.parametrize(
     ("days", "planned", "cut", "expected"),
     [

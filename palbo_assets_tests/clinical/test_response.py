@@ -133,3 +133,16 @@ def test_response_after_the_next_line_is_not_this_treatments(record: Make) -> No
 )  # fmt: skip
 def test_responses_are_read_in_every_spelling(label: str | None, response: Response | None) -> None:
     assert parse_response(label) is response
+
+
+def test_another_imaging_method_is_asked_about(record: Make) -> None:
+    patient = record(
+        targets=[lesion(-10, 30.0) | {"method": "CT"}, lesion(56, 20.0) | {"method": "MRI"}],
+        visits=[visit(-10), visit(56)],
+    )
+    assert "W_METHOD_CHANGED" in responded(patient)[1]
+    same = record(
+        targets=[lesion(-10, 30.0) | {"method": "CT"}, lesion(56, 20.0) | {"method": "ct "}],
+        visits=[visit(-10), visit(56)],
+    )
+    assert "W_METHOD_CHANGED" not in responded(same)[1]

@@ -403,3 +403,33 @@ def test_a_tube_without_granulocytes_that_is_said_to_be_whole_blood_is_asked_abo
         for preparation in ("whole_blood", "pbmc")
     }
     assert "granulocytes_missing" in said["whole_blood"] and "granulocytes_missing" not in said["pbmc"]
+
+
+def test_a_file_exported_after_gating_is_asked_about(tmp_path: Path, healthy: Acquisition) -> None:
+    shares = {"T": 98.5, "B": 0.2, "NK": 0.2, "monocytes": 0.2, "granulocytes": 0.2}
+    gated = acquire(tmp_path, **shares)
+    assert "one_lineage_only" in (assess(gated.events, gated.sample, gated.gated, SETTINGS)["reasons"] or "")
+    whole = assess(healthy.events, healthy.sample, healthy.gated, SETTINGS)["reasons"]
+    assert "one_lineage_only" not in whole
+
+
+def test_the_scale_of_an_old_instrument_is_refused(tmp_path: Path) -> None:
+    (file,) = facs.write(SampleTruth("PALBO-001", "BL", 0, 0.5), tmp_path, np.random.default_rng(1), events=1_000)
+    path = tmp_path / file.file
+    content = path.read_bytes()
+    assert content.count(b"262144") >= 24
+    path.write_bytes(content.replace(b"262144", b"001024"))
+    with pytest.raises(InputError) as error:
+        formats.verify_fcs(path, Claim(file.file, "facs", "PALBO-001", "BL"), Context())
+    assert error.value.code == "E_SCALE"
+
+
+def test_every_population_that_the_trial_asks_for_has_a_gate() -> None:
+    asked = (
+        "CD45 T CD4 CD8 CD4_naive CD4_central_memory CD4_effector_memory CD4_TEMRA CD8_naive CD8_central_memory "
+        "CD8_effector_memory CD8_TEMRA Treg Treg_naive Treg_effector CD4_activated CD8_activated CD4_PD1 CD8_PD1 "
+        "CD8_CD137 CD8_TIM3 CD8_LAG3 CD4_Ki67 CD8_Ki67 gamma_delta B B_naive B_memory plasmablasts NK NK_bright NK_dim "
+        "NKT monocytes monocytes_classical monocytes_intermediate monocytes_nonclassical DC DC_myeloid DC_plasmacytoid "
+        "M_MDSC PMN_MDSC early_MDSC"
+    )
+    assert set(asked.split()) <= {one.name for one in STRATEGY.populations}
