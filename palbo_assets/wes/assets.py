@@ -14,6 +14,7 @@ from palbo_assets.study.partitions import COHORT, SAMPLE
 from palbo_assets.wes.identity_assets import (
     identity_failures,
     identity_matches,
+    plasma_contamination,
     plasma_snp_genotypes,
     rna_snp_genotypes,
     sample_identity,
@@ -303,6 +304,7 @@ from palbo_assets.wes.process_assets import (  # noqa: E402
 ASSETS = (
     snp_genotypes,
     plasma_snp_genotypes,
+    plasma_contamination,
     rna_snp_genotypes,
     identity_matches,
     identity_failures,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from palbo_assets.platform.checks import row_check, schema_check
-from palbo_assets.study.partitions import COHORT, SAMPLE
+from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.wes.copy_checks import COPY_CHECKS
 from palbo_assets.wes.process_checks import PROCESS_CHECKS
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
+    PLASMA_CONTAMINATION,
     PLASMA_SNP_GENOTYPES,
     READ_QC,
     RNA_SNP_GENOTYPES,
@@ -79,6 +80,11 @@ def plasma_genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
     return _impossible_counts(rows)
 
 
+@row_check(PLASMA_CONTAMINATION, PATIENT, description="A plasma holds at most 1 % of another person's DNA")
+def plasma_holds_no_foreign_dna(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["verdict"].isin(("warn", "fail"))]
+
+
 @row_check(RNA_SNP_GENOTYPES, SAMPLE, description="Alternative fragments are part of the depth")
 def rna_genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
     return _impossible_counts(rows)
@@ -142,6 +148,8 @@ CHECKS = (
     *(schema_check(table, SAMPLE) for table in (SAMPLE_IDENTITY, READ_QC, SOMATIC_CALLS)),
     *(schema_check(table, SAMPLE) for table in (SNP_GENOTYPES, PLASMA_SNP_GENOTYPES, RNA_SNP_GENOTYPES)),
     *(schema_check(table, COHORT) for table in (IDENTITY_MATCHES, IDENTITY_FAILURES, SEX_CONCORDANCE)),
+    schema_check(PLASMA_CONTAMINATION, PATIENT),
+    plasma_holds_no_foreign_dna,
     genotype_counts_are_consistent,
     plasma_genotype_counts_are_consistent,
     rna_genotype_counts_are_consistent,

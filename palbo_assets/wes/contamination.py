@@ -10,10 +10,11 @@ for the blood. c is the maximum of the likelihood (as in VerifyBamID), its inter
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from palbo_assets.study.vocabulary import Qc
 from palbo_assets.wes.allele_table import Counts, counts_of
 
 if TYPE_CHECKING:
@@ -145,6 +146,72 @@ def contaminations(genotypes: pd.DataFrame, specimen_id: str, settings: Settings
     elif tumour is not None:
         of_tumour = of(tumour, tumour, FROM_SELF)
     return Contaminations(of_tumour, of_normal, source)
+
+
+def plasma_rows(plasma: pd.DataFrame, genotypes: pd.DataFrame, settings: Settings) -> list[dict[str, Any]]:
+    """Rows of ``plasma_contamination``: every plasma of one patient against the patient's blood.
+
+    Parameters
+    ----------
+    plasma, genotypes
+        Rows of ``plasma_snp_genotypes`` and of ``snp_genotypes`` of the patient, of any timepoints. A SNP of the panel
+        counts where the blood has it too; without the blood the plasma's own homozygous SNPs are taken.
+    """
+    site = ["chrom", "pos", "alt"]
+    blood = genotypes[genotypes["source"] == "blood"].drop_duplicates(site).set_index(site)
+    rows = []
+    for (timepoint, specimen), own in plasma.groupby(["timepoint", "specimen_id"], sort=True):
+        own = own.set_index(site)
+        person = blood.loc[own.index.intersection(blood.index)] if len(blood) else own
+        mine, known = _counts(own.loc[person.index]), _counts(person)
+        frequency = np.where(np.isnan(known.frequency), settings.snp_frequency, known.frequency)
+        found, reason = Contamination(NOT_EVALUABLE, 0), "E_IDENTITY_MISMATCH"
+        if not len(blood) or not _another_person(mine, known, settings):
+            is_ref, is_alt = homozygous_sites(
+                known.alt, known.depth, min_depth=settings.snp_min_depth, edge=settings.snp_homozygous_vaf
+            )
+            found = estimate(
+                mine.alt,
+                mine.depth,
+                is_ref,
+                is_alt,
+                frequency,
+                method=FROM_NORMAL if len(blood) else FROM_SELF,
+                error=settings.contamination_error,
+                min_sites=settings.contamination_min_sites,
+            )
+            reason = "" if found.fraction is not None else "TOO_FEW_SITES"
+        rows.append(
+            {
+                "timepoint": timepoint,
+                "specimen_id": specimen,
+                "contamination": found.fraction,
+                "contamination_low": found.low,
+                "contamination_high": found.high,
+                "n_sites": found.n_sites,
+                "method": found.method,
+                "frequencies": "assumed" if np.isnan(known.frequency).any() else "snp_bed",
+                "verdict": _verdict(found.fraction, settings),
+                "reason": reason,
+            }
+        )
+    return rows
+
+
+def _counts(rows: pd.DataFrame) -> Counts:
+    return Counts(
+        rows["alt_count"].to_numpy(dtype=np.int64),
+        rows["depth"].to_numpy(dtype=np.int64),
+        rows["frequency"].to_numpy(dtype=float, na_value=np.nan),
+    )
+
+
+def _verdict(fraction: float | None, settings: Settings) -> str | None:
+    if fraction is None:
+        return None
+    if fraction > settings.contamination_fail:
+        return str(Qc.FAIL)
+    return str(Qc.WARN if fraction > settings.contamination_pass else Qc.PASS)
 
 
 def _another_person(tumour: Counts, normal: Counts, settings: Settings) -> bool:

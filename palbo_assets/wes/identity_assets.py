@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import COHORT, SAMPLE
+from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.step_files import MISSING, normal_file, normal_path, specimen_columns
 from palbo_assets.wes.tables import (
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
+    PLASMA_CONTAMINATION,
     PLASMA_SNP_GENOTYPES,
     RNA_SNP_GENOTYPES,
     SAMPLE_IDENTITY,
@@ -99,6 +100,24 @@ def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
     rows = [row for file in step.files("consensus_bam") for row in _counted(step, file, "plasma") if row["depth"]]
     step.report(rows=len(rows))
     return frame_from_rows(PLASMA_SNP_GENOTYPES, rows)
+
+
+@product(
+    PLASMA_CONTAMINATION,
+    PATIENT,
+    upstream=(PLASMA_SNP_GENOTYPES, SNP_GENOTYPES),
+    settings=Settings,
+    code_version="1",
+    group="wes",
+    kinds={"numpy", "sql"},
+)
+def plasma_contamination(step: Step, plasma_snp_genotypes: pd.DataFrame, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
+    """How much of each plasma is another person's DNA, at SNPs of the panel that are homozygous in the blood."""
+    from palbo_assets.wes.contamination import plasma_rows
+
+    rows = plasma_rows(plasma_snp_genotypes, snp_genotypes, step.settings)
+    step.report(plasmas=len(rows), estimated=sum(row["verdict"] is not None for row in rows))
+    return frame_from_rows(PLASMA_CONTAMINATION, [{"patient_id": step.patient_id, **row} for row in rows])
 
 
 @product(

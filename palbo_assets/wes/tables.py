@@ -152,6 +152,30 @@ RNA_SNP_GENOTYPES = Table(
     storage=Storage.PARQUET,
 )
 
+PLASMA_CONTAMINATION = Table(
+    name="plasma_contamination",
+    description="Share of another person's DNA in each plasma, at the panel's SNPs that are homozygous in the blood",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        real("contamination", "Share of another person's DNA; null with a reason", **_FRACTION),
+        real("contamination_low", "Lower end of its 95 % interval", **_FRACTION),
+        real("contamination_high", "Upper end of its 95 % interval", **_FRACTION),
+        integer("n_sites", "SNPs that it rests on", unit="SNPs", nullable=False, minimum=0),
+        text(
+            "method",
+            "Where the person is homozygous: by the blood, by the plasma itself, or not evaluable",
+            nullable=False,
+            allowed=("normal_homozygous", "own_homozygous", "not_evaluable"),
+        ),
+        text("frequencies", "Allele frequencies used", nullable=False, allowed=("snp_bed", "assumed")),
+        text("verdict", "By the limits of exomes; null without an estimate", allowed=("pass", "warn", "fail")),
+        text("reason", "Stable code; empty where there is an estimate", nullable=False),
+    ),
+)
+
 VERDICTS = ("self_match", "swap", "unexpected_match", "no_match", "not_evaluable")
 IDENTITY_MATCHES = Table(
     name="identity_matches",
@@ -281,6 +305,7 @@ TABLES = (
     SNP_GENOTYPES,
     PLASMA_SNP_GENOTYPES,
     RNA_SNP_GENOTYPES,
+    PLASMA_CONTAMINATION,
     IDENTITY_MATCHES,
     IDENTITY_FAILURES,
     SEX_CONCORDANCE,

@@ -6,11 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from palbo_assets.platform.checks import offending_rows
+from palbo_assets.platform.tables import frame_from_rows, validate
 from palbo_assets.study.vocabulary import Qc
-from palbo_assets.wes.contamination import FROM_NORMAL, FROM_SELF, NOT_EVALUABLE, contaminations
+from palbo_assets.wes.checks import plasma_holds_no_foreign_dna
+from palbo_assets.wes.contamination import FROM_NORMAL, FROM_SELF, NOT_EVALUABLE, contaminations, plasma_rows
 from palbo_assets.wes.read_quality import ReadQuality, _spread, metric_verdicts, verdict
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.sex import judge
+from palbo_assets.wes.tables import PLASMA_CONTAMINATION
 
 SETTINGS = Settings()
 ERROR = 1e-3
@@ -46,11 +50,52 @@ def test_the_planted_share_lies_in_the_interval_and_near_the_estimate(planted: f
     assert found.normal.fraction is not None and found.normal.fraction < 0.002
 
 
+@pytest.mark.parametrize(("planted", "told"), [(0.02, Qc.WARN), (0.05, Qc.FAIL)])
+def test_two_and_five_per_cent_are_measured_and_told(planted: float, told: Qc) -> None:
+    found = [contaminations(table(seed, planted), "T1", SETTINGS).tumour for seed in range(10)]
+    assert [one.fraction for one in found] == [pytest.approx(planted, abs=0.002 + 0.05 * planted)] * 10
+    assert sum((one.low or 0) <= planted <= (one.high or 0) for one in found) >= 8  # 95 % intervals
+    quality = ReadQuality(1, 99.0, 5.0, 90.0, 120.0, 99.0)
+    assert {
+        metric_verdicts(quality, None, SETTINGS, tumour_contamination=one.fraction)["tumour_contamination"]
+        for one in found
+    } == {told}
+
+
 def test_a_contaminated_blood_is_told_from_a_contaminated_tumour() -> None:
     found = contaminations(table(3, 0.0, in_blood=0.03), "T1", SETTINGS)
     assert found.normal.method == FROM_SELF
     assert found.normal.fraction == pytest.approx(0.03, abs=0.005)
     assert found.tumour.fraction is not None and found.tumour.fraction < 0.002
+
+
+def plasma_table(seed: int, foreign: float, sites: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(plasma of a small panel at 2,000 molecules, blood): rows of one patient; the plasma covers every other SNP."""
+    made = table(seed, foreign, sites=2 * sites, depth=2000)
+    blood = made[made["source"] == "blood"].assign(timepoint="BL")
+    plasma = made[(made["source"] == "tumour") & (made["pos"] % 2 == 0)]
+    return plasma.assign(source="plasma", timepoint="W06", specimen_id="P1"), blood
+
+
+@pytest.mark.parametrize(("planted", "told"), [(0.0, "pass"), (0.02, "warn"), (0.05, "fail")])
+def test_foreign_dna_in_a_plasma_is_measured_at_the_panels_snps(planted: float, told: str) -> None:
+    for seed in range(5):
+        [row] = plasma_rows(*plasma_table(seed, planted, 160), SETTINGS)
+        assert (row["verdict"], row["method"], row["reason"]) == (told, FROM_NORMAL, "")
+        assert row["contamination"] == pytest.approx(planted, abs=0.002 + 0.1 * planted)
+        frame = frame_from_rows(PLASMA_CONTAMINATION, [{"patient_id": "PALBO-001", **row}])
+        validate(PLASMA_CONTAMINATION, frame)
+        assert offending_rows(plasma_holds_no_foreign_dna, frame).empty == (told == "pass")
+
+
+def test_a_plasma_of_few_snps_or_of_another_person_has_no_estimate() -> None:
+    [few] = plasma_rows(*plasma_table(1, 0.02, 20), SETTINGS)
+    assert (few["contamination"], few["reason"]) == (None, "TOO_FEW_SITES")
+    plasma, _ = plasma_table(1, 0.0, 160)
+    [other] = plasma_rows(plasma, plasma_table(2, 0.0, 160)[1], SETTINGS)
+    assert (other["verdict"], other["reason"]) == (None, "E_IDENTITY_MISMATCH")
+    [alone] = plasma_rows(plasma_table(3, 0.05, 160)[0], plasma.iloc[:0], SETTINGS)
+    assert (alone["method"], alone["verdict"]) == (FROM_SELF, "fail")
 
 
 def test_without_stated_frequencies_the_answer_says_so() -> None:

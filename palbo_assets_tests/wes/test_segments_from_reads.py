@@ -11,12 +11,13 @@ import pytest
 
 from palbo_assets.demo import wes as writer
 from palbo_assets.platform.errors import PalboError
-from palbo_assets.wes.segments_from_reads import NOT_INSTALLED, find_program, segment
+from palbo_assets.wes.segments_from_reads import NOT_INSTALLED, find_program, installed_version, segment
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
 from palbo_assets_tests.wes.conftest import Twin
 from palbo_assets_tests.wes.test_assets import File, Trial, tumour
 
+needs_cnvkit = pytest.mark.skipif(not installed_version(), reason="CNVkit isn't installed (extra: copies)")
 PURITY = 0.7
 PLANTED = {"ERBB2": 12, "RB1": 0, "CCND1": 8}
 
@@ -44,6 +45,12 @@ def trial(folder: Path, files: list[File], twin: Twin, settings: str) -> Trial:
     return found
 
 
+def test_the_tests_own_environment_has_the_program() -> None:
+    lock = Path(__file__).parents[2] / "requirements.lock"
+    assert "\ncnvkit==" in lock.read_text(encoding="utf-8")
+
+
+@needs_cnvkit
 def test_planted_amplifications_and_a_deletion_are_found_in_the_reads(
     files: list[File], twin: Twin, tmp_path: Path
 ) -> None:
@@ -88,6 +95,7 @@ def test_a_program_that_fails_is_told_with_what_to_do(files: list[File], twin: T
     assert caught.value.code == "E_PROGRAM" and caught.value.fix
 
 
+@needs_cnvkit
 @pytest.mark.accuracy
 @pytest.mark.parametrize("method", ["haar", "hmm-tumor"])
 def test_the_same_reads_give_the_same_segments(files: list[File], twin: Twin, tmp_path: Path, method: str) -> None:
