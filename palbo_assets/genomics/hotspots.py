@@ -10,7 +10,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from palbo_assets.genomics.alleles import Variant
+from palbo_assets.genomics.alleles import Variant, normalise, plain_contig
+from palbo_assets.genomics.protein_change import short_change
 from palbo_assets.platform.errors import ReferenceBundleError
 
 _UNCHANGED = ("Silent", "5'UTR", "3'UTR", "RNA", "Intron", "5'Flank", "3'Flank", "IGR")
@@ -18,7 +19,10 @@ _UNCHANGED = ("Silent", "5'UTR", "3'UTR", "RNA", "Intron", "5'Flank", "3'Flank",
 
 @dataclass(frozen=True)
 class Hotspots:
-    """``names``: (gene, protein change); ``alleles``: variants; ``places``: (contig, 1-based position), any change."""
+    """``names``: (gene, protein change); ``alleles``: variants; ``places``: (contig, 1-based position), any change.
+
+    Contigs are named plainly (`plain_contig`), and changes in HGVS's short form.
+    """
 
     names: frozenset[tuple[str, str]] = frozenset()
     alleles: frozenset[Variant] = frozenset()
@@ -30,16 +34,18 @@ class Hotspots:
         A place counts for what changes the protein there: not where ``consequence`` (a MAF class, None where nobody
         said) is silent or lies outside the protein.
         """
-        if (gene or "", change or "") in self.names or variant in self.alleles:
+        chrom = plain_contig(variant.chrom)
+        if (gene or "", change or "") in self.names or variant._replace(chrom=chrom) in self.alleles:
             return True
         if consequence in _UNCHANGED:
             return False
-        return any((variant.chrom, variant.pos + offset) in self.places for offset in range(len(variant.ref)))
+        return any((chrom, variant.pos + offset) in self.places for offset in range(len(variant.ref)))
 
 
 def read_hotspots(path: Path) -> Hotspots:
-    """Hotspots from a CSV with columns gene and hgvsp_short, or chrom, pos, ref and alt (VCF, the reference's contig
-    names), or both; a row with chrom and pos alone means any change of the protein there.
+    """Hotspots from a CSV with columns gene and hgvsp_short, or chrom, pos, ref and alt (VCF), or both; a row with
+    chrom and pos alone means any change of the protein there. ``p.Glu545Lys`` and ``E545K`` mean ``p.E545K``, and ``3``
+    means ``chr3``.
 
     Raises
     ------
@@ -58,9 +64,15 @@ def read_hotspots(path: Path) -> Hotspots:
                     "E_REFERENCE_INVALID", f"line {number} of the hotspots names no protein change and no place"
                 )
             if named:
-                names.add((gene, change))
+                names.add((gene, _short(change)))
             if placed and ref:
-                alleles.add(Variant(chrom, int(pos), ref.upper(), alt.upper()))
+                alleles.add(normalise(Variant(plain_contig(chrom), int(pos), ref.upper(), alt.upper())))
             elif placed:
-                places.add((chrom, int(pos)))
+                places.add((plain_contig(chrom), int(pos)))
     return Hotspots(frozenset(names), frozenset(alleles), frozenset(places))
+
+
+def _short(change: str) -> str:
+    """The change as `consequences` writes it; what isn't one of a residue stays as it is."""
+    named = change if change.startswith("p.") or ":" in change else f"p.{change}"
+    return short_change(named) or change

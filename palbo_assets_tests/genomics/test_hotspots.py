@@ -47,6 +47,23 @@ def test_names_alleles_and_places_are_asked(
     assert hotspots.hold(variant, gene, change, consequence) is expected
 
 
+@pytest.mark.parametrize(
+    "written", ["p.Glu545Lys", "E545K", "p.E545K", "ENSP00000263967.3:p.Glu545Lys", "p.(Glu545Lys)"]
+)
+def test_a_change_is_known_in_whatever_form_a_list_writes_it(tmp_path: Path, written: str) -> None:
+    path = tmp_path / "hotspots.csv"
+    path.write_text(f"gene,hgvsp_short\nPIK3CA,{written}\n")
+    assert read_hotspots(path).hold(Variant("3", 1, "G", "A"), "PIK3CA", "p.E545K", "Missense_Mutation")
+
+
+def test_a_list_that_names_contigs_otherwise_still_speaks(tmp_path: Path) -> None:
+    path = tmp_path / "hotspots.csv"
+    path.write_text("gene,hgvsp_short,chrom,pos,ref,alt\n,,10,121498522,A,T\n,,chr6,152098788,,\n")
+    found = read_hotspots(path)
+    assert found.hold(Variant("chr10", 121498522, "A", "T"), None, None, None)
+    assert found.hold(Variant("6", 152098788, "A", "C"), None, None, "Missense_Mutation")
+
+
 @pytest.mark.parametrize("row", ["TP53,,,,,", ",,chr1,,,", "TP53,p.R175H,chr1,one,A,C", ",,chr1,5,A,"])
 def test_a_row_that_names_nothing_is_refused_by_its_line(tmp_path: Path, row: str) -> None:
     path = tmp_path / "hotspots.csv"
