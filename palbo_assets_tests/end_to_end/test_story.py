@@ -390,6 +390,14 @@ def test_a_corrected_file_renews_its_sample_and_what_depends_on_it_and_nothing_e
     assert replaced["status"] == "SUPERSEDED"
 
 
+def test_rna_is_compared_with_all_others_and_is_its_own_patients(trial: Trial) -> None:
+    matches = trial.read("identity_matches")
+    rna = matches[matches["source"] == "rna"]
+    assert set(rna["patient_id"]) == {"PALBO-001", "PALBO-002"} and set(rna["verdict"]) == {"self_match"}
+    # The twin's small genome has no X: nothing is said of sex, and nobody is accused.
+    assert set(trial.read("sex_concordance")["agreement"]) == {"not_evaluable"}
+
+
 def test_a_swap_is_put_right_by_relabelling_and_taken_back_without_a_trace_in_the_products(trial: Trial) -> None:
     before = trial.warehouse.versions()
     failures = trial.read("identity_failures")
