@@ -183,6 +183,27 @@ def upgrade() -> None:
     with op.batch_alter_table('patient_facts', schema=None) as batch_op:
         batch_op.create_index('ix_patient_facts_partition', ['partition_key'], unique=False)
 
+    op.create_table('plasma_contamination',
+    sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
+    sa.Column('timepoint', sa.Text(), nullable=False, comment='Canonical timepoint of the visit'),
+    sa.Column('specimen_id', sa.Text(), nullable=False, comment='Specimen as the delivering lab names it'),
+    sa.Column('contamination', sa.Double(), nullable=True, comment="Share of another person's DNA; null with a reason [1]"),
+    sa.Column('contamination_low', sa.Double(), nullable=True, comment='Lower end of its 95 % interval [1]'),
+    sa.Column('contamination_high', sa.Double(), nullable=True, comment='Upper end of its 95 % interval [1]'),
+    sa.Column('n_sites', sa.BigInteger(), nullable=False, comment='SNPs that it rests on [SNPs]'),
+    sa.Column('method', sa.Text(), nullable=False, comment='Where the person is homozygous: by the blood, by the plasma itself, or not evaluable'),
+    sa.Column('frequencies', sa.Text(), nullable=False, comment='Allele frequencies used'),
+    sa.Column('verdict', sa.Text(), nullable=True, comment='By the limits of exomes; null without an estimate'),
+    sa.Column('reason', sa.Text(), nullable=False, comment='Stable code; empty where there is an estimate'),
+    sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
+    sa.Column('data_version', sa.Text(), nullable=False, comment='Hash of the inputs, code version and parameters'),
+    sa.Column('run_id', sa.Text(), nullable=False, comment='Dagster run that wrote the row'),
+    sa.PrimaryKeyConstraint('patient_id', 'timepoint', 'specimen_id'),
+    comment="Share of another person's DNA in each plasma, at the panel's SNPs that are homozygous in the blood"
+    )
+    with op.batch_alter_table('plasma_contamination', schema=None) as batch_op:
+        batch_op.create_index('ix_plasma_contamination_partition', ['partition_key'], unique=False)
+
     op.create_table('sex_concordance',
     sa.Column('patient_id', sa.Text(), nullable=False, comment='Study pseudonym of the patient'),
     sa.Column('recorded_sex', sa.Text(), nullable=True, comment='Sex in the clinical export; null where it holds none'),
@@ -538,6 +559,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_sex_concordance_partition')
 
     op.drop_table('sex_concordance')
+    with op.batch_alter_table('plasma_contamination', schema=None) as batch_op:
+        batch_op.drop_index('ix_plasma_contamination_partition')
+
+    op.drop_table('plasma_contamination')
     with op.batch_alter_table('patient_facts', schema=None) as batch_op:
         batch_op.drop_index('ix_patient_facts_partition')
 
