@@ -73,19 +73,20 @@ def name_keys(data: np.ndarray, record: int) -> Any:
 
 @numba.njit(cache=True, nogil=True)
 def whole_records(data: np.ndarray) -> Any:
-    """Bytes of ``data`` that are whole records; -1 where a record contradicts itself."""
-    at = 0
+    """Bytes of ``data`` that are whole records, and how many these are; -1 bytes where a record contradicts itself."""
+    at = count = 0
     while at + 4 <= data.size:
         size = int32(data, at)
         if size < 32:
-            return -1
+            return -1, count
         if at + 4 + size > data.size:
             break
         name, cigar, bases = uint8(data, at + 12), uint16(data, at + 16), int32(data, at + 20)
         if bases < 0 or name == 0 or 32 + name + 4 * cigar + (bases + 1) // 2 + bases > size:
-            return -1
+            return -1, count
         at += 4 + size
-    return at
+        count += 1
+    return at, count
 
 
 @numba.njit(cache=True, nogil=True)

@@ -9,23 +9,22 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from imagecodecs import DeflateError, deflate_crc32, deflate_decode
 
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
-try:  # libdeflate inflates 2.8 times as fast as zlib
-    import deflate
-except ImportError:  # pragma: no cover
-    deflate = None  # type: ignore[assignment]
-
 EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _READ_BYTES = 1 << 18
 _LARGEST_BLOCK = 1 << 16
 _HEAD = struct.Struct("<4s6xH4sH")  # magic and flags, extra length, the BC subfield's name and length, block size - 1
+_TAIL = struct.Struct("<II")  # checksum and length of the content
 
 
 class BamHeader(NamedTuple):
@@ -37,16 +36,21 @@ class BamHeader(NamedTuple):
 
 
 class _Block(NamedTuple):
+    """A block as the file holds it: its place and size there, its packed content, and what that must inflate to."""
+
     offset: int
     size: int
-    content: bytes | bytearray
+    packed: Any  # a view of bytes; imagecodecs' types know only some of those that it takes
+    length: int
+    checksum: int
 
 
 def is_bgzf(path: Path) -> bool:
     """Whether the file starts with a BGZF block."""
     with path.open("rb") as file:
-        start = file.read(18)
-    return start[:4] == b"\x1f\x8b\x08\x04" and b"BC\x02\x00" in start
+        start = file.read(12)
+        extra = file.read(int.from_bytes(start[10:12], "little"))
+    return start[:4] == b"\x1f\x8b\x08\x04" and b"BC\x02\x00" in extra
 
 
 def inflate(path: Path, *, need_eof: bool = False) -> bytes:
@@ -59,7 +63,7 @@ def inflate(path: Path, *, need_eof: bool = False) -> bytes:
     """
     if is_bgzf(path):
         with path.open("rb") as file:
-            return b"".join(block.content for block in _blocks(file, path, 0, need_eof=need_eof))
+            return b"".join(_content(block, path) for block in _blocks(file, path, 0, need_eof=need_eof))
     content = path.read_bytes()
     if content[:2] != b"\x1f\x8b":
         return content
@@ -71,7 +75,7 @@ def inflate(path: Path, *, need_eof: bool = False) -> bytes:
         raise _damaged(path) from None
 
 
-def line_chunks(path: Path, size: int = 1 << 19) -> Iterator[bytes]:
+def line_chunks(path: Path, size: int = 1 << 19) -> Iterator[bytes | bytearray]:
     """Text of a BGZF, gzip or plain file in chunks of about ``size`` bytes, cut at a line's end; the last one as it is.
 
     Memory stays bounded, and each chunk is worked on while it is in the processor's cache.
@@ -81,38 +85,50 @@ def line_chunks(path: Path, size: int = 1 << 19) -> Iterator[bytes]:
     InputError
         ``E_TRUNCATED`` for a cut or damaged file, when its place is reached.
     """
-    held: list[bytes | bytearray] = []
-    length = 0
-    for content in _contents(path, size):
-        held.append(content)
-        length += len(content)
-        if length < size:
-            continue
-        whole = b"".join(held)
-        cut = whole.rfind(b"\n") + 1
-        held, length = [whole[cut:]], len(whole) - cut
-        if cut:
-            yield whole[:cut]
-    if length:
-        yield b"".join(held)
-
-
-def _contents(path: Path, size: int) -> Iterator[bytes | bytearray]:
-    """Inflated content, piece by piece."""
     import gzip
 
     with path.open("rb") as file:
         if is_bgzf(path):
-            yield from (block.content for block in _blocks(file, path, 0))
+            yield from _block_lines(file, path, size)
             return
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
+        rest = b""
         try:
             with gzip.GzipFile(fileobj=file) if packed else file as content:
                 while piece := content.read(size):
-                    yield piece
+                    whole = rest + piece
+                    cut = whole.rfind(b"\n") + 1
+                    rest = whole[cut:]
+                    if cut:
+                        yield whole[:cut]
         except (OSError, EOFError, zlib.error):
             raise _damaged(path) from None
+    if rest:
+        yield rest
+
+
+def _block_lines(file: BufferedReader, path: Path, size: int) -> Iterator[bytearray]:
+    """As `line_chunks`, inflated into the chunk itself."""
+    chunk, held = bytearray(size + _LARGEST_BLOCK), 0
+    goal = size
+    for block in _blocks(file, path, 0):
+        with memoryview(chunk) as room:
+            _unpack(block, room[held : held + block.length], path)
+        held += block.length
+        if held < goal:
+            continue
+        cut = chunk.rfind(b"\n", 0, held) + 1
+        following = bytearray(held - cut + size + _LARGEST_BLOCK)
+        following[: held - cut] = memoryview(chunk)[cut:held]
+        del chunk[cut:]
+        if cut:
+            yield chunk
+        chunk, held = following, held - cut
+        goal = held + size
+    del chunk[held:]
+    if chunk:
+        yield chunk
 
 
 def bam_header(path: Path) -> BamHeader:
@@ -132,11 +148,11 @@ def bam_header(path: Path) -> BamHeader:
     with path.open("rb") as file:
         for block in _blocks(file, path, 0):
             blocks.append((block.offset, len(known)))
-            known += block.content
+            known += _content(block, path)
             parsed = _parse_header(known, path)
             if parsed is not None:
                 text, contigs, end = parsed
-                if end < len(known) or not block.content:
+                if end < len(known) or not block.length:
                     offset, start = next(one for one in reversed(blocks) if one[1] <= end)
                     return BamHeader(text, contigs, offset << 16 | (end - start))
                 return BamHeader(text, contigs, (block.offset + block.size) << 16)
@@ -165,16 +181,28 @@ def _parse_header(known: bytes, path: Path) -> tuple[str, dict[str, int], int] |
 
 
 def record_chunks(
-    path: Path, start: int = 0, stop: int | None = None, chunk_bytes: int = 16 << 20, *, need_eof: bool = True
+    path: Path, start: int = 0, stop: int | None = None, chunk_bytes: int = 1 << 19, *, need_eof: bool = True
 ) -> Iterator[np.ndarray]:
     """A BAM's records as uint8 arrays that hold whole records only, each record as in the file (block size first).
+
+    As `counted_chunks`, without the numbers of records.
+    """
+    for chunk, _ in counted_chunks(path, start, stop, chunk_bytes, need_eof=need_eof):
+        yield chunk
+
+
+def counted_chunks(
+    path: Path, start: int = 0, stop: int | None = None, chunk_bytes: int = 1 << 19, *, need_eof: bool = True
+) -> Iterator[tuple[np.ndarray, int]]:
+    """(whole records as a uint8 array, how many), from the first to the last.
 
     Parameters
     ----------
     start, stop
         Virtual offsets of the first record and of the end; 0 starts behind the header, None ends with the file.
     chunk_bytes
-        Inflated bytes an array holds, about; a longer record has an array of its own. Bounds memory.
+        Inflated bytes an array holds, about; a longer record has an array of its own. Bounds memory, and what fits
+        the processor's cache is inflated and read fastest.
     need_eof
         Without ``stop``: refuse a file that lacks BGZF's end marker, because it was cut.
 
@@ -191,73 +219,67 @@ def record_chunks(
         start = bam_header(path).first_record
     skip = start & 0xFFFF
     last_block, last_byte = (None, 0) if stop is None else (stop >> 16, stop & 0xFFFF)
-    parts: list[bytes | bytearray] = []
-    held = 0
-    rest = np.empty(0, dtype=np.uint8)
+    chunk, held = np.empty(chunk_bytes + _LARGEST_BLOCK, dtype=np.uint8), 0
+    goal = chunk_bytes
 
-    def joined() -> np.ndarray:
-        chunk = np.empty(len(rest) + held, dtype=np.uint8)
-        chunk[: len(rest)] = rest
-        at = len(rest)
-        for part in parts:
-            chunk[at : at + len(part)] = np.frombuffer(part, dtype=np.uint8)
-            at += len(part)
-        return chunk
-
-    def whole(chunk: np.ndarray) -> int:
-        end = int(whole_records(chunk))
+    def whole() -> tuple[int, int]:
+        end, count = whole_records(chunk[:held])
         if end < 0:
             raise _damaged(path)
-        return end
+        return end, count
 
     with path.open("rb") as file:
         for block in _blocks(file, path, start >> 16, need_eof=need_eof and stop is None):
-            content = block.content
+            _unpack(block, chunk.data[held : held + block.length], path)
+            length = block.length
             if last_block is not None and block.offset >= last_block:
-                content = content[:last_byte] if block.offset == last_block else b""
-            if skip:
-                content, skip = content[skip:], 0
-            parts.append(content)
-            held += len(content)
-            if held >= chunk_bytes:
-                chunk = joined()
-                end = whole(chunk)
-                rest, parts, held = chunk[end:].copy(), [], 0
+                length = min(length, last_byte) if block.offset == last_block else 0
+            if skip:  # the first block, from its middle
+                length = max(0, length - skip)
+                chunk[:length] = chunk[skip : skip + length].copy()
+                skip = 0
+            held += length
+            if held >= goal:
+                end, count = whole()
+                following = np.empty(held - end + chunk_bytes + _LARGEST_BLOCK, dtype=np.uint8)
+                following[: held - end] = chunk[end:held]
                 if end:
-                    yield chunk[:end]
+                    yield chunk[:end], count
+                chunk, held = following, held - end
+                goal = held + chunk_bytes
             if last_block is not None and block.offset + block.size > last_block:
                 break
-    chunk = joined()
-    end = whole(chunk)
-    if end < len(chunk):
+    end, count = whole()
+    if end < held:
         raise _damaged(path)
     if end:
-        yield chunk
+        yield chunk[:end], count
 
 
-def _blocks(file: BinaryIO, path: Path, offset: int, *, need_eof: bool = False) -> Iterator[_Block]:
-    """Inflated blocks from a block's offset on; the file is read in pieces."""
+def _blocks(file: BufferedReader, path: Path, offset: int, *, need_eof: bool = False) -> Iterator[_Block]:
+    """The blocks from a block's offset on, each to be used before the next; the file is read in pieces."""
     file.seek(offset)
-    held = b""
-    at = 0
+    buffer = bytearray(_READ_BYTES)
+    view = memoryview(buffer)
+    at = end = 0
     ended = False
     while True:
-        if len(held) - at < _LARGEST_BLOCK:
-            held = held[at:] + file.read(_READ_BYTES)
-            at = 0
-            if not held:
+        if end - at < _LARGEST_BLOCK:
+            view[: end - at] = view[at:end]
+            at, end = 0, end - at
+            while end < _READ_BYTES and (read := file.readinto(view[end:])):
+                end += read
+            if not end:
                 break
-        size = _block_size(held, at)
-        if size is None or at + size > len(held):
+        found = _block_head(buffer, at, end)
+        if found is None:
             raise _damaged(path)
-        checksum, length = struct.unpack_from("<II", held, at + size - 8)
-        body = at + 12 + int.from_bytes(held[at + 10 : at + 12], "little")
-        try:
-            content = _inflated(held[body : at + size - 8], length, checksum) if length else b""
-        except ValueError:
-            raise _damaged(path) from None
+        body, size = found
+        checksum, length = _TAIL.unpack_from(buffer, at + size - 8)
+        if length > _LARGEST_BLOCK:
+            raise _damaged(path)
         ended = length == 0
-        yield _Block(offset, size, content)
+        yield _Block(offset, size, view[body : at + size - 8], length, checksum)
         offset += size
         at += size
     if need_eof and not ended:
@@ -266,42 +288,40 @@ def _blocks(file: BinaryIO, path: Path, offset: int, *, need_eof: bool = False) 
         )
 
 
-def _inflated(packed: bytes, length: int, checksum: int) -> bytes | bytearray:
-    """Content of one block; ValueError where length or checksum aren't the stated ones."""
-    content: bytes | bytearray
-    if deflate is None:
-        try:
-            content = zlib.decompress(packed, -15, length)
-        except zlib.error:
-            raise ValueError from None
-        found = zlib.crc32(content)
-    else:
-        try:
-            content = deflate.deflate_decompress(packed, length)
-        except deflate.DeflateError:
-            raise ValueError from None
-        found = deflate.crc32(content)
-    if len(content) != length or found != checksum:
-        raise ValueError
+def _unpack(block: _Block, into: Any, path: Path) -> None:
+    """Inflate a block into just the room that it needs."""
+    if not block.length:
+        return
+    try:
+        found = deflate_decode(block.packed, raw=True, out=into)
+    except DeflateError:
+        raise _damaged(path) from None
+    if len(found) != block.length or deflate_crc32(into) != block.checksum:
+        raise _damaged(path)
+
+
+def _content(block: _Block, path: Path) -> bytearray:
+    content = bytearray(block.length)
+    _unpack(block, memoryview(content), path)
     return content
 
 
-def _block_size(held: bytes, at: int) -> int | None:
-    """Bytes of the block that starts here; None where none does."""
-    if len(held) - at < 18:
+def _block_head(buffer: bytearray, at: int, end: int) -> tuple[int, int] | None:
+    """Where the content of the block that starts here lies, and the block's size; None where none is whole."""
+    if end - at < 18:
         return None
-    magic, extra, name, size = _HEAD.unpack_from(held, at)
+    magic, extra, name, size = _HEAD.unpack_from(buffer, at)
     if magic != b"\x1f\x8b\x08\x04":
         return None
-    if name == b"BC\x02\x00":
-        return int(size) + 1
-    field, end = at + 12, at + 12 + extra
-    while field + 6 <= min(end, len(held)):
-        length = int.from_bytes(held[field + 2 : field + 4], "little")
-        if held[field : field + 2] == b"BC" and length == 2:
-            return int.from_bytes(held[field + 4 : field + 6], "little") + 1
-        field += 4 + length
-    return None
+    body = at + 12 + extra
+    if name != b"BC\x02\x00":
+        field = at + 12
+        while field + 6 <= min(body, end) and buffer[field : field + 4] != b"BC\x02\x00":
+            field += 4 + int.from_bytes(buffer[field + 2 : field + 4], "little")
+        if field + 6 > min(body, end):
+            return None
+        size = int.from_bytes(buffer[field + 4 : field + 6], "little")
+    return (body, size + 1) if body + 8 <= at + size + 1 <= end else None
 
 
 def _damaged(path: Path) -> InputError:

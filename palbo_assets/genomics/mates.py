@@ -28,7 +28,9 @@ def name_tag(data: np.ndarray, record: int) -> Any:
 
 @numba.njit(cache=True, nogil=True)
 def _same_name(one: np.ndarray, record1: int, two: np.ndarray, record2: int, length: int) -> Any:
-    """Whether two records' names of ``length`` bytes (the last one 0) are equal, eight bytes at once."""
+    """Whether a record has the name of another, of ``length`` bytes (the last one 0); eight bytes at once."""
+    if uint8(one, record1 + 12) != length:
+        return False
     at = NAME
     while at + 8 <= NAME + length:
         if load64(one, record1 + at) != load64(two, record2 + at):
@@ -50,10 +52,11 @@ def find(data: np.ndarray, record: int, tag: np.uint64, chunk: np.ndarray, held:
     while slots[at] != -1:
         if tags[at] == tag:
             place = slots[at]
-            source = chunk
-            if place < 0:
-                source, place = held, -2 - place
-            if uint8(source, place + 12) == length and _same_name(source, place, data, record, length):
+            if place >= 0:
+                same = _same_name(chunk, place, data, record, length)
+            else:
+                same = _same_name(held, -2 - place, data, record, length)
+            if same:
                 break
         at = (at + np.uint64(1)) & mask
     return at
@@ -72,8 +75,8 @@ def hold(held: np.ndarray, tags: np.ndarray, slots: np.ndarray) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def waiting(chunk: np.ndarray, held: np.ndarray, tags: np.ndarray, slots: np.ndarray, last: np.ndarray) -> Any:
-    """Copies of the first mates whose second may still come."""
-    size = 0
+    """Copies of the first mates whose second may still come, and how many."""
+    size = count = 0
     for turn in range(2):
         if turn == 1:
             kept = np.empty(size, np.uint8)
@@ -94,14 +97,15 @@ def waiting(chunk: np.ndarray, held: np.ndarray, tags: np.ndarray, slots: np.nda
             length = 4 + int32(source, place)
             if turn == 1:
                 kept[size : size + length] = source[place : place + length]
+                count += 1
             size += length
-    return kept
+    return kept, count
 
 
 @numba.njit(cache=True, nogil=True)
 def _take_back(one: np.ndarray, bases1: int, quality1: int, query1: int, reverse1: int,
                two: np.ndarray, bases2: int, quality2: int, query2: int, reverse2: int, second_is_read1: bool,
-               index: int, base: int, length: int, codes: np.ndarray, even: np.ndarray, odd: np.ndarray,
+               index: int, base: int, length: int, codes: np.ndarray, packed: np.ndarray,
                forward: np.ndarray, backward: np.ndarray, unlike: np.ndarray, min_quality: int) -> None:  # fmt: skip
     """Where both mates were counted, take back the vote that doesn't count."""
     q1 = one[quality1 + query1 : quality1 + query1 + length]
@@ -119,14 +123,14 @@ def _take_back(one: np.ndarray, bases1: int, quality1: int, query1: int, reverse
         both = np.int32((q1[k] >= limit) & (q2[k] >= limit))
         second_loses = np.int32((q2[k] < q1[k]) | ((q2[k] == q1[k]) & (tie == 0)))
         d2[k] -= both * second_loses
-    k1 = next_unlike(one, bases1, query1, codes, even, odd, index, 0, length)
-    k2 = next_unlike(two, bases2, query2, codes, even, odd, index, 0, length)
+    k1 = next_unlike(one, bases1, query1, codes, packed, index, 0, length)
+    k2 = next_unlike(two, bases2, query2, codes, packed, index, 0, length)
     while min(k1, k2) < length:
         k = min(k1, k2)
         if k1 == k:
-            k1 = next_unlike(one, bases1, query1, codes, even, odd, index, k + 1, length)
+            k1 = next_unlike(one, bases1, query1, codes, packed, index, k + 1, length)
         if k2 == k:
-            k2 = next_unlike(two, bases2, query2, codes, even, odd, index, k + 1, length)
+            k2 = next_unlike(two, bases2, query2, codes, packed, index, k + 1, length)
         code1, code2, expected = nibble(one, bases1, query1 + k), nibble(two, bases2, query2 + k), codes[index + k]
         if q1[k] < limit or q2[k] < limit:
             continue
@@ -155,15 +159,17 @@ def _take_back(one: np.ndarray, bases1: int, quality1: int, query1: int, reverse
 @numba.njit(cache=True, nogil=True)
 def meet(one: np.ndarray, record1: int, two: np.ndarray, record2: int, first: int,
           starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray, contig: np.ndarray,
-          codes: np.ndarray, even: np.ndarray, odd: np.ndarray, base: int,
-          forward: np.ndarray, backward: np.ndarray, unlike: np.ndarray, min_quality: int) -> None:  # fmt: skip
-    """Settle the overlap of two counted mates, aligned stretch by aligned stretch."""
+          codes: np.ndarray, packed: np.ndarray, base: int,
+          forward: np.ndarray, backward: np.ndarray, unlike: np.ndarray, min_quality: int) -> Any:  # fmt: skip
+    """Settle the overlap of two counted reads, aligned stretch by aligned stretch; False where they aren't mates."""
+    flag1, flag2 = uint16(one, record1 + 18), uint16(two, record2 + 18)
+    if (flag1 ^ flag2) & SECOND == 0:
+        return False
     place = int32(two, record2 + 4)
     operations1, operations2 = uint16(one, record1 + 16), uint16(two, record2 + 16)
     cigar1, cigar2 = record1 + NAME + uint8(one, record1 + 12), record2 + NAME + uint8(two, record2 + 12)
     bases1, bases2 = cigar1 + 4 * operations1, cigar2 + 4 * operations2
     quality1, quality2 = bases1 + (int32(one, record1 + 20) + 1) // 2, bases2 + (int32(two, record2 + 20) + 1) // 2
-    flag1, flag2 = uint16(one, record1 + 18), uint16(two, record2 + 18)
     reverse1, reverse2 = 1 if flag1 & REVERSE else 0, 1 if flag2 & REVERSE else 0
     second_is_read1 = flag2 & SECOND == 0
     there1, query1 = int32(one, record1 + 8), 0
@@ -184,7 +190,7 @@ def meet(one: np.ndarray, record1: int, two: np.ndarray, record2: int, first: in
                             _take_back(
                                 one, bases1, quality1, query1 + left - there1, reverse1,
                                 two, bases2, quality2, query2 + left - there2, reverse2, second_is_read1,
-                                offsets[target] + left - starts[target], base, right - left, codes, even, odd,
+                                offsets[target] + left - starts[target], base, right - left, codes, packed,
                                 forward, backward, unlike, min_quality,
                             )  # fmt: skip
                         target += 1
@@ -200,3 +206,4 @@ def meet(one: np.ndarray, record1: int, two: np.ndarray, record2: int, first: in
             there1 += size1
         elif kind1 == 1 or kind1 == 4:
             query1 += size1
+    return True

@@ -12,23 +12,24 @@ from palbo_assets.genomics.unaligned import load64, trailing_zeros
 
 
 @numba.njit(cache=True, nogil=True)
-def next_unlike(data: np.ndarray, bases: int, query: int, codes: np.ndarray, even: np.ndarray, odd: np.ndarray,
+def next_unlike(data: np.ndarray, bases: int, query: int, codes: np.ndarray, packed: np.ndarray,
                 index: int, k: int, length: int) -> Any:  # fmt: skip
     """The first of a stretch's bases from the ``k``-th on that is unlike the reference; ``length`` without any.
 
     The stretch starts at base ``query`` of the record's packed bases and at ``index`` of the reference, whose packed
-    forms hold eight bytes beyond its last base. Sixteen bases are compared at once.
+    forms (one half of ``packed`` from its first base on, the other from its second) hold eight bytes beyond its last
+    base. Sixteen bases are compared at once.
     """
     if k < length and (query + k) & 1:
         if nibble(data, bases, query + k) != codes[index + k]:
             return k
         k += 1
-    packed = odd if (index + k) & 1 else even
+    half = (packed.size >> 1) if (index + k) & 1 else 0
     while k < length:
         mine = bases + ((query + k) >> 1)
         if mine + 8 > data.size:
             break
-        unlike = load64(data, mine) ^ load64(packed, (index + k) >> 1)
+        unlike = load64(data, mine) ^ load64(packed, half + ((index + k) >> 1))
         left = length - k
         if left < 16:
             # Of a byte's two bases the first is the higher half.

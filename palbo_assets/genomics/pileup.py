@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from palbo_assets.genomics.bam import EXCLUDED_FLAGS, NIBBLES, record_offsets, unsorted
+from palbo_assets.genomics.bam import EXCLUDED_FLAGS, NIBBLES, unsorted
 from palbo_assets.genomics.bam_index import WHOLE
-from palbo_assets.genomics.bgzf import bam_header, record_chunks
+from palbo_assets.genomics.bgzf import bam_header, counted_chunks
 from palbo_assets.genomics.mates import hold, waiting
 from palbo_assets.genomics.pileup_kernel import pile
 from palbo_assets.genomics.targets import BASES, Targets
@@ -90,12 +90,11 @@ def pileup(
         ``E_EMPTY``, ``E_NOT_BGZF``, ``E_TRUNCATED``, ``E_UNSORTED``.
     """
     state = _State(path, targets, window, bam_header(path).contigs)
-    held = np.empty(0, dtype=np.uint8)
+    held, n_held = np.empty(0, dtype=np.uint8), 0
     limits = (min_base_quality, min_mapping_quality, excluded_flags, mates_once)
-    for chunk in (one for part in ranges for one in record_chunks(path, *part, chunk_bytes=chunk_bytes)):
+    for chunk, reads in (one for part in ranges for one in counted_chunks(path, *part, chunk_bytes=chunk_bytes)):
         size = 1 << 10
-        reads = len(record_offsets(chunk)) + len(record_offsets(held))
-        while size < 2 * reads:
+        while size < 2 * (reads + n_held):
             size *= 2
         tags, slots = np.zeros(size, dtype=np.uint64), np.full(size, -1, dtype=np.int64)
         hold(held, tags, slots)
@@ -108,7 +107,7 @@ def pileup(
                 raise unsorted(path)
             if at < len(chunk):
                 yield from state.make_room()
-        held = waiting(chunk, held, tags, slots, state.last)
+        held, n_held = waiting(chunk, held, tags, slots, state.last)
     yield from state.rest()
 
 
@@ -122,7 +121,7 @@ class _State:
         # Contig, position of the last read; target that the next read may meet first.
         self.last = np.array([-1, -1, 0], dtype=np.int64)
         self.layout = (
-            targets.contig, targets.start, targets.end, targets.offset, targets.codes, targets.even, targets.odd,
+            targets.contig, targets.start, targets.end, targets.offset, targets.codes, targets.packed,
         )  # fmt: skip
         self.counts = self._empty(window)
         # Contig, position, signed length, where the inserted bases are; number of events and of arena bytes used.
@@ -194,11 +193,10 @@ def _by_base(
     forward: np.ndarray, reverse: np.ndarray, unlike: np.ndarray, base_of: np.ndarray, counts: np.ndarray
 ) -> None:
     """Counts of each base: what is unlike the reference as it is, and of the reference's base the rest of the depth."""
+    flat = counts.reshape(-1)
+    flat[:] = unlike[: flat.size]
     for place in range(base_of.size):
-        others = unlike[place * 8 : place * 8 + 8]
-        for base in range(4):
-            counts[place, base, 0], counts[place, base, 1] = others[2 * base], others[2 * base + 1]
-        which = base_of[place]
+        which, at = base_of[place], 8 * place
         if which < 4:
-            counts[place, which, 0] = forward[place] - others[0] - others[2] - others[4] - others[6]
-            counts[place, which, 1] = reverse[place] - others[1] - others[3] - others[5] - others[7]
+            flat[at + 2 * which] = forward[place] - (flat[at] + flat[at + 2] + flat[at + 4] + flat[at + 6])
+            flat[at + 2 * which + 1] = reverse[place] - (flat[at + 1] + flat[at + 3] + flat[at + 5] + flat[at + 7])

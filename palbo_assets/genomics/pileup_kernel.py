@@ -7,7 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from palbo_assets.genomics.bam import MATE_UNMAPPED, NAME, PAIRED, REVERSE, SECOND, int32, nibble, uint8, uint16
+from palbo_assets.genomics.bam import MATE_UNMAPPED, NAME, PAIRED, REVERSE, int32, nibble, uint8, uint16
 from palbo_assets.genomics.mates import find, meet, name_tag
 from palbo_assets.genomics.packed_bases import base_index, next_unlike
 from palbo_assets.genomics.unaligned import borrowed
@@ -17,7 +17,7 @@ LONGEST_INSERTION = 1000
 
 @numba.njit(cache=True, nogil=True)
 def _add(data: np.ndarray, bases: int, quality: int, query: int, index: int, base: int, length: int, reverse: int,
-         codes: np.ndarray, even: np.ndarray, odd: np.ndarray, depth: np.ndarray, unlike: np.ndarray, min_quality: int,
+         codes: np.ndarray, packed: np.ndarray, depth: np.ndarray, unlike: np.ndarray, min_quality: int,
          ) -> None:  # fmt: skip
     """Count one aligned stretch; ``index`` is of all target bases, ``base`` where the window starts."""
     here = depth[index - base : index - base + length]
@@ -25,7 +25,7 @@ def _add(data: np.ndarray, bases: int, quality: int, query: int, index: int, bas
     limit = np.uint8(min_quality)
     for k in range(length):
         here[k] += np.int32(good[k] >= limit)
-    k = next_unlike(data, bases, query, codes, even, odd, index, 0, length)
+    k = next_unlike(data, bases, query, codes, packed, index, 0, length)
     while k < length:
         if good[k] >= limit:
             which = base_index(nibble(data, bases, query + k))
@@ -33,13 +33,13 @@ def _add(data: np.ndarray, bases: int, quality: int, query: int, index: int, bas
                 here[k] -= 1
             else:
                 unlike[((index - base + k) * 4 + which) * 2 + reverse] += 1
-        k = next_unlike(data, bases, query, codes, even, odd, index, k + 1, length)
+        k = next_unlike(data, bases, query, codes, packed, index, k + 1, length)
 
 
 @numba.njit(cache=True, nogil=True)
 def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
           contig: np.ndarray, starts: np.ndarray, ends: np.ndarray, offsets: np.ndarray,
-          codes: np.ndarray, even: np.ndarray, odd: np.ndarray, base: int,
+          codes: np.ndarray, packed: np.ndarray, base: int,
           forward: np.ndarray, backward: np.ndarray, unlike: np.ndarray, tags: np.ndarray, slots: np.ndarray,
           min_quality: int, min_mapping: int, excluded: int, mates_once: bool,
           events: np.ndarray, arena: np.ndarray, used: np.ndarray) -> Any:  # fmt: skip
@@ -49,7 +49,7 @@ def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
     """
     data, held, last, tags, slots = borrowed(data), borrowed(held), borrowed(last), borrowed(tags), borrowed(slots)
     contig, starts, ends, offsets = borrowed(contig), borrowed(starts), borrowed(ends), borrowed(offsets)
-    codes, even, odd = borrowed(codes), borrowed(even), borrowed(odd)
+    codes, packed = borrowed(codes), borrowed(packed)
     forward, backward, unlike = borrowed(forward), borrowed(backward), borrowed(unlike)
     events, arena, used = borrowed(events), borrowed(arena), borrowed(used)
     targets = starts.size
@@ -116,7 +116,7 @@ def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
                     begin, end = max(there, starts[target]), min(there + size, ends[target])
                     if begin < end:
                         _add(data, bases, quality, query + begin - there, offsets[target] + begin - starts[target],
-                             base, end - begin, reverse, codes, even, odd, depth, unlike, min_quality)  # fmt: skip
+                             base, end - begin, reverse, codes, packed, depth, unlike, min_quality)  # fmt: skip
                 there += size
                 query += size
             elif kind == 1 or kind == 2:
@@ -158,14 +158,15 @@ def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
                     if after:
                         tags[slot], slots[slot] = tag, at
                 else:
-                    other, source = slots[slot], data
-                    if other < 0:
-                        other, source = -2 - other, held
-                    other_flag = uint16(source, other + 18)
-                    if (other_flag ^ flag) & SECOND:
-                        meet(source, other, data, at, first, starts, ends, offsets, contig, codes, even, odd, base,
-                              forward, backward, unlike, min_quality)  # fmt: skip
-                        # An even tag: settled, nobody finds it again.
+                    # Two calls rather than one of either array, for which numba would count references.
+                    other = slots[slot]
+                    if other >= 0:
+                        settled = meet(data, other, data, at, first, starts, ends, offsets, contig, codes, packed,
+                                       base, forward, backward, unlike, min_quality)  # fmt: skip
+                    else:
+                        settled = meet(held, -2 - other, data, at, first, starts, ends, offsets, contig, codes, packed,
+                                       base, forward, backward, unlike, min_quality)  # fmt: skip
+                    if settled:  # an even tag: nobody finds it again
                         tags[slot] ^= np.uint64(1)
         at = following
     return at

@@ -25,8 +25,7 @@ class Targets:
     end: np.ndarray
     offset: np.ndarray
     codes: np.ndarray  # 4-bit reference codes, one a byte
-    even: np.ndarray  # codes packed as a record packs its bases, from index 0
-    odd: np.ndarray  # the same from index 1
+    packed: np.ndarray  # codes packed as a record packs its bases: from index 0, then the same from index 1
 
     @property
     def total(self) -> int:
@@ -80,6 +79,5 @@ def lay_out(regions: Sequence[Region], contigs: dict[str, int], fetch: Fetch) ->
         np.array([region.end for region in joined], dtype=np.int64),
         offset[:-1].copy(),
         codes,
-        padded[0:-2:2] << 4 | padded[1:-1:2],
-        padded[1:-1:2] << 4 | padded[2::2],
+        np.concatenate((padded[0:-2:2] << 4 | padded[1:-1:2], padded[1:-1:2] << 4 | padded[2::2])),
     )

@@ -94,7 +94,9 @@ class VcfColumns:
         return self.text[self.starts[row, 0] : self.starts[row, 9]].tobytes().rstrip(b"\r").decode("utf-8")
 
 
-def read_columns(text: bytes, wanted: Wanted, *, n_cells: int, start: int = 0, first_line: int = 1) -> VcfColumns:
+def read_columns(
+    text: bytes | bytearray, wanted: Wanted, *, n_cells: int, start: int = 0, first_line: int = 1
+) -> VcfColumns:
     """Columns of VCF text that ends with a line's end.
 
     Parameters
@@ -113,8 +115,8 @@ def read_columns(text: bytes, wanted: Wanted, *, n_cells: int, start: int = 0, f
     """
     if not text.endswith(b"\n"):
         raise ValueError("the text must end with a line's end")
-    data = np.frombuffer(text, np.uint8)
-    words = np.frombuffer(text, "<u8", len(text) // 8)
+    data, words = np.frombuffer(text, np.uint8), np.frombuffer(text, "<u8", len(text) // 8)
+    data.flags.writeable = words.flags.writeable = False  # one compiled kernel, whatever holds the text
     n = int(count_lines(data, start))
     keys, key_at = _packed((*wanted.counts, *wanted.values, *wanted.unusual))
     infos, info_at = _packed(wanted.info)

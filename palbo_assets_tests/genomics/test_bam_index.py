@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pysam
@@ -84,13 +85,13 @@ class Inflated:
     """Counts the bytes that are inflated."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.bytes, real = 0, bgzf._inflated
+        self.bytes, real = 0, bgzf._unpack
 
-        def counted(packed: bytes, length: int, checksum: int) -> bytes | bytearray:
-            self.bytes += length
-            return real(packed, length, checksum)
+        def counted(block: Any, into: Any, path: Path) -> None:
+            self.bytes += block.length
+            real(block, into, path)
 
-        patch.setattr(bgzf, "_inflated", counted)
+        patch.setattr(bgzf, "_unpack", counted)
 
 
 @pytest.mark.parametrize("kind", ["bai", "csi"])

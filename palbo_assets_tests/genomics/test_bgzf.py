@@ -11,7 +11,7 @@ import pysam
 import pytest
 
 from palbo_assets.genomics.bam import record_offsets
-from palbo_assets.genomics.bgzf import EOF_BLOCK, bam_header, inflate, record_chunks
+from palbo_assets.genomics.bgzf import EOF_BLOCK, bam_header, inflate, line_chunks, record_chunks
 from palbo_assets.platform.errors import InputError
 
 READS = 5000
@@ -123,15 +123,36 @@ def test_real_alignments_are_read_to_their_last_record(shared_data: Path) -> Non
         assert sum(len(record_offsets(chunk)) for chunk in record_chunks(path, need_eof=False)) == expected
 
 
-def test_without_libdeflate_the_standard_library_reads_the_same(
-    bam: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = inflate(bam)
-    monkeypatch.setattr("palbo_assets.genomics.bgzf.deflate", None)
-    assert inflate(bam) == expected
+@pytest.mark.parametrize("more", [-1, 1, 1 << 30])
+def test_a_block_that_doesnt_hold_what_it_says_is_damage(tmp_path: Path, bam: Path, more: int) -> None:
+    content = bytearray(bam.read_bytes())
+    end = int.from_bytes(content[16:18], "little") + 1
+    length = struct.unpack_from("<I", content, end - 4)[0]
+    struct.pack_into("<I", content, end - 4, length + more)
     broken = tmp_path / "broken.bam"
-    damaged = bytearray(bam.read_bytes())
-    damaged[len(damaged) // 2] ^= 0xFF
-    broken.write_bytes(damaged)
-    with pytest.raises(InputError, match="E_TRUNCATED"):
-        inflate(broken)
+    broken.write_bytes(content)
+    for read in (inflate, bam_header, lambda path: list(line_chunks(path))):
+        with pytest.raises(InputError, match="E_TRUNCATED"):
+            read(broken)
+
+
+def test_a_block_may_hold_other_fields_before_its_size(tmp_path: Path, bam: Path) -> None:
+    content = bam.read_bytes()
+    size = int.from_bytes(content[16:18], "little") + 1
+    other = b"XY\x03\x00abc"
+    extra = other + b"BC\x02\x00" + struct.pack("<H", size + len(other) - 1)
+    path = tmp_path / "other.bam"
+    path.write_bytes(content[:10] + struct.pack("<H", len(extra)) + extra + content[18:])
+    assert sum(len(names(chunk)) for chunk in record_chunks(path)) == READS
+
+
+@pytest.mark.parametrize("size", [1, 1000, 1 << 19])
+def test_lines_come_whole_and_once_however_small_the_chunks(tmp_path: Path, size: int) -> None:
+    text = b"".join(b"%d\t%s\n" % (number, b"x" * (number % 301)) for number in range(3000)) + b"no end"
+    path = tmp_path / "lines.gz"
+    for kind in ("bgzf", "gzip", "plain"):
+        with pysam.BGZFile(str(path), "wb") if kind == "bgzf" else path.open("wb") as out:
+            out.write(gzip.compress(text) if kind == "gzip" else text)
+        chunks = [bytes(one) for one in line_chunks(path, size)]
+        assert b"".join(chunks) == text
+        assert all(one.endswith(b"\n") for one in chunks[:-1])

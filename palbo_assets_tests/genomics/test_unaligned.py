@@ -52,7 +52,7 @@ def test_bases_unlike_the_reference_are_found_at_any_place_and_parity() -> None:
     rng = np.random.default_rng(2)
     reference = nibbles("".join(rng.choice(list("ACGT"), 120)))
     padded = np.concatenate((reference, np.full(20, 15, np.uint8)))
-    even, odd = _packed(padded), _packed(padded[1:-1])
+    packed = np.concatenate((_packed(padded[:-2]), _packed(padded[1:-1])))
     for _ in range(300):
         index, query = int(rng.integers(0, 60)), int(rng.integers(0, 12))
         length = int(rng.integers(1, 60))
@@ -64,8 +64,8 @@ def test_bases_unlike_the_reference_are_found_at_any_place_and_parity() -> None:
         # With bytes behind the bases, as qualities are, and without any.
         for behind in (0, 30):
             data = np.concatenate((np.zeros(5, np.uint8), _packed(read), np.zeros(behind, np.uint8)))
-            found, k = [], next_unlike(data, 5, query, reference, even, odd, index, 0, length)
+            found, k = [], next_unlike(data, 5, query, reference, packed, index, 0, length)
             while k < length:
                 found.append(k)
-                k = next_unlike(data, 5, query, reference, even, odd, index, k + 1, length)
+                k = next_unlike(data, 5, query, reference, packed, index, k + 1, length)
             assert found == sorted(changed)

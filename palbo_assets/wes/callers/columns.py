@@ -77,7 +77,7 @@ def take_columns(reading: Reading) -> bool:
     return reader is not None
 
 
-def _is_utf8(text: bytes) -> bool:
+def _is_utf8(text: bytes | bytearray) -> bool:
     if text.isascii():
         return True
     try:
@@ -110,7 +110,9 @@ def _layout_keys(reader: RecordReader) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _take_rows(reading: Reading, reader: RecordReader, raw: bytes, columns: VcfColumns, keys: Sequence[str]) -> None:
+def _take_rows(
+    reading: Reading, reader: RecordReader, raw: bytes | bytearray, columns: VcfColumns, keys: Sequence[str]
+) -> None:
     """Records of a chunk's lines in their order."""
     text, plain = columns.text, columns.plain & (columns.pos <= LARGEST_POSITION)
     chrom_code, chroms = codes(text, np.where(plain[:, None], columns.spans(0), -1))
