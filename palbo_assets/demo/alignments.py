@@ -69,12 +69,12 @@ def bgzf(content: bytes) -> bytes:
     """``content`` as BGZF with its end marker."""
     import zlib
 
-    import deflate
+    from imagecodecs import deflate_encode
 
     blocks = []
     for start in range(0, len(content), 0xFF00):
         piece = content[start : start + 0xFF00]
-        packed = bytes(deflate.deflate_compress(piece, 1))
+        packed = deflate_encode(piece, level=1, raw=True)
         head = struct.pack("<4BI2BH2BHH", 31, 139, 8, 4, 0, 0, 255, 6, 66, 67, 2, len(packed) + 25)
         blocks.append(head + packed + struct.pack("<II", zlib.crc32(piece), len(piece)))
     return b"".join(blocks) + _EOF_BLOCK
