@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.checks import row_check, schema_check
+from palbo_assets.resistance.mechanisms import Kind
 from palbo_assets.resistance.settings import Settings
 from palbo_assets.resistance.tables import (
     ACQUIRED_ALTERATIONS,
@@ -88,7 +89,8 @@ def no_exome_value_after_an_identity_mismatch(rows: pd.DataFrame) -> pd.DataFram
 
 @row_check(RESISTANCE_STATES, PATIENT, description="ABSENT of a mutation carries the power that it rests on")
 def absence_has_power(rows: pd.DataFrame) -> pd.DataFrame:
-    absent = (rows["state"] == State.ABSENT) & rows["source"].isin(["wes", "ctdna"])
+    mutations = [mechanism.code for mechanism in MECHANISMS.listed if mechanism.kind is Kind.VARIANT]
+    absent = (rows["state"] == State.ABSENT) & rows["mechanism"].isin(mutations)
     return rows[absent & ~(rows["power"] >= _DEFAULTS.min_power).fillna(False)]
 
 

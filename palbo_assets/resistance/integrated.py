@@ -302,12 +302,13 @@ def _pair(feature: Feature, sides: Sequence[Cell], identity_blocked: bool) -> tu
 
 
 def primary_mechanism(mechanisms: Mechanisms, transitions: Mapping[str, str]) -> str:
-    """First mechanism, in the order of attribution, that appeared or expanded under treatment.
+    """First mechanism, in the order of attribution, that appeared or expanded under treatment; context never is.
 
     ``unexplained`` where something was evaluable and none did, ``not_evaluable`` where nothing was.
     """
-    for mechanism in mechanisms.listed:
-        if transitions.get(mechanism.code) in _EXPLAINS:
-            return mechanism.code
-    evaluable = any(transition != Transition.NOT_EVALUABLE for transition in transitions.values())
+    attributed = [mechanism.code for mechanism in mechanisms.listed if mechanism.attributed]
+    for code in attributed:
+        if transitions.get(code) in _EXPLAINS:
+            return code
+    evaluable = any(transitions.get(code, Transition.NOT_EVALUABLE) != Transition.NOT_EVALUABLE for code in attributed)
     return "unexplained" if evaluable else "not_evaluable"

@@ -54,6 +54,7 @@ class Kind(StrEnum):
     AMPLIFICATION = "amplification"  # copies of one gene
     PAIRED = "paired"  # a change from baseline
     STATE = "state"  # a sample's own state
+    UNASSAYED = "unassayed"  # known to the field, and no product of the study can tell it: never evaluable
 
 
 class Rule(StrEnum):
@@ -65,6 +66,8 @@ class Rule(StrEnum):
     RATIO_RISE = "ratio_rise"  # log2(later / baseline) >= threshold and beyond the reference change value
     RATIO_FALL = "ratio_fall"  # log2(later / baseline) <= -(reference change value)
     RATIO_CHANGE = "ratio_change"  # |log2(later / baseline)| >= threshold
+    FALL = "fall"  # later - baseline <= -threshold
+    FLAG = "flag"  # the room that measures it says yes or no
     SUBTYPE_SWITCH = "subtype_switch"
     ER_INDEPENDENT = "er_independent"
 
@@ -80,10 +83,11 @@ class Measure(_Frozen):
     unit: str = ""
     cv_pct: float | None = Field(None, gt=0, description="% total imprecision of the assay")
     threshold_source: str = Field(min_length=1)
+    unmeasured: str = Field("", description="why the second of two conditions can't be told: never more than excluded")
 
     @model_validator(mode="after")
     def _has_its_numbers(self) -> Measure:
-        if self.rule not in (Rule.SUBTYPE_SWITCH, Rule.RATIO_FALL) and self.threshold is None:
+        if self.rule not in (Rule.SUBTYPE_SWITCH, Rule.RATIO_FALL, Rule.FLAG) and self.threshold is None:
             raise ValueError(f"{self.feature}: rule {self.rule} needs a threshold")
         if self.rule is Rule.RISE_TO_LEVEL and self.level is None:
             raise ValueError(f"{self.feature}: rule {self.rule} needs a level")
@@ -103,6 +107,8 @@ class Mechanism(_Frozen):
     sources: tuple[str, ...]
     required: tuple[str, ...] = Field(min_length=1)
     rank: int = Field(ge=1)
+    attributed: bool = Field(True, description="may explain a progression alone; false for context")
+    reason: str = Field("", description="of an unassayed mechanism: why it is never evaluable")
     timepoints: tuple[Timepoint, ...] = tuple(Timepoint)
     genes: tuple[str, ...] = ()
     alterations: tuple[str, ...] = ()
@@ -135,6 +141,9 @@ class Mechanism(_Frozen):
         elif self.kind is Kind.AMPLIFICATION:
             if len(self.genes) != 1 or self.sources != ("cn",) or self.measures or self.lof or self.alterations:
                 raise ValueError(f"{self.code}: an amplification is of one gene, from cn")
+        elif self.kind is Kind.UNASSAYED:
+            if not self.reason or self.measures or self.genes:
+                raise ValueError(f"{self.code}: an unassayed mechanism has a reason and nothing to judge")
         elif not self.measures or self.genes:
             raise ValueError(f"{self.code}: a {self.kind} mechanism needs measures and has no genes")
         if self.kind is Kind.PAIRED and Timepoint.BL in self.timepoints:

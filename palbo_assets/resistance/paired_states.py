@@ -86,6 +86,8 @@ def measured_state(
         return replace(nothing, reason=f"{NO_PAIR}: {unpaired[timepoint, measure.feature]}")
     if measure.rule is Rule.SUBTYPE_SWITCH:
         return _subtype_switch(nothing, timepoint, facts)
+    if measure.rule is Rule.FLAG:
+        return _flag(nothing, facts[timepoint, measure.feature])
     if measure.rule is Rule.ER_INDEPENDENT:
         return _er_independent(nothing, measure, timepoint, facts, settings)
     before, after = (_bounds(facts[point, measure.feature]) for point in (Timepoint.BL, timepoint))
@@ -94,8 +96,18 @@ def measured_state(
     if before is None:
         return replace(nothing, reason=f"{NO_BASELINE}: {_why(facts[Timepoint.BL, measure.feature])}")
     row = _change(nothing, measure, before, after, settings)
+    if measure.unmeasured and row.state is State.PRESENT:
+        return replace(row, state=State.NOT_EVALUABLE, reason=measure.unmeasured)
     two_plates = measure.source == "elisa" and plates.get(Timepoint.BL) != plates.get(timepoint)
     return replace(row, reason=row.reason or DIFFERENT_PLATES) if two_plates else row
+
+
+def _flag(nothing: StateRow, fact: Fact) -> StateRow:
+    """What the measuring room judged itself, with the limits of its own settings."""
+    if fact["status"] != OBSERVED or fact["value"] is None:
+        return replace(nothing, reason=str(fact["reason"] or _why(fact)))
+    yes = fact["value"] == 1
+    return replace(nothing, state=State.PRESENT if yes else State.ABSENT, evidence=str(fact["feature"]))
 
 
 def unpaired_features(catalogue: Catalogue, pairs: Mapping[str, pd.DataFrame]) -> dict[tuple[str, str], str]:
@@ -153,6 +165,8 @@ def _verdicts(measure: Measure, change: _Bounds, after: _Bounds, threshold: floa
     """Whether the whole interval of possible changes meets the rule, and whether none of it does."""
     if measure.rule is Rule.RATIO_FALL:
         return change.high <= threshold, change.low > threshold
+    if measure.rule is Rule.FALL:
+        return change.high <= -threshold, change.low > -threshold
     if measure.rule in (Rule.CHANGE, Rule.RATIO_CHANGE):
         outside = change.low >= threshold or change.high <= -threshold
         return outside, -threshold < change.low and change.high < threshold

@@ -67,6 +67,13 @@ def patient_states(
                 if "ctdna" in mechanism.sources:
                     rows.append(plasma_state(mechanism, timepoint, plasma, settings))
                 continue
+            if mechanism.kind is Kind.UNASSAYED:
+                nothing = State.NOT_EVALUABLE
+                rows += [
+                    StateRow(mechanism.code, timepoint, source, nothing, reason=mechanism.reason)
+                    for source in mechanism.sources
+                ]
+                continue
             rows += [
                 measured_state(
                     mechanism,
