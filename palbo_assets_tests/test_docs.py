@@ -87,6 +87,23 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
     assert [link for link in links(page) if not (page.parent / link).exists()] == []
 
 
+def test_every_test_that_a_page_leans_on_is_there() -> None:
+    """`room/test_file.py::test_name`, in whatever page."""
+    named = {
+        tuple(span.split("::"))
+        for page in PAGES
+        for span in CODE_SPAN.findall(page.read_text(encoding="utf-8"))
+        if re.fullmatch(r"[\w/]+\.py::test_\w+", span)
+    }
+    missing = []
+    for path, name in sorted(named):
+        file = ROOT / "palbo_assets_tests" / path
+        if not file.exists() or f"def {name}(" not in file.read_text(encoding="utf-8"):
+            missing.append(f"{path}::{name}")
+    assert missing == []
+    assert len(named) > 60
+
+
 @each_page
 def test_commands_exist(page: Path) -> None:
     root = typer.main.get_command(app)
