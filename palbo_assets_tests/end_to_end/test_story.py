@@ -45,7 +45,7 @@ MECHANISMS_OF_GENE = {
     "KRAS": {"RAS_ACT"},
     "PTEN": {"PTEN_LOF"},
     "ERBB2": {"ERBB2_ACT"},
-    "GATA3": set(),
+    "GATA3": {"GATA3_LOF"},
     "FAT1": {"FAT1_LOF"},
 }
 
@@ -145,6 +145,7 @@ def test_nothing_that_was_not_planted_is_present(trial: Trial) -> None:
         for mutation in sample["mutations"]:
             planted |= {(patient, timepoint, name) for name in MECHANISMS_OF_GENE[mutation["gene"]]}
         planted |= {(patient, timepoint, name) for name in mechanisms_of_copies(sample)}
+        planted |= {(patient, timepoint, "APOBEC_HIGH")} if sample["passengers"] else set()
         expected = trial.truth["transitions"][patient]
         planted |= {(patient, "PD", name) for name, transition in expected.items() if transition == "gained"}
         for name in trial.truth["on_treatment"].get(patient, {}).get(timepoint, ()):
