@@ -186,7 +186,9 @@ def patient_facts(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
             continue
         key = step.patient_id if level is Level.PATIENT else ""
         if (name, key) in current:
-            published[name], versions[name] = frame, (key, current[name, key])
+            versions[name] = key, current[name, key]
+        if level is Level.COHORT or name in versions:  # of the cohort's failures a patient without rows has none
+            published[name] = frame
     found = facts_of_patient(CATALOGUE.at(Grain.PATIENT, Grain.PAIR), published, versions, unpublished)
     rows = [{"patient_id": step.patient_id, **row} for row in found]
     _report(step, rows)

@@ -21,6 +21,7 @@ from palbo_assets.platform.tables import Storage, Table, sql_table
 from palbo_assets.platform.warehouse import Version
 from palbo_assets.resistance import checks
 from palbo_assets.resistance.variant_states import detection_power
+from palbo_assets.wes.tables import APOBEC_ENRICHMENT
 from palbo_assets_tests.resistance import frames
 from palbo_assets_tests.resistance.frames import D538G, H1047R, P, identity, read_qc, rows_of, somatic
 
@@ -158,6 +159,25 @@ def test_a_shallow_baseline_makes_the_same_mutation_indeterminate_and_proposes_n
     published_pair(study, baseline_depth=40)
     assert through_transitions(study).loc["ESR1_MUT", "transition"] == "pd_only_indeterminate"
     assert study.run("acquired_alterations", P)["verdict"].tolist() == ["pd_only_indeterminate"]
+
+
+def test_what_the_pair_tells_goes_from_its_product_to_the_pairs_table_with_its_source(study: Study) -> None:
+    published_pair(study)
+    study.run("acquired_alterations", P)
+    told = study.run("patient_facts", P).set_index(["timepoint", "feature"])
+    word = told.loc[("PD", "acquired__esr1")]
+    assert (word["value_text"], word["source_asset"]) == ("acquired", "acquired_alterations")
+    assert word["source_partition"] == P and word["source_data_version"]
+    enriched = {**frames.specimen("PD"), "mutation_set": "all", "fold": 2.5, "enriched": True, "agreement": "both"}
+    study.publish(APOBEC_ENRICHMENT, "", enriched | {"mutations": 80, "status": "OBSERVED"})
+    study.run("cohort_facts")
+
+    pair = study.run("integrated_resistance_pairs", P).iloc[0]
+    assert (pair["acquired__esr1"], pair["acquired__genes"], pair["acquired__n_alterations"]) == ("acquired", "ESR1", 1)
+    assert (pair["clones__n_rising__status"], pd.isna(pair["clones__n_rising"])) == ("PENDING", True)
+    wide = study.run("integrated_resistance_table").set_index(["patient_id", "timepoint"])
+    assert wide.loc[(P, "PD"), "wes__apobec_fold"] == 2.5
+    assert "acquired__esr1" not in wide.columns
 
 
 def test_a_swapped_progression_sample_blocks_the_patients_pair(study: Study) -> None:
