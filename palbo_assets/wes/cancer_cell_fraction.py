@@ -1,10 +1,9 @@
 """Cancer cell fraction: the share of tumour cells that carry a mutation, with its interval.
 
-Among reads at the place, a share ``p m c / (p CN + 2 (1 - p))`` carries the mutation, for purity p, copies CN in every
-tumour cell, m mutated copies and cell fraction c (McGranahan 2015; so in PyClone, Roth 2014, too). How many copies are
-mutated isn't known, so the posterior sums over all multiplicities that the copies allow, each as likely,
-under a flat prior of c. The interval is the shortest that holds the wanted mass: unlike equal tails it can reach 1.
-Fractions of two samples are compared by these intervals, never by allele fractions, which move with purity.
+How many copies are mutated, and in which cells copies changed, isn't known, so the posterior sums over all genotypes
+that the copies allow (`genotypes`) under a flat prior of the fraction, and over purity where the tool states an
+interval of it. The interval is the shortest that holds the wanted mass: unlike equal tails it can reach 1. Fractions of
+two samples are compared by their posteriors, never by allele fractions, which move with purity (McGranahan 2015).
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from palbo_assets.wes.changes import Change
+from palbo_assets.wes.genotypes import Copies, genotypes
+from palbo_assets.wes.read_likelihood import ReadLikelihood
 from palbo_assets.wes.settings import Settings
 
 _STEPS = 500
@@ -56,9 +57,12 @@ def cell_fractions(
     minor_cn: ArrayLike,
     *,
     settings: Settings,
-    normal_cn: float = 2.0,
+    share: ArrayLike = np.nan,
+    other_total: ArrayLike = np.nan,
+    other_minor: ArrayLike = np.nan,
+    purity_sd: float = 0.0,
 ) -> CellFractions:
-    """Posterior cell fraction of each mutation.
+    """Posterior cell fraction of each mutation on an autosome.
 
     Parameters
     ----------
@@ -67,8 +71,14 @@ def cell_fractions(
     purity
         Share of tumour cells, 0..1; None makes all NOT_EVALUABLE.
     total_cn, minor_cn
-        Copies per tumour cell, shape (n,), NaN where unknown. Without the lesser allele every multiplicity up to the
-        total is possible; without the total nothing is assumed.
+        Copies per tumour cell, shape (n,), rounded here, NaN where unknown. Without the lesser allele every
+        multiplicity up to the total is possible; without the total nothing is assumed.
+    share
+        Of the tumour cells that have these copies, shape (n,): 1 where all do, NaN where nobody says so.
+    other_total, other_minor
+        Copies of the other tumour cells where ``share`` is below 1.
+    purity_sd
+        Standard deviation of ``purity``, 0 to take it as it is.
     settings
         Of it ``ccf_error_rate`` and ``ccf_mass``.
 
@@ -78,19 +88,19 @@ def cell_fractions(
         If alt isn't within 0..depth, or purity isn't within 0..1.
     """
     alternate, reads = np.atleast_1d(np.asarray(alt, float)), np.atleast_1d(np.asarray(depth, float))
-    total = np.floor(np.broadcast_to(np.asarray(total_cn, float), reads.shape) + 0.5)
-    minor = np.floor(np.broadcast_to(np.asarray(minor_cn, float), reads.shape) + 0.5)
+    described = (total_cn, minor_cn, share, other_total, other_minor)
+    copies = Copies(*(np.broadcast_to(np.asarray(one, float), reads.shape) for one in described)).whole()
     if np.any((alternate < 0) | (alternate > reads)):
         raise ValueError("fragments with the mutation are not within 0..depth")
     if purity is not None and not 0 < purity <= 1:
         raise ValueError("purity is a fraction above 0")
-    reasons = tuple(_reason(purity, d, t) for d, t in zip(reads, total, strict=True))
+    most = np.where(copies.share < 1, np.fmax(copies.total, copies.other_total), copies.total)
+    reasons = tuple(_reason(purity, d, t) for d, t in zip(reads, most, strict=True))
     usable = np.array([not why for why in reasons])
     posterior = np.full((len(reads), _STEPS), np.nan)
     if usable.any() and purity is not None:
-        most = np.where(np.isnan(minor), total, np.maximum(total - minor, minor))[usable]
         posterior[usable] = _posterior(
-            alternate[usable], reads[usable], purity, total[usable], most, normal_cn, settings.ccf_error_rate
+            alternate[usable], reads[usable], purities(purity, purity_sd), copies.at(usable), settings.ccf_error_rate
         )
     ccf, low, high = (np.full(len(reads), np.nan) for _ in range(3))
     if usable.any():
@@ -99,6 +109,18 @@ def cell_fractions(
         inside = (grid() >= low[usable][:, None]) & (grid() <= high[usable][:, None])
         ccf[usable] = grid()[np.where(inside, posterior[usable], -1.0).argmax(axis=1)]
     return CellFractions(ccf, low, high, posterior, reasons)
+
+
+def purities(purity: float, sd: float) -> list[tuple[float, float]]:
+    """(purity, probability) that stand for a normal distribution of standard deviation ``sd``: Gauss and Hermite's."""
+    if sd <= 0:
+        return [(purity, 1.0)]
+    places = np.linspace(-2.5, 2.5, 21)
+    weights = np.exp(-(places**2) / 2)
+    return [
+        (float(np.clip(purity + sd * place, 0.02, 1.0)), float(weight / weights.sum()))
+        for place, weight in zip(places, weights, strict=True)
+    ]
 
 
 def shortest_interval(posterior: NDArray[np.float64], mass: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -114,6 +136,37 @@ def shortest_interval(posterior: NDArray[np.float64], mass: float) -> tuple[NDAr
         best = int(np.argmin(ends - starts))
         low[row], high[row] = starts[best] / steps, ends[best] / steps
     return low, high
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Fractions of a second sample minus those of a first, one value a mutation; NaN where either isn't known.
+
+    ``higher``: probability that the second is larger. What isn't known of the genotype counts twice, as if the two
+    samples' genotypes had nothing to do with one another, which makes intervals wide rather than narrow.
+    """
+
+    difference: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    higher: NDArray[np.float64]
+
+
+def differences(before: CellFractions, after: CellFractions, *, mass: float) -> Differences:
+    """The posterior difference's middle, its shortest interval with ``mass``, and how surely it is a rise."""
+    n = len(before.ccf)
+    found = np.full((4, n), np.nan)
+    known = [at for at in range(n) if not before.reasons[at] and not after.reasons[at]]
+    if known:
+        spread = np.stack([np.convolve(after.posterior[at], before.posterior[at][::-1]) for at in known])
+        spread = np.maximum(spread, 0.0) / spread.sum(axis=1, keepdims=True)
+        # Differences are from -1 to 1 in parts as wide as the grid's, so one part of the scale is half of its unit.
+        low, high = shortest_interval(spread, mass)
+        middle = (spread.cumsum(axis=1) >= 0.5).argmax(axis=1) - (_STEPS - 1)
+        ends = [2 * end - 1 for end in (low, high)]
+        higher = spread[:, _STEPS:].sum(axis=1) + spread[:, _STEPS - 1] / 2
+        found[:, known] = np.stack([np.clip(middle / _STEPS, *ends), *ends, higher])
+    return Differences(*found)
 
 
 def compare(before: CellFractions, after: CellFractions, *, ratio: float) -> list[Change]:
@@ -147,20 +200,20 @@ def _reason(purity: float | None, depth: float, total: float) -> str:
 def _posterior(
     alt: NDArray[np.float64],
     depth: NDArray[np.float64],
-    purity: float,
-    total: NDArray[np.float64],
-    most: NDArray[np.float64],
-    normal_cn: float,
+    purity: list[tuple[float, float]],
+    copies: Copies,
     error_rate: float,
 ) -> NDArray[np.float64]:
-    """Normalised posterior on the grid, summed over 1..``most`` mutated copies."""
-    share = purity / (purity * total + normal_cn * (1 - purity))
-    log_sum = np.full((len(alt), _STEPS), -np.inf)
-    for copies in range(1, int(most.max()) + 1):
-        rows = most >= copies
-        true_share = np.minimum(1.0, copies * share[rows, None] * grid())
-        seen = true_share * (1 - error_rate) + (1 - true_share) * error_rate
-        likelihood = alt[rows, None] * np.log(seen) + (depth - alt)[rows, None] * np.log1p(-seen)
-        log_sum[rows] = np.logaddexp(log_sum[rows], likelihood)
-    weights = np.exp(log_sum - log_sum.max(axis=1, keepdims=True))
+    """Normalised posterior on the grid, summed over genotypes and purities."""
+    possible = list(genotypes(copies, grid()))
+    most = np.zeros(len(alt))
+    for one in possible:
+        reached = max(one.share_of_reads(value, error_rate).max() for value, _ in purity)
+        most[one.rows] = np.maximum(most[one.rows], reached)
+    likelihood = ReadLikelihood.of(alt, depth, most=most)
+    weights = np.zeros((len(alt), _STEPS))
+    for one in possible:
+        for value, probability in purity:
+            found = likelihood.at(one.rows, one.share_of_reads(value, error_rate))
+            weights[one.rows] += found * (one.weight * probability)
     return weights / weights.sum(axis=1, keepdims=True)

@@ -53,7 +53,7 @@ def _clones(
     PATIENT,
     upstream=_OF_CLONES,
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group="wes",
     kinds={"numpy", "sql"},
 )

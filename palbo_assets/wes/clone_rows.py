@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from palbo_assets.wes.cancer_cell_fraction import CellFractions, compare
+from palbo_assets.wes.cancer_cell_fraction import CellFractions, Differences, compare, differences
 from palbo_assets.wes.cell_fraction_rows import fractions_of, local_copies
 from palbo_assets.wes.changes import Change
 from palbo_assets.wes.clones import Clones, Tumour, find_clones
@@ -110,10 +110,12 @@ def fit_clones(patient: PatientVariants, settings: Settings, seed: int) -> Patie
         return PatientClones(tuple(one for one, _ in tumours), None, nothing, FEW_VARIANTS)
     inputs = []
     for one, _ in tumours:
-        total, minor = local_copies([patient.keys[at][:2] for at in usable], one.profile)
+        copies = local_copies([patient.keys[at][:2] for at in usable], one.profile, settings)
         assert one.profile is not None and one.profile.purity is not None
         alt, depth = (np.array([values[at] for at in usable], dtype=float) for values in (one.alt, one.depth))
-        inputs.append(Tumour(alt, depth, total, minor, one.profile.purity))
+        stated = one.profile.stated_purity_sd
+        sd = settings.purity_sd if stated is None else stated
+        inputs.append(Tumour(alt, depth, copies.whole(), one.profile.purity, sd))
     rows = {at: row for row, at in enumerate(usable)}
     of_variant = tuple(rows.get(at) for at in range(len(patient.keys)))
     return PatientClones(tuple(one for one, _ in tumours), find_clones(inputs, settings, seed), of_variant, "")
@@ -123,6 +125,7 @@ def variant_rows(patient: PatientVariants, fit: PatientClones, settings: Setting
     """Rows of ``clonal_variants`` without the patient."""
     before, after = (_side(patient, point, settings) for point in (BASELINE, PROGRESSION))
     changes = _changes(before, after, len(patient.keys), settings)
+    apart = None if before is None or after is None else differences(before, after, mass=settings.ccf_mass)
     rows = []
     for at, (key, effect) in enumerate(zip(patient.keys, patient.effects, strict=True)):
         member = fit.of_variant[at]
@@ -134,6 +137,7 @@ def variant_rows(patient: PatientVariants, fit: PatientClones, settings: Setting
                 **key._asdict(),
                 **effect,
                 **{name: value for title, side in sides.items() for name, value in _fraction(title, side, at).items()},
+                **_difference(apart, at),
                 "change": str(changes[at]),
                 "change_reason": "; ".join(missing),
                 "clone": None if clone is None else clone + 1,
@@ -206,3 +210,11 @@ def _fraction(title: str, side: CellFractions | None, at: int) -> dict[str, floa
     if side is None or side.reasons[at]:
         return dict.fromkeys(names)
     return dict(zip(names, (float(side.ccf[at]), float(side.low[at]), float(side.high[at])), strict=True))
+
+
+def _difference(apart: Differences | None, at: int) -> dict[str, float | None]:
+    names = ("ccf_difference", "ccf_difference_low", "ccf_difference_high", "probability_of_rise")
+    if apart is None or np.isnan(apart.difference[at]):
+        return dict.fromkeys(names)
+    values = (apart.difference[at], apart.low[at], apart.high[at], apart.higher[at])
+    return dict(zip(names, (float(one) for one in values), strict=True))

@@ -10,7 +10,7 @@ only read from allele-specific copies; what can't be judged is NOT_EVALUABLE wit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import floor
 
@@ -113,7 +113,8 @@ def absolute_segments(
     if purity < settings.cn_min_purity:
         return blank, LOW_PURITY
     if profile.modelled:
-        return profile.segments, ""
+        of_all_cells = profile.tool == "facets"
+        return tuple(_of_tumour_cells(one, purity) if of_all_cells else one for one in profile.segments), ""
     if any(one.total_cn is not None for one in profile.segments):
         if settings.cn_log2_rescaled is None:
             return blank, RESCALING_UNKNOWN
@@ -237,6 +238,16 @@ def _mean(weighted: list[tuple[float | None, int]]) -> float | None:
     pairs = [(value, weight) for value, weight in weighted if value is not None]
     total = sum(weight for _, weight in pairs)
     return sum(value * weight for value, weight in pairs) / total if total else None
+
+
+def _of_tumour_cells(one: CopyNumberSegment, purity: float) -> CopyNumberSegment:
+    """FACETS states the share of all cells that have the copies, and takes the other cells to be normal (Shen 2016)."""
+    if one.cell_share is None or one.total_cn is None:
+        return replace(one, cell_share=None)
+    share = min(one.cell_share / purity, 1.0)
+    if (one.total_cn, one.minor_cn) == (2, 1) or share == 1:
+        return replace(one, cell_share=1.0)
+    return replace(one, cell_share=share, other_total_cn=2.0, other_minor_cn=1.0)
 
 
 def _with(one: CopyNumberSegment, total: float | None, minor: float | None) -> CopyNumberSegment:

@@ -1,6 +1,7 @@
 """Copy-number segments of the usual tools in one form, with purity and ploidy where the file states them.
 
-Columns as the tools document them: CNVkit ``.cns``/``.call.cns`` (Talevich 2016), FACETS ``cncf`` (Shen 2016), Sequenza
+Columns as the tools document them: Battenberg ``_copynumber.txt`` (Nik-Zainal 2012), CNVkit ``.cns``/``.call.cns``
+(Talevich 2016), FACETS ``cncf`` (Shen 2016), Sequenza
 ``_segments.txt`` (Favero 2015), ASCAT segments (Van Loo 2010), PURPLE ``.purple.cnv.somatic.tsv`` (Priestley 2019) and
 SEG (IGV/CBS and GDC spelling). Columns alone tell the tools apart.
 """
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 _MISSING = ("", "NA", "NaN", "nan")
 # PURPLE's fractional copies and their rounding may put the lesser allele a little above half or below zero.
 _TOLERANCE = 0.5
+_SHARE_TOLERANCE = 0.01  # of rounding
 
 
 @dataclass(frozen=True)
 class Layout:
     """Column names of one tool. ``base`` is 1 where starts count from one; sums of alleles have no ``total``.
 
-    ``sample`` lists the spellings of the column that names the sample.
+    ``sample`` lists the spellings of the column that names the sample. ``cells`` is the share of cells with the copies,
+    ``others`` are both alleles' copies in the other tumour cells.
     """
 
     chrom: str
@@ -42,6 +45,8 @@ class Layout:
     alleles: tuple[str, str] | None = None
     minor: str | None = None
     markers: str | None = None
+    cells: str | None = None
+    others: tuple[str, str] | None = None
     sample: tuple[str, ...] = ()
     told_by: tuple[str, ...] = ()
 
@@ -68,7 +73,16 @@ LAYOUTS: dict[str, Layout] = {
         total="tcn.em",
         minor="lcn.em",
         markers="num.mark",
+        cells="cf.em",
         told_by=("tcn.em", "lcn.em"),
+    ),
+    "battenberg": Layout(
+        *("chr", "startpos", "endpos", 1),
+        log2="LogR",
+        alleles=("nMaj1_A", "nMin1_A"),
+        cells="frac1_A",
+        others=("nMaj2_A", "nMin2_A"),
+        told_by=("nMaj1_A", "nMin1_A", "frac1_A"),
     ),
     "ascat": Layout(
         *("chr", "startpos", "endpos", 1),
@@ -100,14 +114,19 @@ LAYOUTS: dict[str, Layout] = {
     ),
 }
 # Tools whose copies come from a model that fitted purity and ploidy; the others state a ratio.
-MODELLED = ("purple", "sequenza", "facets", "ascat")
+MODELLED = ("purple", "sequenza", "facets", "battenberg", "ascat")
 _PURITY = ("purity", "cellularity", "aberrantcellfraction")
 _PLOIDY = ("ploidy", "ploidy.estimate")
 
 
 @dataclass(frozen=True)
 class CopyNumberSegment:
-    """0-based half-open interval on a chromosome named without ``chr``; None where the tool states nothing."""
+    """0-based half-open interval on a chromosome named without ``chr``; None where the tool states nothing.
+
+    ``cell_share`` of the tumour cells have ``total_cn`` copies, ``minor_cn`` of them of the lesser allele; the other
+    tumour cells have ``other_total_cn`` and ``other_minor_cn``, None where there are none. In a file of FACETS the
+    share is one of all cells, normal ones included, until purity is known (`copy_number.absolute_segments`).
+    """
 
     chrom: str
     start: int
@@ -116,6 +135,9 @@ class CopyNumberSegment:
     total_cn: float | None
     minor_cn: float | None
     n_markers: int | None
+    cell_share: float | None = None
+    other_total_cn: float | None = None
+    other_minor_cn: float | None = None
 
 
 @dataclass(frozen=True)
@@ -215,6 +237,32 @@ def read_purity_ploidy(path: Path) -> tuple[float, float]:
     return purity, ploidy
 
 
+def read_purity_interval(path: Path) -> tuple[float, float] | None:
+    """The 95 % interval of purity that the fit's file states (fractions), None where it states none.
+
+    Sequenza's first and third rows; PURPLE's ``minPurity`` and ``maxPurity``, the range of fits that are about as good.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA`` where the ends are no interval of fractions; and what `read_table` raises.
+    """
+    frame = read_table(path, delimiter="\t")
+    spelled = {name.lower(): name for name in frame.columns}
+    if "cellularity" in spelled and len(frame) == 3:
+        cells = [(int(frame.index[at]), spelled["cellularity"]) for at in (0, 2)]
+    elif "minpurity" in spelled and "maxpurity" in spelled and len(frame) == 1:
+        cells = [(int(frame.index[0]), spelled[name]) for name in ("minpurity", "maxpurity")]
+    else:
+        return None
+    if any(frame.loc[row, column] in _MISSING for row, column in cells):
+        return None
+    low, high = (number(str(frame.loc[row, column]), path=path, row=row, column=column) for row, column in cells)
+    if low is None or high is None or not 0 <= low <= high <= 1:
+        raise _wrong(path, "the interval of purity lies outside 0..1", cells[0][0], cells[0][1])
+    return low, high
+
+
 def plain_chromosome(name: str) -> str:
     """``chr1`` and ``1`` are one name; FACETS and SEG number X and Y as 23 and 24."""
     bare = name[3:] if name.lower().startswith("chr") else name
@@ -254,7 +302,15 @@ def _segment(
         raise _wrong(path, "the copies are negative", row, copies_column)
     if minor is not None and (minor < -_TOLERANCE or (total is not None and minor > total / 2 + _TOLERANCE)):
         raise _wrong(path, "the lesser allele has fewer than no copies or more than half", row, minor_column)
-    markers = value(layout.markers)
+    markers, share = value(layout.markers), value(layout.cells)
+    if share is not None and not 0 <= share <= 1 + _SHARE_TOLERANCE:
+        raise _wrong(path, "the share of cells lies outside 0..1", row, layout.cells or "")
+    major_of_others, minor_of_others = (value(name) for name in layout.others or (None, None))
+    others: tuple[float | None, float | None] = (None, None)
+    if share is not None and major_of_others is not None and minor_of_others is not None:
+        others = (major_of_others + minor_of_others, min(major_of_others, minor_of_others))
+        if share < 0.5:  # what most cells have comes first
+            (total, minor), others, share = others, (total, minor), 1 - share
     return CopyNumberSegment(
         plain_chromosome(chrom),
         int(start) - layout.base,
@@ -263,6 +319,8 @@ def _segment(
         None if total is None else max(0.0, total),
         None if minor is None else max(0.0, minor),
         None if markers is None else int(markers),
+        None if share is None else min(share, 1.0),
+        *others,
     )
 
 

@@ -16,7 +16,7 @@ from palbo_assets.platform.tables import (
 from palbo_assets.wes.changes import Change
 from palbo_assets.wes.copy_number import Extent, Heterozygosity, State
 
-TOOLS = ("purple", "sequenza", "facets", "ascat", "cnvkit", "seg", "gdc_seg")
+TOOLS = ("purple", "sequenza", "facets", "battenberg", "ascat", "cnvkit", "seg", "gdc_seg")
 PURITY_SOURCES = ("segment_file", "purity_file")
 _FRACTION = {"unit": "1", "minimum": 0.0, "maximum": 1.0}
 _COPIES = {"unit": "copies", "minimum": 0.0}
@@ -41,7 +41,16 @@ COPY_NUMBER_SEGMENTS = Table(
             unit="copies",
             minimum=0.0,
         ),
+        real(
+            "cell_share",
+            "Share of the tumour cells that have total_cn copies (FACETS, Battenberg); null where the tool doesn't say",
+            **_FRACTION,
+        ),
+        real("other_total_cn", "Copies in the other tumour cells; null where there are none", **_COPIES),
+        real("other_minor_cn", "Copies of their lesser allele", **_COPIES),
         real("purity", "Share of tumour cells in the specimen; null where nobody states it", **_FRACTION),
+        real("purity_low", "Lower end of its 95 % interval; null where the fit states none", **_FRACTION),
+        real("purity_high", "Upper end of its 95 % interval; null where the fit states none", **_FRACTION),
         text("purity_source", "Which file states purity", allowed=PURITY_SOURCES),
         real("other_purity", "Purity in the fit's file where the segment file states one too", **_FRACTION),
         real("ploidy", "Mean copies of a tumour cell", unit="copies", minimum=0.0),
@@ -113,6 +122,16 @@ CLONAL_VARIANTS = Table(
         ),
         real("progression_ccf_low", "Lower end of its 95 % interval", **_FRACTION),
         real("progression_ccf_high", "Upper end of its 95 % interval", **_FRACTION),
+        real(
+            "ccf_difference",
+            "Share of tumour cells at progression minus at baseline, middle of its posterior",
+            unit="1",
+            minimum=-1.0,
+            maximum=1.0,
+        ),
+        real("ccf_difference_low", "Lower end of its 95 % interval", unit="1", minimum=-1.0, maximum=1.0),
+        real("ccf_difference_high", "Upper end of its 95 % interval", unit="1", minimum=-1.0, maximum=1.0),
+        real("probability_of_rise", "Probability that the share is larger at progression", **_FRACTION),
         text(
             "change",
             "EXPANDED or CONTRACTED: intervals apart and a twofold change; NO_CHANGE_SHOWN isn't proof of none",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MISSING = "E_REFERENCE_MISSING"
 # Profiles of the installed package are an input that no bundle lists: another release of it makes the products due.
-SIGNATURES_VERSION = f"1+{installed_version() or 'none'}"
+SIGNATURES_VERSION = f"2+{installed_version() or 'none'}"
 
 
 @product(

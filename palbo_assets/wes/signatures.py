@@ -1,6 +1,7 @@
 """Refit of a spectrum to given signatures by maximum likelihood, with seeded bootstrap intervals.
 
-Refitting after Alexandrov 2013 with the multinomial likelihood of the counts (its EM is Lee and Seung's 2001 update for
+Refitting after Alexandrov 2013 with the multinomial likelihood of the counts, and at most half a
+mutation of each signature beforehand, which steadies shares at few counts (its EM is Lee and Seung's 2001 update for
 Kullback-Leibler divergence): at the counts of exomes its errors are smaller than those of least squares, which weighs
 empty classes like full ones. Intervals by multinomial resampling as in Huang 2018. No signature is extracted.
 """
@@ -104,7 +105,7 @@ def refit(
     matrix = profiles.to_numpy(dtype=float)
     random = np.random.default_rng(seed)
     drawn = random.multinomial(total, counts / total, size=settings.signature_bootstraps)
-    fitted = fitted_shares(matrix, np.vstack([counts, drawn]).T)
+    fitted = fitted_shares(matrix, np.vstack([counts, drawn]).T, prior_mutations(total, settings))
     names = [str(name) for name in profiles.columns]
     values = {name: fitted[at] for at, name in enumerate(names)}
     for group, members in (groups or {}).items():
@@ -119,8 +120,17 @@ def refit(
     return Refit(total, shares, min(cosine, 1.0), None, total < settings.signature_sure_mutations)
 
 
-def fitted_shares(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Maximum-likelihood shares (k, n) of n spectra (96, n) over k profiles (96, k); each column sums to 1."""
+def prior_mutations(total: int, settings: Settings) -> float:
+    """Mutations that each signature is given beforehand, of a spectrum of ``total``: fewer for few."""
+    return settings.signature_prior * min(1.0, total / settings.signature_prior_from)
+
+
+def fitted_shares(matrix: np.ndarray, counts: np.ndarray, prior: float = 0.0) -> np.ndarray:
+    """Likeliest shares (k, n) of n spectra (96, n) over k profiles (96, k); each column sums to 1.
+
+    ``prior``: mutations that each signature is given beforehand (the mode under a Dirichlet prior of ``1 + prior``);
+    0 is maximum likelihood.
+    """
     import numpy as np
 
     total = counts.sum(axis=0)
@@ -130,7 +140,7 @@ def fitted_shares(matrix: np.ndarray, counts: np.ndarray) -> np.ndarray:
     matrix, counts = matrix[open_classes], counts[open_classes]
     for _ in range(_STEPS):
         expected = np.maximum(matrix @ shares, 1e-300)
-        better = shares * (matrix.T @ (counts / expected)) / total
+        better = (shares * (matrix.T @ (counts / expected)) + prior) / (total + prior * len(shares))
         sums = better.sum(axis=0)
         better = np.where(sums > 0, better / np.where(sums > 0, sums, 1), shares)
         moved = np.abs(better - shares).max()

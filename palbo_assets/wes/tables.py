@@ -72,6 +72,11 @@ SOMATIC_CALLS = Table(
         real("p_value", "One-sided Fisher p that the fraction is larger in the tumour", **_FRACTION),
         real("total_cn", "Copies in a tumour cell at the place; null where unknown", unit="copies", minimum=0.0),
         real("minor_cn", "Copies of the lesser allele at the place; null where unknown", unit="copies", minimum=0.0),
+        real(
+            "cn_cell_share",
+            "Share of the tumour cells that have these copies; null where unknown: then ccf allows for any share",
+            **_FRACTION,
+        ),
         real("ccf", "Share of tumour cells with the alteration; null with a ccf_reason", **_FRACTION),
         real("ccf_low", "Lower end of the shortest 95 % interval of ccf", **_FRACTION),
         real("ccf_high", "Upper end of the shortest 95 % interval of ccf", **_FRACTION),

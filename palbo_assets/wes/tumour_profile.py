@@ -9,7 +9,7 @@ of the absolute copies over the autosomes, weighted by length.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,12 @@ from palbo_assets.wes.copy_number_files import (
     CopyNumberSegment,
     plain_chromosome,
     read_copy_number,
+    read_purity_interval,
     read_purity_ploidy,
 )
 from palbo_assets.wes.settings import Settings
 
+_NORMAL_975 = 1.96  # standard deviations from the middle to an end of a normal 95 % interval
 OF_SEGMENTS, OF_FIT, OF_COPIES = "segment_file", "purity_file", "mean_of_copies"
 
 
@@ -32,7 +34,8 @@ class TumourProfile:
     """Segments with absolute copies (null where unknown) and what they rest on.
 
     ``other_purity`` is what the fit's file says where the segment file states a purity too. ``reason`` is "" where
-    copies could be judged.
+    copies could be judged. ``purity_low`` and ``purity_high`` are the ends of its 95 % interval where the fit states
+    one.
     """
 
     tool: str
@@ -43,6 +46,15 @@ class TumourProfile:
     ploidy: float | None
     ploidy_source: str | None
     reason: str
+    purity_low: float | None = None
+    purity_high: float | None = None
+
+    @property
+    def stated_purity_sd(self) -> float | None:
+        """Standard deviation of purity behind its stated 95 % interval, None where none is stated."""
+        if self.purity_low is None or self.purity_high is None:
+            return None
+        return (self.purity_high - self.purity_low) / (2 * _NORMAL_975)
 
     def contradicts(self, settings: Settings) -> bool:
         """Whether two purities are stated that differ by more than ``purity_tolerance``."""
@@ -74,7 +86,11 @@ def read_tumour_profile(
         return None
     chosen = min(read, key=lambda one: (not one.modelled, one.purity is None))
     fit = read_purity_ploidy(fits[0]) if fits else None
-    return judged_profile(chosen, fit, settings)
+    profile = judged_profile(chosen, fit, settings)
+    interval = read_purity_interval(fits[0]) if fits else None
+    if fit and interval and profile.purity == fit[0]:
+        return replace(profile, purity_low=interval[0], purity_high=interval[1])
+    return profile
 
 
 def judged_profile(profile: CopyNumberProfile, fit: tuple[float, float] | None, settings: Settings) -> TumourProfile:
@@ -120,7 +136,12 @@ def segment_rows(profile: TumourProfile, contigs: Mapping[str, int]) -> list[dic
             "log2": one.log2,
             "total_cn": one.total_cn,
             "minor_cn": one.minor_cn,
+            "cell_share": one.cell_share,
+            "other_total_cn": one.other_total_cn,
+            "other_minor_cn": one.other_minor_cn,
             "purity": profile.purity,
+            "purity_low": profile.purity_low,
+            "purity_high": profile.purity_high,
             "purity_source": profile.purity_source,
             "other_purity": profile.other_purity,
             "ploidy": profile.ploidy,
@@ -153,6 +174,9 @@ def profile_of_rows(rows: Any) -> TumourProfile | None:
                 one["total_cn"],
                 one["minor_cn"],
                 one["n_markers"],
+                one["cell_share"],
+                one["other_total_cn"],
+                one["other_minor_cn"],
             )
             for one in records
         ),
@@ -162,4 +186,6 @@ def profile_of_rows(rows: Any) -> TumourProfile | None:
         ploidy=first["ploidy"],
         ploidy_source=first["ploidy_source"],
         reason=first["reason"] if all(one["total_cn"] is None for one in records) else "",
+        purity_low=first["purity_low"],
+        purity_high=first["purity_high"],
     )

@@ -49,8 +49,13 @@ class Truth:
         *,
         alleles: Mapping[tuple[int, str], float] | None = None,
         library_spread: float = 0.0,
+        events: Mapping[tuple[int, str], float] | None = None,
     ) -> MoleculeCounts:
-        """Errors, and ``alleles`` by (offset, wrong base) at their fractions, in ``depth`` molecules, half a strand."""
+        """Errors, and ``alleles`` by (offset, wrong base) at their fractions, in ``depth`` molecules, half a strand.
+
+        ``events``: insertions and deletions by (offset of the anchor, VCF alternative allele); a deletion is one of the
+        base behind it, and its molecules add to the errors there.
+        """
         length = len(self.reference)
         rates = self.rates * np.exp(rng.normal(-(library_spread**2) / 2, library_spread))
         for (at, alt), fraction in (alleles or {}).items():
@@ -61,11 +66,21 @@ class Truth:
             counts[strand, :4] = rng.binomial(depth // 2, rates)
             wrong = counts[strand, :4].sum(axis=0)
             counts[strand, own, np.arange(length)] += depth // 2 - wrong
+        lost = self.deletions.copy()
+        gained = {}
+        for (at, alt), fraction in (events or {}).items():
+            if len(alt) == 1:
+                lost[at] += fraction
+            else:
+                gained[Indel("chr1", at + 1, self.reference[at], alt)] = fraction
         indels = {}
-        for at in np.flatnonzero(self.deletions):
-            forward, reverse = rng.binomial(depth // 2, self.deletions[at], size=2)
+        for at in np.flatnonzero(lost):
+            forward, reverse = rng.binomial(depth // 2, lost[at], size=2)
             if forward + reverse:
                 pair = self.reference[at : at + 2]
                 indels[Indel("chr1", int(at) + 1, pair, pair[0])] = (int(forward), int(reverse))
+        for event, fraction in gained.items():
+            forward, reverse = rng.binomial(depth // 2, fraction, size=2)
+            indels[event] = (int(forward), int(reverse))
         region = RegionCounts("chr1", 0, length, self.reference, counts)
         return MoleculeCounts((region,), indels, 2 * depth, 2 * depth, 2 * depth, None, None)

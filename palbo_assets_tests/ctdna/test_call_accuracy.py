@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +48,28 @@ def test_snvs_at_half_a_percent_are_found_anew_and_false_calls_are_rare() -> Non
         false += len(present - set(alleles))
     megabases = length * plasmas / 1e6
     high = stats.chi2.ppf(0.975, 2 * false + 2) / 2  # of the exact Poisson interval
+    sys.stdout.write(f"\nfound {found} of {plasmas * planted}, {false} false in {megabases} megabase-samples\n")
     assert found / (plasmas * planted) >= 0.95
     assert false / megabases <= 1.0 and high / megabases <= 1.5
 
 
+def longest_run(reference: str, at: int) -> int:
+    """Bases of the homopolymer behind an anchor; 0 within one."""
+    behind = reference[at + 1 :]
+    return 0 if reference[at] == behind[0] else len(behind) - len(behind.lstrip(behind[0]))
+
+
 def test_an_allele_at_its_sites_lod95_is_found_in_92_to_98_percent_of_plasmas() -> None:
-    """500 plasmas a class of site, the background from 12 donors."""
+    """500 plasmas a class of site: substitutions, an insertion, deletions outside and in a homopolymer; 12 donors."""
     rng = np.random.default_rng(31)
     length = 600
     truth = Truth.drawn(length, 30)
+    runs = np.array([longest_run(truth.reference, at) for at in range(length - 10)])
+    outside, within = (int(np.flatnonzero((runs == run)[100:])[0]) + 100 for run in (1, 4))
     classes = {
+        "insertion": (outside, truth.reference[outside] + "TG"),
+        "deletion": (outside, truth.reference[outside]),
+        "deletion in a run of four": (within, truth.reference[within]),
         "C>A": (truth.reference.index("C", 100), "A"),
         "C>T": (truth.reference.index("C", 150), "T"),
         "T>G": (truth.reference.index("T", 200), "G"),
@@ -68,17 +81,29 @@ def test_an_allele_at_its_sites_lod95_is_found_in_92_to_98_percent_of_plasmas() 
     panel = Panel("v1", (Target("chr1", 0, length),))
     rates = {}
     for name, (at, alt) in classes.items():
-        row = ("chr1", at + 1, truth.reference[at], alt, "", "", None)
+        is_indel = len(alt) > 1 or alt == truth.reference[at]
+        ref = truth.reference[at : at + 2] if alt == truth.reference[at] else truth.reference[at]
+        row = ("chr1", at + 1, ref, alt, "", "", None)
         tracked = pd.DataFrame([row], columns=list(TRACKED_COLUMNS))
 
-        def call(fraction: float, at: int = at, alt: str = alt, tracked: pd.DataFrame = tracked) -> tuple[bool, float]:
-            plasma = truth.plasma(DEPTH, rng, alleles={(at, alt): fraction})
+        def call(
+            fraction: float,
+            at: int = at,
+            alt: str = alt,
+            is_indel: bool = is_indel,
+            tracked: pd.DataFrame = tracked,
+        ) -> tuple[bool, float]:
+            planted = {(at, alt): fraction}
+            plasma = truth.plasma(
+                DEPTH, rng, alleles=None if is_indel else planted, events=planted if is_indel else None
+            )
             (one,) = [one for one in call_variants(plasma, panel, background, tracked, SETTINGS) if one.tracked]
             assert one.lod95_vaf is not None
             return one.state is CallState.PRESENT, one.lod95_vaf
 
         lod = call(0.0)[1]
         rates[name] = (lod, sum(call(lod)[0] for _ in range(500)) / 500)
+    sys.stdout.write(f"\n{rates}\n")
     for name, (_, rate) in rates.items():
         assert 0.92 <= rate <= 0.98, (name, rate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,22 @@ from palbo_assets.ctdna.tables import PATIENT_GENOTYPES
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.wes.cancer_cell_fraction import expected_vaf
 from palbo_assets.wes.clone_rows import clone_rows, fit_clones, patient_variants, variant_rows
-from palbo_assets.wes.clones import GRID, Tumour, find_clones, log_likelihood
+from palbo_assets.wes.clones import Tumour, find_clones
 from palbo_assets.wes.copy_tables import CLONAL_VARIANTS, CLONE_PREVALENCE
+from palbo_assets.wes.genotypes import Copies
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import COPY_NUMBER_SEGMENTS
 
 SETTINGS = Settings()
 PURITY = {"BL": 0.7, "PD": 0.45}
+
+
+def alike(total: np.ndarray, minor: np.ndarray, share: float = 1.0) -> Copies:
+    """Copies that all tumour cells have; a share of NaN: that nobody says it of."""
+    nothing = np.full(len(total), np.nan)
+    return Copies(total.astype(float), minor.astype(float), np.full(len(total), share), nothing, nothing)
+
+
 PLANTED = {"trunk": (1.0, 1.0), "lost": (0.6, 0.0), "acquired": (0.0, 0.7)}
 
 
@@ -37,7 +47,7 @@ def planted(per_clone: int, depth: int, seed: int) -> tuple[list[Tumour], np.nda
         depths = random.poisson(depth, len(clone)).astype(float)
         share = np.array([expected_vaf(c, purity, t, 1) for c, t in zip(fraction, total, strict=True)])
         alt = random.binomial(depths.astype(int), share).astype(float)
-        tumours.append(Tumour(alt, depths, total.astype(float), minor.astype(float), purity))
+        tumours.append(Tumour(alt, depths, alike(total, minor), purity))
     return tumours, clone
 
 
@@ -58,37 +68,42 @@ def test_mutations_of_one_clone_stay_one_clone() -> None:
     for purity in PURITY.values():
         depth = np.full(60, 120.0)
         alt = random.binomial(120, expected_vaf(1.0, purity, 2, 1), 60).astype(float)
-        tumours.append(Tumour(alt, depth, np.full(60, 2.0), np.ones(60), purity))
+        tumours.append(Tumour(alt, depth, alike(np.full(60, 2), np.ones(60)), purity))
     found = find_clones(tumours, SETTINGS, seed=1)
     assert len(found.fraction) == 1 and (found.high >= 0.95).all()
 
 
 def test_the_same_seed_gives_the_same_clones_in_whatever_order_mutations_come() -> None:
-    tumours, _ = planted(20, 150, 9)
+    tumours, truth = planted(20, 150, 9)
     first, again = find_clones(tumours, SETTINGS, seed=4), find_clones(tumours, SETTINGS, seed=4)
     assert first.membership.tobytes() == again.membership.tobytes()
-    turned = [Tumour(one.alt[::-1], one.depth[::-1], one.total[::-1], one.minor[::-1], one.purity) for one in tumours]
+    backwards = np.arange(len(truth))[::-1]
+    turned = [Tumour(one.alt[backwards], one.depth[backwards], one.copies.at(backwards), one.purity) for one in tumours]
     other = find_clones(turned, SETTINGS, seed=4)
     assert adjusted_rand_score(first.assigned, other.assigned[::-1]) == 1.0
 
 
-def test_the_likelihood_is_the_plain_mean_over_genotypes() -> None:
-    from scipy.stats import betabinom
+def test_a_wrong_purity_makes_intervals_wider_and_its_own_mutations_correct_it() -> None:
+    tumours, _ = planted(40, 150, 3)
+    sure = find_clones(tumours, SETTINGS, seed=1)
+    unsure = find_clones([replace(one, purity_sd=0.05) for one in tumours], SETTINGS, seed=1)
+    assert np.mean(unsure.high - unsure.low) > np.mean(sure.high - sure.low)
+    wrong = [replace(one, purity=one.purity + 0.08, purity_sd=0.05) for one in tumours]
+    found = find_clones(wrong, SETTINGS, seed=1)
+    assert len(found.fraction) == 3 and (found.high[0] >= 0.95).all()
 
-    one = Tumour(np.array([30.0]), np.array([100.0]), np.array([3.0]), np.array([1.0]), 0.7)
-    ours = log_likelihood(one, SETTINGS)[0]
-    at = 70
-    terms = []
-    for others in (3.0, 2.0):  # cells without the mutation have the segment's copies, or normal ones
-        for copies in (1, 2):
-            reads = 0.7 * (GRID[at] * 3 + (1 - GRID[at]) * others) + 0.3 * 2
-            share = 0.7 * copies * GRID[at] / reads
-            seen = share * 0.999 + (1 - share) * 0.001
-            terms.append(betabinom.pmf(30, 100, seen * 200, (1 - seen) * 200))
-    constant = np.log(np.mean(terms)) - ours[at]
-    reads = 0.7 * 3 + 0.6
-    seen = 0.001  # nobody has it: all genotypes agree
-    assert np.log(betabinom.pmf(30, 100, seen * 200, (1 - seen) * 200)) - ours[0] == pytest.approx(constant, abs=1e-6)
+
+def test_reads_that_vary_beyond_chance_are_known_as_such() -> None:
+    random = np.random.default_rng(4)
+    tumours = []
+    for purity in PURITY.values():
+        share = expected_vaf(1.0, purity, 2, 1)
+        own = random.beta(share * 60, (1 - share) * 60, 80)
+        alt = random.binomial(150, own).astype(float)
+        tumours.append(Tumour(alt, np.full(80, 150.0), alike(np.full(80, 2), np.ones(80)), purity))
+    assert find_clones(tumours, SETTINGS, seed=1).precision <= 100
+    smooth, _ = planted(30, 150, 5)
+    assert find_clones(smooth, SETTINGS, seed=1).precision >= 500
 
 
 def test_clones_of_the_published_simulation_are_found(shared_data: Path) -> None:
@@ -101,7 +116,7 @@ def test_clones_of_the_published_simulation_are_found(shared_data: Path) -> None
         alt, ref, major, minor = (
             np.array([float(row[name]) for row in own]) for name in ("alt_counts", "ref_counts", "major_cn", "minor_cn")
         )
-        tumours.append(Tumour(alt, alt + ref, major + minor, minor, float(own[0]["tumour_content"])))
+        tumours.append(Tumour(alt, alt + ref, alike(major + minor, minor, np.nan), float(own[0]["tumour_content"])))
     found = find_clones(tumours, SETTINGS, seed=1)
     own = [row for row in rows if row["sample_id"] == rows[0]["sample_id"]]
     assert adjusted_rand_score([row["cluster"] for row in own], found.assigned) > 0.8
@@ -140,6 +155,7 @@ def segments(purities: dict[str, float | None]) -> pd.DataFrame:
             "end": 1000,
             "total_cn": None if purity is None else 2.0,
             "minor_cn": None if purity is None else 1.0,
+            "cell_share": None if purity is None else 1.0,
             "purity": purity,
             "tool": "ascat",
             "reason": "" if purity is not None else "NO_PURITY",
@@ -169,6 +185,8 @@ def test_a_variant_that_grew_is_expanded_and_one_whose_reads_fell_with_purity_is
     variants, clones = judged({"BL": 0.7, "PD": 0.45})
     assert variants["change"].tolist() == ["NO_CHANGE_SHOWN", "NO_CHANGE_SHOWN", "EXPANDED"]
     assert variants["clone"].tolist() == [1, 1, 2]
+    assert variants["probability_of_rise"].iloc[2] > 0.99
+    assert variants["ccf_difference_low"].iloc[2] > 0.2 > variants["ccf_difference_low"].iloc[0]
     grown = clones[clones["clone"] == 2].set_index("timepoint")["prevalence"]
     assert grown["BL"] == pytest.approx(0.2, abs=0.1) and grown["PD"] == pytest.approx(0.9, abs=0.15)
 

@@ -16,12 +16,17 @@ SMALL = {
     "facets": (
         "chrom\tseg\tnum.mark\tnhet\tcnlr.median\tmafR\tsegclust\tstart\tend\tcf.em\ttcn.em\tlcn.em\n"
         "23\t1\t50\t9\t-0.5\t0.1\t1\t101\t900\t0.6\t1\tNA\n",
-        CopyNumberSegment("X", 100, 900, -0.5, 1.0, None, 50),
+        CopyNumberSegment("X", 100, 900, -0.5, 1.0, None, 50, 0.6),
     ),
     "sequenza": (
         '"chromosome"\t"start.pos"\t"end.pos"\t"Bf"\t"N.BAF"\t"depth.ratio"\t"N.ratio"\t"CNt"\t"A"\t"B"\n'
         '"chr3"\t101\t900\t0.1\t7\t0.5\t40\t2\t2\t0\n',
         CopyNumberSegment("3", 100, 900, -1.0, 2.0, 0.0, 40),
+    ),
+    "battenberg": (
+        "chr\tstartpos\tendpos\tBAF\tpval\tLogR\tntot\tnMaj1_A\tnMin1_A\tfrac1_A\tnMaj2_A\tnMin2_A\tfrac2_A\n"
+        "9\t101\t900\t0.6\t0\t0.1\t2.7\t2\t1\t0.3\t1\t1\t0.7\n",
+        CopyNumberSegment("9", 100, 900, 0.1, 2.0, 1.0, None, 0.7, 3.0, 1.0),
     ),
     "ascat": (
         "sample\tchr\tstartpos\tendpos\tnMajor\tnMinor\nT\t17\t101\t900\t3\t1\n",
