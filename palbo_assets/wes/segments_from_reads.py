@@ -33,7 +33,7 @@ def installed_version() -> str:
 
 
 # The program is an input that no bundle lists: another release, or its installation, makes the products due.
-COPIES_VERSION = f"2+{installed_version() or 'none'}"
+COPIES_VERSION = f"3+{installed_version() or 'none'}"
 
 
 def find_program(named: str) -> Path | None:
