@@ -48,14 +48,15 @@ def consensus_molecules(
     """
     import numpy as np
 
-    from palbo_assets.ctdna import umi_kernel as kernel
+    from palbo_assets.ctdna import umi_families, umi_pairs
+    from palbo_assets.ctdna import umi_records as records
 
     names = list(bam_header(bam).contigs)
     regions = empty_regions(panel, reference)
     layout = _Layout(regions, names)
     counts = np.zeros((2, 6, max(layout.size, 1)), dtype=np.int64)
     totals = _new_totals()
-    sizes = np.zeros(kernel.LARGEST_SIZE + 1, dtype=np.int64)
+    sizes = np.zeros(umi_families.LARGEST_SIZE + 1, dtype=np.int64)
     structure = np.array(source.structure, dtype=np.int64)
     limits = np.array([settings.min_mapping_quality, settings.longest_fragment], dtype=np.int64)
     weights, rules, least = evidence_rules(settings)
@@ -65,7 +66,7 @@ def consensus_molecules(
     for chunk, final in _with_last(record_chunks(bam, chunk_bytes=chunk_bytes)):
         known = data.size
         data = np.concatenate([data, chunk])
-        fragments, carried = kernel.pair_mates(
+        fragments, carried = umi_pairs.pair_mates(
             data, known, _PLACES[source.place], structure, limits, layout.contigs, layout.starts, layout.ends, totals,
             final,
         )  # fmt: skip
@@ -74,7 +75,7 @@ def consensus_molecules(
         if composition.shape[0] == 0:
             composition = np.zeros((bases, 4), dtype=np.int64)
         fragments = fragments[np.lexsort((fragments[:, 1], fragments[:, 0]))]
-        found = kernel.consensus(
+        found = umi_families.consensus(
             data, fragments, bases, weights, rules, least, layout.contigs, layout.starts, layout.ends, layout.offsets,
             counts, totals, sizes, composition,
         )  # fmt: skip
@@ -87,9 +88,9 @@ def consensus_molecules(
     molecules = MoleculeCounts(
         regions=tuple(regions),
         indels=_indels(events, layout, IndelPlacer(regions, reference)),
-        reads=int(totals[kernel.READS]),
-        reads_on_target=int(totals[kernel.ON_TARGET]),
-        reads_used=int(totals[kernel.USED]),
+        reads=int(totals[records.READS]),
+        reads_on_target=int(totals[records.ON_TARGET]),
+        reads_used=int(totals[records.USED]),
         family_size_mean=quality.size_mean,
         family_size_least_mean=None,
     )
@@ -100,14 +101,14 @@ def survey(bam: Path, source: UmiSource) -> tuple[int, int, int]:
     """(placed reads, UMI bases, reads whose UMI has an N) of a raw BAM; raises as `consensus_molecules` does."""
     import numpy as np
 
-    from palbo_assets.ctdna import umi_kernel as kernel
+    from palbo_assets.ctdna import umi_records as records
 
     totals = _new_totals()
     lengths = np.array([umi for umi, _ in source.structure], dtype=np.int64)
     for chunk in record_chunks(bam, chunk_bytes=_CHUNK):
-        kernel.survey(chunk, _PLACES[source.place], lengths, totals)
+        records.survey(chunk, _PLACES[source.place], lengths, totals)
         _refuse(totals, bam)
-    reads, masked = int(totals[kernel.READS]), int(totals[kernel.WITH_N])
+    reads, masked = int(totals[records.READS]), int(totals[records.WITH_N])
     if reads == 0:
         raise InputError("E_EMPTY", "no read is placed on the genome", file=bam.name, fix="align the reads")
     if masked == reads:
@@ -121,13 +122,13 @@ def umi_bases(source: UmiSource, totals: np.ndarray) -> int:
     """Bases of a UMI, both ends together."""
     if source.place is UmiPlace.INLINE:
         return sum(umi for umi, _ in source.structure)
-    from palbo_assets.ctdna.umi_kernel import FIRST_LENGTH, SECOND_LENGTH
+    from palbo_assets.ctdna.umi_records import FIRST_LENGTH, SECOND_LENGTH
 
     return max(int(totals[FIRST_LENGTH] + totals[SECOND_LENGTH]), 0)
 
 
 def evidence_rules(settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The kernel's (weights, rules, least) from the settings; see `umi_kernel.consensus`.
+    """The kernel's (weights, rules, least) from the settings; see `umi_families.consensus`.
 
     A raw base errs with 10^(-Q/10), and with ``error_rate_post_umi`` from amplification after tagging; a consensus
     base can't be better than ``error_rate_pre_umi``. Two errors e, f of one base: e + f - 4/3 e f (fgbio's model).
@@ -158,7 +159,7 @@ _FIX_UMI = "extract the UMIs again, with the read structure of this kit"
 
 
 def _refuse(totals: np.ndarray, bam: Path) -> None:
-    from palbo_assets.ctdna.umi_kernel import MIXED, NO_UMI, UNPAIRED, UNSORTED
+    from palbo_assets.ctdna.umi_records import MIXED, NO_UMI, UNPAIRED, UNSORTED
 
     if totals[UNSORTED]:
         raise InputError(
@@ -216,35 +217,35 @@ def _indels(events: Counter[tuple[int, ...]], layout: _Layout, placer: IndelPlac
 
 
 def _quality(totals: np.ndarray, sizes: np.ndarray, composition: np.ndarray) -> UmiQuality:
-    from palbo_assets.ctdna import umi_kernel as kernel
+    from palbo_assets.ctdna import umi_records as records
 
     def share(part: int, whole: int) -> float | None:
         return float(totals[part] / totals[whole]) if totals[whole] else None
 
-    molecules = int(totals[kernel.MOLECULES])
+    molecules = int(totals[records.MOLECULES])
     return UmiQuality(
-        pairs=int(totals[kernel.PAIRS]),
+        pairs=int(totals[records.PAIRS]),
         molecules=molecules,
-        enough=int(totals[kernel.ENOUGH]),
-        voting=int(totals[kernel.VOTING]),
+        enough=int(totals[records.ENOUGH]),
+        voting=int(totals[records.VOTING]),
         sizes=tuple(sizes.tolist()),
-        duplex_share=share(kernel.DUPLEX, kernel.ENOUGH),
-        strand_balance=share(kernel.FORWARD_PAIRS, kernel.PAIRS),
-        umi_error=share(kernel.MERGED_PAIRS, kernel.PAIRS),
-        umi_collision=collision(int(totals[kernel.SAME_ENDS]), molecules, composition),
-        umi_with_n=int(totals[kernel.WITH_N]),
-        without_mate=int(totals[kernel.ORPHANS]),
-        improper=int(totals[[kernel.IMPROPER, kernel.TOO_LONG, kernel.LOW_MAPQ]].sum()),
+        duplex_share=share(records.DUPLEX, records.ENOUGH),
+        strand_balance=share(records.FORWARD_PAIRS, records.PAIRS),
+        umi_error=share(records.MERGED_PAIRS, records.PAIRS),
+        umi_collision=collision(int(totals[records.SAME_ENDS]), molecules, composition),
+        umi_with_n=int(totals[records.WITH_N]),
+        without_mate=int(totals[records.ORPHANS]),
+        improper=int(totals[[records.IMPROPER, records.TOO_LONG, records.LOW_MAPQ]].sum()),
     )
 
 
 def _new_totals() -> np.ndarray:
     import numpy as np
 
-    from palbo_assets.ctdna import umi_kernel as kernel
+    from palbo_assets.ctdna import umi_records as records
 
-    totals = np.zeros(kernel.TOTALS, dtype=np.int64)
-    totals[[kernel.LAST_REF, kernel.LAST_POS, kernel.FIRST_LENGTH, kernel.SECOND_LENGTH]] = -1
+    totals = np.zeros(records.TOTALS, dtype=np.int64)
+    totals[[records.LAST_REF, records.LAST_POS, records.FIRST_LENGTH, records.SECOND_LENGTH]] = -1
     return totals
 
 

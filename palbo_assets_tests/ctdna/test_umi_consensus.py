@@ -19,7 +19,7 @@ from palbo_assets.ctdna.panel import Panel, Target
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.umi import UmiPlace, UmiQuality, UmiSource, find_umi, read_structure
 from palbo_assets.ctdna.umi_consensus import consensus_molecules, survey
-from palbo_assets.ctdna.umi_kernel import directional
+from palbo_assets.ctdna.umi_families import directional
 from palbo_assets.genomics import bgzf
 from palbo_assets.genomics.bam import record_offsets
 from palbo_assets.platform.errors import InputError

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from palbo_assets.ctdna import umi_kernel as kernel
+from palbo_assets.ctdna import umi_families, umi_pairs, umi_records
 from palbo_assets.ctdna.molecules import MoleculeCounts, fasta_reference
 from palbo_assets.ctdna.panel import Panel, Target
 from palbo_assets.ctdna.settings import Settings
@@ -48,18 +48,18 @@ def molecules(reads: Reads) -> dict[str, Hashable]:
         umis, seen = sorted(by_umi), list(by_umi)
         codes = np.array([sum("ACGT".index(base) << 2 * at for at, base in enumerate(reversed(umi))) for umi in umis])
         counts, first = np.array([len(by_umi[umi]) for umi in umis]), np.array([seen.index(umi) for umi in umis])
-        root = kernel.directional(codes, counts, first, len(umis[0]))
+        root = umi_families.directional(codes, counts, first, len(umis[0]))
         found |= {name: (place, umis[one]) for umi, one in zip(umis, root, strict=True) for name in by_umi[umi]}
     return found
 
 
-def pairs_of(bam: Path, panel: Panel, bases: int, place: int = kernel.TAG) -> Reads:
+def pairs_of(bam: Path, panel: Panel, bases: int, place: int = umi_records.TAG) -> Reads:
     """Read pairs of a BAM with the ends and the UMI that the compiled pass gives them."""
     data = np.concatenate(list(record_chunks(bam)))
-    totals = np.zeros(kernel.TOTALS, dtype=np.int64)
-    totals[[kernel.LAST_REF, kernel.LAST_POS, kernel.FIRST_LENGTH, kernel.SECOND_LENGTH]] = -1
+    totals = np.zeros(umi_records.TOTALS, dtype=np.int64)
+    totals[[umi_records.LAST_REF, umi_records.LAST_POS, umi_records.FIRST_LENGTH, umi_records.SECOND_LENGTH]] = -1
     starts, ends = (np.array([edge]) for edge in panel.regions[0][1:])
-    fragments, _ = kernel.pair_mates(
+    fragments, _ = umi_pairs.pair_mates(
         data, 0, place, np.zeros((2, 2), dtype=np.int64), np.array([30, 1000]), np.array([[0, 1], [1, 1]]), starts,
         ends, totals, True,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def test_pairs_of_one_barcode_are_grouped_as_umi_tools_groups_them(tmp_path: Pat
     )
     sizes = Counter(map(len, partition(theirs)))
     assert {size: n for size, n in enumerate(quality.sizes) if n} == dict(
-        sum((Counter({min(size, kernel.LARGEST_SIZE): n}) for size, n in sizes.items()), Counter())
+        sum((Counter({min(size, umi_families.LARGEST_SIZE): n}) for size, n in sizes.items()), Counter())
     )
 
 
@@ -261,7 +261,7 @@ def test_families_and_duplexes_are_those_of_the_published_report(duplexes: Duple
 
 
 def test_each_published_read_is_in_the_molecule_that_its_name_states(duplexes: Duplexes) -> None:
-    found = molecules(pairs_of(duplexes.bam, DUPLEX_PANEL, 16, kernel.NAME))
+    found = molecules(pairs_of(duplexes.bam, DUPLEX_PANEL, 16, umi_records.NAME))
     stated = {name: re.sub(r"(_fr|_rf)?_\d+:.*", "", name) for name in found}
     assert len(found) == 3898 and partition(found) == partition(stated)
 

@@ -1,0 +1,160 @@
+"""Compiled consensus of one strand of a molecule: its raw bases' evidence, calls, indels; agreement of two strands."""
+
+# mypy: disable-error-code="assignment"
+# Compiled code has one kind of integer; numpy's stubs have many.
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from palbo_assets.ctdna.umi_records import CHANNEL, alignment, u16
+from palbo_assets.genomics.bam import int32
+
+# Channels of a strand's evidence at one base: A, C, G, T, deleted, and one that nobody reads (`umi_records.CHANNEL`).
+_DELETED, CHANNELS = 4, 8
+NO_VOTE, DELETED_CODE, NOT_COVERED = 4, 5, 6
+_WEIGHT = (1 << 40) - 1  # above it raw bases are counted, below it their weight
+
+
+@njit(cache=True, nogil=True)
+def add_read(
+    data: np.ndarray,
+    record: Any,
+    strand: Any,
+    first: Any,
+    width: Any,
+    weights: np.ndarray,
+    longest: Any,
+    evidence: np.ndarray,
+    indels: np.ndarray,
+    support: np.ndarray,
+    n_indels: Any,
+) -> Any:
+    """Add one raw read's bases to its strand's evidence; returns the number of distinct indels seen so far."""
+    start, end, _, _ = alignment(data, record)
+    length = int32(data, record + 20)
+    cigar = record + 36 + np.int64(data[record + 12])
+    count = u16(data, record + 16)
+    bases = cigar + 4 * count
+    qualities = bases + (length + 1) // 2
+    position, query = start, 0
+    for index in range(count):
+        packed = int32(data, cigar + 4 * index) & 0xFFFFFFFF
+        operation, size = packed & 15, packed >> 4
+        if operation == 0 or operation == 7 or operation == 8:
+            low, high = max(0, first - position), min(size, first + width - position)
+            for step in range(low, high):
+                place = query + step
+                nibble = data[bases + (place >> 1)] >> (4 - 4 * (place & 1)) & 15
+                evidence[position - first + step, CHANNEL[nibble]] += weights[data[qualities + place]]
+            position += size
+            query += size
+        elif operation == 1 or operation == 2:
+            inserted = size if operation == 1 else 0
+            deleted = size - inserted
+            anchor = position - 1
+            code = np.int64(0)
+            known = position > start and size <= longest and end > anchor + deleted + 1
+            for step in range(inserted):
+                place = query + step
+                channel = CHANNEL[data[bases + (place >> 1)] >> (4 - 4 * (place & 1)) & 15]
+                known = known and channel < 4 and weights[data[qualities + place]] > 0
+                code = code << 2 | (channel & 3)
+            if operation == 2:
+                weight = np.int64(0)
+                if 0 < query < length:
+                    weight = weights[min(data[qualities + query - 1], data[qualities + query])]
+                for place in range(max(position, first), min(position + size, first + width)):
+                    evidence[place - first, _DELETED] += weight
+                position += size
+            query += inserted
+            if known and first <= anchor and anchor + deleted + 1 < first + width:
+                slot = 0
+                while slot < n_indels and not (
+                    indels[slot, 0] == anchor
+                    and indels[slot, 1] == deleted
+                    and indels[slot, 2] == inserted
+                    and indels[slot, 3] == code
+                ):
+                    slot += 1
+                if slot == n_indels and n_indels < indels.shape[0]:
+                    indels[slot, 0], indels[slot, 1], indels[slot, 2], indels[slot, 3] = anchor, deleted, inserted, code
+                    support[slot, 0] = support[slot, 1] = 0
+                    n_indels += 1
+                if slot < n_indels:
+                    support[slot, strand] += 1
+        elif operation == 3:
+            position += size
+        elif operation == 4:
+            query += size
+    return n_indels
+
+
+@njit(cache=True, nogil=True)
+def call_strand(evidence: np.ndarray, width: Any, rules: np.ndarray, codes: np.ndarray) -> Any:
+    """Consensus codes of one strand; returns the share of raw bases that disagree with it."""
+    scale, share, alone, margin = rules[0], rules[1], rules[2], rules[3]
+    disagreeing = total = 0
+    for place in range(width):
+        seen = 0
+        best = -1
+        for channel in range(5):
+            value = evidence[place, channel]
+            seen += value >> 40
+            if best < 0 or value & _WEIGHT > evidence[place, best] & _WEIGHT:
+                best = channel
+        if seen == 0:
+            codes[place] = NOT_COVERED
+            continue
+        agree = evidence[place, best] >> 40
+        weight = evidence[place, best] & _WEIGHT
+        total += seen
+        disagreeing += seen - agree
+        vote = True
+        if agree == seen:
+            vote = weight >= alone
+        elif seen - agree > share * seen:
+            vote = False
+        else:
+            against = 0.0
+            for channel in range(5):
+                if channel != best:
+                    against += np.exp(((evidence[place, channel] & _WEIGHT) - weight) / scale)
+            vote = -np.log(against) >= margin
+        codes[place] = NO_VOTE if not vote else DELETED_CODE if best == _DELETED else best
+    return disagreeing / total if total else 0.0
+
+
+@njit(cache=True, nogil=True)
+def spanning(
+    data: np.ndarray, fragments: np.ndarray, head: Any, following: np.ndarray, anchor: Any, deleted: Any
+) -> Any:
+    """Raw reads of a strand that lie across an indel's place."""
+    found = 0
+    fragment = head
+    while fragment >= 0:
+        for side in (5, 6):
+            start, end, _, _ = alignment(data, fragments[fragment, side])
+            found += start <= anchor and end > anchor + deleted + 1
+        fragment = following[fragment]
+    return found
+
+
+@njit(cache=True, nogil=True)
+def agree(one: np.ndarray, other: np.ndarray, width: Any, both: Any) -> None:
+    """Codes on which two strands agree, into ``one``; ``both``: a strand that says nothing leaves no vote."""
+    for place in range(width):
+        mine, theirs = one[place], other[place]
+        if mine == theirs:
+            continue
+        if mine == NOT_COVERED and theirs != NOT_COVERED:
+            one[place] = NO_VOTE if both else theirs
+        elif theirs == NOT_COVERED:
+            one[place] = NO_VOTE if both else mine
+        elif mine == NO_VOTE or theirs == NO_VOTE:
+            one[place] = NO_VOTE if both else theirs if mine == NO_VOTE else mine
+        else:
+            one[place] = NO_VOTE
