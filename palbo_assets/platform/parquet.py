@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.tables import Table, Type
@@ -27,12 +28,12 @@ def parquet_bytes(table: Table, stored: pd.DataFrame) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def read_parquet(content: bytes) -> pd.DataFrame:
-    """The frame of a Parquet file, in pandas' nullable types."""
+def read_parquet(content: bytes, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The frame of a Parquet file (or some of its columns), in pandas' nullable types."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(content)).to_pandas(types_mapper=_nullable_type)
+    return pq.read_table(pa.BufferReader(content), columns=None if columns is None else list(columns)).to_pandas(types_mapper=_nullable_type)
 
 
 def _nullable_type(arrow_type: Any) -> Any:

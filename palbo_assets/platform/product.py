@@ -146,6 +146,7 @@ def product(
     owners: Sequence[str] = (OWNER,),
     observes_landing: bool = False,
     by_patient: bool = False,
+    by_panel: str = "",
     pool: str | None = None,
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """Declare the asset that publishes ``table``.
@@ -169,6 +170,9 @@ def product(
         The product reads the landing ledger itself (the delivery ledger does).
     by_patient
         Of a cohort product with few rows: what is made of it for one patient depends on that patient's rows alone.
+    by_panel
+        Of a cohort product with a column ``panel_version``: the column that holds the hash of each version's rows. What
+        is made of it for a sample depends on the rows of the versions that the sample's files name.
     pool
         Concurrency pool of memory-heavy products.
     """
@@ -187,6 +191,7 @@ def product(
             observes_landing=observes_landing,
             roles=tuple(roles),
             by_patient=by_patient,
+            by_panel=by_panel,
         )
         SPECS[table.name] = spec
         # What landed files make due at batch and sample level the landing sensor requests; the rest follows upstream.
@@ -351,13 +356,24 @@ def snapshot_of(
             if spec.settings is not None
         },
         landing=_observed(landing, published) if any(spec.observes_landing for spec in wanted) else "",
-        slices={
-            (name, patient): version
-            for name in sorted({name for spec in wanted for name in spec.upstream if SPECS[name].by_patient})
-            if (name, "") in published
-            for patient, version in warehouse.patient_versions(SPECS[name].table).items()
-        },
+        slices=_slices(wanted, warehouse, published),
     )
+
+
+def _slices(
+    wanted: Sequence[ProductSpec], warehouse: Warehouse, published: Mapping[tuple[str, str], str]
+) -> dict[tuple[str, str], str]:
+    """Hashes of the patients' or panel versions' rows of cohort products that are versioned by them."""
+    slices: dict[tuple[str, str], str] = {}
+    for name in sorted({name for spec in wanted for name in spec.upstream if (name, "") in published}):
+        if SPECS[name].by_patient:
+            found = warehouse.patient_versions(SPECS[name].table)
+        elif SPECS[name].by_panel:
+            found = warehouse.panel_versions(SPECS[name].table, SPECS[name].by_panel)
+        else:
+            continue
+        slices |= {(name, part): version for part, version in found.items()}
+    return slices
 
 
 def _observed(landing: LandingProvider, published: Mapping[tuple[str, str], str]) -> str:

@@ -66,6 +66,7 @@ class ProductSpec:
     observes_landing: bool = False
     roles: tuple[str, ...] = ()
     by_patient: bool = False
+    by_panel: str = ""
 
     @property
     def name(self) -> str:
@@ -135,7 +136,9 @@ class FileIndex:
     ) -> list[InputFile]:
         """Files that a step of this partition reads; empty when none of them is the partition's own.
 
-        Where ``roles`` are named, files in other roles aren't there for the step.
+        Where ``roles`` are named, files in other roles aren't there for the step. Of the cohort's files that are of a
+        panel version (a BED, a donor), those are given that the partition's own files name: a new version makes no old
+        sample due.
         """
         found: list[InputFile] = []
         for modality in modalities:
@@ -152,9 +155,20 @@ class FileIndex:
                 own, beside = self.by_modality[modality], []
             if roles:
                 own, beside = ([file for file in files if file.role in roles] for files in (own, beside))
+            beside = of_panel_versions(beside, panel_versions(own))
             if own:
                 found += [*own, *beside]
         return sorted(found, key=lambda file: (file.role, file.specimen_id, file.timepoint, file.sha256))
+
+
+def panel_versions(files: Iterable[InputFile]) -> set[str]:
+    """Panel versions that files of samples name; "" stands for a file that names none."""
+    return {file.panel_version for file in files if file.scope == Scope.SAMPLE}
+
+
+def of_panel_versions(files: Iterable[InputFile], named: set[str]) -> list[InputFile]:
+    """Files of the named panel versions or of none; all of them for a sample that doesn't tell its version."""
+    return [file for file in files if "" in named or file.panel_version in {"", *named}]
 
 
 def describe_file(file: InputFile) -> dict[str, str]:
@@ -176,8 +190,8 @@ class Snapshot:
     """The state from which inputs and due work are derived.
 
     ``published`` and ``failed`` map (product, partition) to a data version; ``batch_samples`` maps a BATCH product to
-    its (partition, patient, timepoint) rows; ``slices`` maps (product, patient) to a hash of the patient's rows of a
-    cohort product that is versioned by patient; ``landing`` is a hash of the landing ledger, for what observes it.
+    its (partition, patient, timepoint) rows; ``slices`` maps (product, patient) or (product, panel version) to a hash of
+    these rows of a cohort product that is versioned by patient or by panel; ``landing`` is a hash of the landing ledger, for what observes it.
     """
 
     files: FileIndex
@@ -222,6 +236,9 @@ def inputs_of(
             # Another patient's rows must not make this one's partition due.
             patient_id, _ = patient_and_timepoint(spec.level, key)
             versions = {"": snapshot.slices.get((name, patient_id), "")}
+        if versions and specs[name].by_panel and files and spec.level in (Level.SAMPLE, Level.PATIENT):
+            # Nor must another panel version's, for samples that weren't run on it.
+            versions = _panel_slices(name, panel_versions(files), snapshot)
         if versions:
             upstream[name] = versions
     if spec.reads and not files:
@@ -235,6 +252,15 @@ def inputs_of(
         settings=snapshot.settings.get(spec.name, {}),
         landing=snapshot.landing if spec.observes_landing else "",
     )
+
+
+def _panel_slices(product: str, named: set[str], snapshot: Snapshot) -> dict[str, str]:
+    """Hashes of the rows of the named panel versions that are there; of all versions where a sample names none."""
+    return {
+        version: sha256
+        for (name, version), sha256 in sorted(snapshot.slices.items())
+        if name == product and ("" in named or version in named)
+    }
 
 
 def upstream_partitions(upstream: ProductSpec, level: Level, key: str, snapshot: Snapshot) -> list[str]:

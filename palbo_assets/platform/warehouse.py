@@ -403,6 +403,15 @@ class Warehouse:
         rows = self.read(table).sort_values(list(table.key), ignore_index=True)
         return {str(patient): content_sha256(own)[:24] for patient, own in rows.groupby("patient_id", sort=True)}
 
+    def panel_versions(self, table: Table, stated: str) -> dict[str, str]:
+        """Hash of each panel version's rows of a Parquet table whose column ``stated`` holds it."""
+        found: dict[str, str] = {}
+        for published in self.versions(table.name).values():
+            content = self.objects.read_verified(published.content_sha256)
+            rows = read_parquet(content, ["panel_version", stated]).drop_duplicates()
+            found |= dict(zip(rows["panel_version"].astype(str), rows[stated].astype(str), strict=True))
+        return found
+
     def batch_rows(self, table: Table) -> list[tuple[str, str, str]]:
         """Distinct (batch partition, patient, timepoint) of a BATCH table: which samples a batch speaks about."""
         source = sql_table(table, self._metadata)

@@ -353,7 +353,7 @@ def test_a_background_of_another_version_of_the_panel_is_not_used_and_calls_say_
     assert all(result.success for result in house.run(wet_lab=False, donors=[v2, *others]))
     assert set(house.rows(CTDNA_BACKGROUND)["panel_version"]) == {"v2"}
     calls = house.rows(CTDNA_CALLS)
-    assert set(calls["background"]) == {"in_sample"} and set(calls["background_reason"]) == {"other_panel_version"}
+    assert set(calls["background"]) == {"in_sample"} and set(calls["background_reason"]) == {"no_healthy_plasmas"}
     house = House(tmp_path / "few", plasma, references=("genome_fasta",))
     assert all(result.success for result in house.run(wet_lab=False, donors=donors[:3]))
     assert house.rows(CTDNA_BACKGROUND).empty

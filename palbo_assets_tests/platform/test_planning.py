@@ -148,6 +148,36 @@ def test_a_product_of_one_role_is_not_due_for_files_in_another() -> None:
     assert sorted(world.step()) == [("", ("panels",)), ("P1|BL", ("depth", "fragments"))]
 
 
+def test_a_new_panel_version_makes_no_plasma_of_an_old_one_due_and_a_corrected_old_one_does() -> None:
+    old, new = (File(name, "plasma", patient_id=name, panel_version=name) for name in ("v1", "v2"))
+    untold = File("x", "plasma", patient_id="untold")
+    donor = replace(PANEL, sha256="d", role="bam", panel_version="v2")
+    world = World(PANEL, old, untold)
+    world.settle()
+    world.files += [replace(PANEL, sha256="v2", panel_version="v2"), donor]
+    assert {key for key, _ in world.step()} == {"", "untold|BL"}
+    world.files.append(new)
+    assert [key for key, _ in world.step()] == ["v2|BL"]
+    world.files[0] = replace(PANEL, sha256="v1-corrected")
+    assert {key for key, _ in world.step()} == {"", "v1|BL", "untold|BL"}
+
+
+def test_donors_of_another_panel_version_make_no_call_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_donors = replace(spec("background", Level.COHORT, reads=["plasma"], roles=["donor"]), by_panel="sha256")
+    judged = spec("judged", Level.SAMPLE, reads=["plasma"], roles=["bam"], upstream=["background"])
+    products = {one.name: one for one in (of_donors, judged)}
+    files = FileIndex([File("a", "plasma", panel_version="v1")])
+    published = {("background", ""): "one"}
+
+    def version(**slices: str) -> str:
+        found = {("background", name): sha256 for name, sha256 in slices.items()}
+        [due] = plan(products, Snapshot(files, published, {}, {}, {}, {}, slices=found))
+        return due.data_version
+
+    assert version(v1="a") == version(v1="a", v2="b") != version(v1="c")
+    assert version() == version(v2="b") != version(v1="a")
+
+
 def test_a_product_of_one_role_without_such_a_file_is_never_due() -> None:
     assert sorted(World(PANEL, File("b", "plasma", "index")).step()) == [("", ("panels",)), ("P1|BL", ("depth",))]
     assert World(File("a", "plasma")).settle() == [[("P1|BL", ("depth", "fragments"))]]

@@ -60,6 +60,7 @@ def ctdna_panels(step: Step) -> pd.DataFrame:
     code_version="1",
     group=GROUP,
     kinds={"bam", "scipy", "parquet"},
+    by_panel="background_sha256",
 )
 def ctdna_background(step: Step) -> pd.DataFrame:
     """How often molecules err on each panel version, from plasmas of healthy donors: what calls are tested against."""

@@ -63,8 +63,9 @@ def background_of(
 ) -> Background:
     """The background of the plasma's panel version: from healthy donors, else the bundle's, else its own bases.
 
-    ``donors``: rows of ctdna_background. Those of another version, or of another BED under the same version, aren't
-    used, and the background's ``reason`` says so.
+    ``donors``: rows of ctdna_background. Those of another BED under the same version aren't used, nor is the bundle's
+    table of another version, and the background's ``reason`` says so. Donors of other versions are none of a plasma's
+    business: they don't make its calls due, so nothing here may follow from them.
     """
     from palbo_assets.ctdna.background import estimate_background, read_background
     from palbo_assets.ctdna.healthy_plasmas import background_from
@@ -78,7 +79,7 @@ def background_of(
     healthy = None if table is None else read_background(table, step.settings, panel.version)
     if healthy is not None:
         return replace(healthy, sha256=step.references.entry("ctdna_background").sha256)
-    reason = "other_bed" if len(here) else "other_panel_version" if len(donors) or table else "no_healthy_plasmas"
+    reason = "other_bed" if len(here) else "other_panel_version" if table else "no_healthy_plasmas"
     return replace(estimate_background(counts, step.settings, left_out), reason=reason)
 
 
