@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from palbo_assets.ctdna.fragments import Library
     from palbo_assets.ctdna.umi import UmiQuality
 
 VOTES = tuple(
@@ -23,14 +24,18 @@ _OF_FILE = ("reads", "reads_on_target", "reads_used", "family_size_mean", "famil
 
 @dataclass(frozen=True)
 class Plasma:
-    """One plasma's counts; ``barcodes`` are figures of `umi.UmiQuality`, empty for a consensus BAM."""
+    """One plasma's counts; ``barcodes`` are figures of `umi.UmiQuality`, empty for a consensus BAM; ``reads`` those of
+    `fragments.Library`."""
 
     panel_version: str
     counts: MoleculeCounts
     barcodes: dict[str, Any]
+    reads: dict[str, Any]
 
 
-def frame_of(panel_version: str, counts: MoleculeCounts, barcodes: UmiQuality | None) -> pd.DataFrame:
+def frame_of(
+    panel_version: str, counts: MoleculeCounts, barcodes: UmiQuality | None, reads: Library | None = None
+) -> pd.DataFrame:
     """One row per panel base: position, reference base, votes by strand, indels anchored there, and the file's totals.
 
     Totals are JSON, the same in every row: Parquet stores them once.
@@ -39,6 +44,7 @@ def frame_of(panel_version: str, counts: MoleculeCounts, barcodes: UmiQuality | 
 
     library: dict[str, Any] = {name: getattr(counts, name) for name in _OF_FILE}
     library["barcodes"] = {} if barcodes is None else {name: getattr(barcodes, name) for name in BARCODES}
+    library["fragments"] = {} if reads is None else reads.as_dict()
     stated = json.dumps(library, sort_keys=True)
     events: dict[tuple[str, int], list[str]] = {}
     for event, (forward, reverse) in sorted(counts.indels.items()):
@@ -55,7 +61,7 @@ def frame_of(panel_version: str, counts: MoleculeCounts, barcodes: UmiQuality | 
 
 BARCODES = (
     "pairs", "molecules", "enough", "voting", "distribution", "singleton_share", "duplex_share", "strand_balance",
-    "umi_error", "umi_collision", "umi_with_n", "without_mate", "improper",
+    "umi_error", "umi_collision", "umi_with_n", "without_mate", "improper", "same_ends",
 )  # fmt: skip
 
 
@@ -70,7 +76,7 @@ def plasma_of(rows: pd.DataFrame) -> Plasma | None:
         indels=dict(_indels(rows)),
         **{name: library[name] for name in _OF_FILE},
     )
-    return Plasma(str(rows["panel_version"].iloc[0]), counts, library["barcodes"])
+    return Plasma(str(rows["panel_version"].iloc[0]), counts, library["barcodes"], library["fragments"])
 
 
 def _regions(rows: pd.DataFrame) -> Iterator[RegionCounts]:

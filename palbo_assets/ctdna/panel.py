@@ -14,6 +14,7 @@ from pathlib import Path
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.text import decode
+from palbo_assets.study.vocabulary import CHOSEN_FROM_COHORT
 
 COLUMNS = ("chrom", "start", "end", "gene", "exon", "panel_version", "reason")
 
@@ -83,6 +84,11 @@ class Panel:
             if target.start < pos <= target.end and target.gene:
                 return target.gene
         return ""
+
+    def chosen_from_cohort(self, chrom: str, pos: int) -> bool | None:
+        """Whether the 1-based position is covered only because of what this cohort showed; None off the panel."""
+        covering = [one for one in self._by_chrom.get(chrom, ()) if one.start < pos <= one.end]
+        return all(CHOSEN_FROM_COHORT in one.reason.split(";") for one in covering) if covering else None
 
     def check_contigs(self, contig_lengths: Mapping[str, int], file: str = "") -> None:
         """Refuse a panel of another genome build: every target must lie on a known contig, inside its length.

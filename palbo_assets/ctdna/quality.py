@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.settings import GENOME_EQUIVALENTS_PER_NG, Settings
+from palbo_assets.ctdna.wet_lab import EDTA, STRECK
 from palbo_assets.study.vocabulary import Qc
 
 if TYPE_CHECKING:
+    from palbo_assets.ctdna.molecule_table import Plasma
     from palbo_assets.ctdna.molecules import MoleculeCounts
 
 
@@ -50,6 +52,20 @@ def barcode_figures(barcodes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def library_figures(plasma: Plasma) -> dict[str, float | None]:
+    """What `assess` asks of the reads and families: `fragments.Library`, pairs, molecules and shared ends."""
+    reads, barcodes = plasma.reads, plasma.barcodes
+    return {
+        "raw_depth_mean": reads.get("raw_depth_mean"),
+        "fragment_peak_reads_bp": reads.get("fragment_peak_bp"),
+        "read_1_length": reads.get("read_1_length"),
+        "read_2_length": reads.get("read_2_length"),
+        "singleton_share": barcodes.get("singleton_share"),
+        "raw_pairs": barcodes.get("pairs"),
+        "same_ends": barcodes.get("same_ends"),
+    }
+
+
 def conversion(unique_depth_median: float, input_ng: float | None) -> float | None:
     """Unique molecules per haploid genome equivalent that went into the library; None without a stated input."""
     if input_ng is None or input_ng <= 0:
@@ -71,6 +87,9 @@ def assess(
         "input": _below(lab.get("input_ng"), settings.input_ng_fail),
         "not_plasma": lab.get("specimen_type") not in (None, "PLASMA"),
         "haemolysis": _above(lab.get("haemolysis_grade"), settings.haemolysis_fail - 1),
+        "late_spin": _spun_late(lab, settings),
+        "deduplicated_by_position": _deduplicated(measured, settings),
+        "read_once_only": measured.get("singleton_share") == 1 or measured["family_size_mean"] == 1,
     }
     warn = {
         "depth": depth < settings.unique_depth_pass,
@@ -82,6 +101,11 @@ def assess(
         "input": _below(lab.get("input_ng"), settings.input_ng_pass),
         "genomic_dna": _above(lab.get("gdna_pct"), settings.gdna_pct_warn),
         "fragment_size": _outside(lab.get("fragment_peak_bp"), settings.fragment_peak_low, settings.fragment_peak_high),
+        "fragment_size_of_reads": _outside(
+            measured.get("fragment_peak_reads_bp"), settings.fragment_peak_low, settings.fragment_peak_high
+        ),
+        "raw_depth": _below(measured.get("raw_depth_mean"), settings.raw_depth_warn),
+        "read_lengths_differ": _lengths_differ(measured, settings),
     }
     reasons = [name for name, found in fail.items() if found]
     verdict = Qc.FAIL if reasons else Qc.WARN if any(warn.values()) else Qc.PASS
@@ -89,6 +113,54 @@ def assess(
     if wet_lab is None:
         reasons.append("no_wet_lab_data")
     return verdict, ";".join(reasons)
+
+
+_OF_LAB = {
+    "specimen_type": "specimen_type",
+    "plasma_volume": "plasma_ml",
+    "input": "input_ng",
+    "haemolysis": "haemolysis_grade",
+    "fragment_size": "fragment_peak_bp",
+    "genomic_dna": "gdna_pct",
+}
+_OF_READS = {
+    "on_target": "on_target",
+    "family_size": "family_size_mean",
+    "conversion": "conversion",
+    "raw_depth": "raw_depth_mean",
+    "fragment_size_of_reads": "fragment_peak_reads_bp",
+    "read_lengths": "read_2_length",
+    "deduplication": "same_ends",
+}
+
+
+def unchecked(measured: Mapping[str, float | None], wet_lab: Mapping[str, Any] | None) -> str:
+    """Lines of quality that `assess` couldn't judge, ';'-joined: what wasn't stated or can't be told hasn't passed."""
+    lab = wet_lab or {}
+    missing = [line for line, name in _OF_LAB.items() if lab.get(name) is None]
+    if lab.get("hours_to_spin") is None or lab.get("tube_type") not in (EDTA, STRECK):
+        missing.append("late_spin")
+    missing += [line for line, name in _OF_READS.items() if measured.get(name) is None]
+    return ";".join(missing)
+
+
+def _spun_late(lab: Mapping[str, Any], settings: Settings) -> bool:
+    """Cells burst sooner in EDTA than in a tube that fixes them; of other tubes nothing is known."""
+    limits = {EDTA: settings.edta_hours, STRECK: settings.preserving_tube_hours}
+    limit = limits.get(lab.get("tube_type", ""))
+    return limit is not None and _above(lab.get("hours_to_spin"), limit)
+
+
+def _deduplicated(measured: Mapping[str, float | None], settings: Settings) -> bool:
+    """Raw pairs of which no two share both ends: duplicates were removed by position, and families with them."""
+    pairs = measured.get("raw_pairs") or 0
+    unique = measured.get("singleton_share") == 1 and measured.get("same_ends") == 0
+    return unique and pairs >= settings.deduplication_pairs
+
+
+def _lengths_differ(measured: Mapping[str, float | None], settings: Settings) -> bool:
+    first, second = measured.get("read_1_length"), measured.get("read_2_length")
+    return first is not None and second is not None and abs(first - second) > settings.read_length_difference
 
 
 def _below(value: float | None, limit: float) -> bool:

@@ -319,6 +319,39 @@ class Settings(BaseModel):
     )
     fragment_peak_low: float = Field(default=160, ge=0, description="bp; cfDNA peak, below warns. Source: 160-180 bp")
     fragment_peak_high: float = Field(default=180, ge=0, description="bp; above warns. Source: 160-180 bp")
+    raw_depth_warn: float = Field(
+        default=20_000, ge=0, description="raw reads; mean per panel base, below warns. Source: raw depth >= 20,000"
+    )
+    fragment_pairs_least: int = Field(
+        default=1000,
+        ge=1,
+        description="pairs; fewer have no fragment peak. Source: product default, the peak of 1,000 lengths with an SD"
+        " of 12 bp lies within a few bp",
+    )
+    read_length_difference: int = Field(
+        default=20,
+        ge=0,
+        description="bases; reads 1 and 2 whose greatest lengths differ by more warn: a barcode and a spacer that were"
+        " taken off one of them explain no more. Source: longest barcode that is read (15) and a spacer",
+    )
+    deduplication_pairs: int = Field(
+        default=1000,
+        ge=1,
+        description="pairs; so many without two that share both ends were deduplicated by position, which destroys"
+        " families. Source: product default; a library of 167 bp fragments shares ends long before",
+    )
+    edta_hours: float = Field(
+        default=6,
+        gt=0,
+        description="hours from draw to spin in EDTA; above, leukocytes have burst and the plasma fails. Source:"
+        " EDTA > 6 h is unfit",
+    )
+    preserving_tube_hours: float = Field(
+        default=336,
+        gt=0,
+        description="hours from draw to spin in a tube that fixes cells (Streck), above fails. Source: maker's"
+        " instructions (Cell-Free DNA BCT: 14 days)",
+    )
     conversion_warn: float = Field(
         default=0.20,
         ge=0,

@@ -32,6 +32,8 @@ CTDNA_WET_LAB = Table(
         real("library_ng", "Finished library", unit="ng", minimum=0),
         real("gdna_pct", "Share of DNA above 1 kb (from leukocytes)", unit="%", minimum=0, maximum=100),
         text("specimen_type", "What was extracted, where stated", allowed=("PLASMA", "SERUM", "OTHER")),
+        text("tube_type", "Tube that blood was drawn into, where stated", allowed=("EDTA", "STRECK", "OTHER")),
+        real("hours_to_spin", "From the draw to the first centrifugation", unit="h", minimum=0),
     ),
 )
 
@@ -126,6 +128,15 @@ CTDNA_QC = Table(
              minimum=0, maximum=1),
         integer("umi_with_n", "Reads left out because their barcode has an undecided base", unit="reads", minimum=0),
         real("conversion", "Unique molecules per genome equivalent put in", unit="1", minimum=0),
+        real("raw_depth_mean", "Raw reads per panel base, both mates counted; null where consensus reads state no"
+             " family size", unit="reads", minimum=0),
+        real("fragment_peak_reads_bp", "Commonest fragment length of the reads; null for too few pairs", unit="bp",
+             minimum=0),
+        real("fragment_peak_lab_bp", "The same as the wet lab states it", unit="bp", minimum=0),
+        integer("read_1_length", "Longest read 1", unit="bp", minimum=0),
+        integer("read_2_length", "Longest read 2; null without pairs", unit="bp", minimum=0),
+        text("not_checked", "Lines of quality that nothing was delivered for, ';'-joined: they didn't pass; empty where"
+             " all were checked"),
         text("verdict", "Quality verdict; null where status isn't OBSERVED", allowed=tuple(Qc)),
         text("reasons", "What the verdict rests on, ';'-joined; empty when nothing was found"),
         text("status", "Whether the plasma could be judged", nullable=False, allowed=(OBSERVED, Absence.NOT_EVALUABLE)),
@@ -167,6 +178,8 @@ CTDNA_CALLS = Table(
         real("power", "Power to find the VAF to be excluded (excluded_vaf)", unit="1", minimum=0, maximum=1),
         real("excluded_vaf", "VAF that ABSENT rules out", unit="1", minimum=0, maximum=1, nullable=False),
         text("panel_version", "Panel version of the library; null if the delivery doesn't tell"),
+        boolean("chosen_from_cohort", "The site is on the panel because of what this cohort showed: no evidence of how"
+                " common the allele is in these patients; null off the panel"),
         text("background", "Where the error rates are from; null if nothing was computed",
              allowed=("healthy_plasma", "in_sample")),
         text("background_sha256", "Which background of healthy plasmas (ctdna_background, or the reference's file)"),

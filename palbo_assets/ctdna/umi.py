@@ -70,6 +70,7 @@ class UmiQuality:
     umi_with_n: int  # reads
     without_mate: int  # reads
     improper: int  # pairs that aren't two ends of one fragment, are too long or placed unsurely
+    same_ends: int = 0  # ordered pairs of molecules that share both ends; with none, and each read once: deduplicated
 
     @property
     def size_mean(self) -> float | None:

@@ -236,6 +236,7 @@ def _quality(totals: np.ndarray, sizes: np.ndarray, composition: np.ndarray) -> 
         umi_with_n=int(totals[records.WITH_N]),
         without_mate=int(totals[records.ORPHANS]),
         improper=int(totals[[records.IMPROPER, records.TOO_LONG, records.LOW_MAPQ]].sum()),
+        same_ends=int(totals[records.SAME_ENDS]),
     )
 
 

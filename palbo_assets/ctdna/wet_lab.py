@@ -19,8 +19,10 @@ NUMBERS: dict[str, tuple[str, float, float]] = {
     "fragment_peak_bp": ("fragment_peak_bp", 0, 20_000),
     "library_ng": ("library_ng", 0, 1_000_000),
     "gdna_pct": ("gdna_pct", 0, 100),
+    "hours_to_spin": ("hours_to_spin", 0, 2000),
 }
-PLASMA = "PLASMA"
+PLASMA, OTHER = "PLASMA", "OTHER"
+EDTA, STRECK = "EDTA", "STRECK"
 
 
 def read_wet_lab(path: Path) -> list[dict[str, Any]]:
@@ -28,7 +30,8 @@ def read_wet_lab(path: Path) -> list[dict[str, Any]]:
 
     Columns: patient_id, timepoint (any label that the protocol knows), specimen_id, plasma_ml, cfdna_ng_per_ml,
     input_ng; optional haemolysis (grade 0-4), fragment_peak_bp, library_ng, gdna_pct (DNA above 1 kb, %),
-    specimen_type. An empty cell is null, never 0.
+    specimen_type, tube_type (EDTA, Streck, or another), hours_to_spin (from draw to first
+    centrifugation). An empty cell is null, never 0.
 
     Raises
     ------
@@ -66,6 +69,8 @@ def read_wet_lab(path: Path) -> list[dict[str, Any]]:
         if row["haemolysis_grade"] is not None and row["haemolysis_grade"] % 1:
             raise refuse("haemolysis", "the grade is not a whole number", "write 0, 1, 2, 3 or 4")
         stated = cells["specimen_type"].upper() if "specimen_type" in table.columns else ""
-        row["specimen_type"] = stated if stated in {PLASMA, "SERUM"} else "OTHER" if stated else None
+        row["specimen_type"] = stated if stated in {PLASMA, "SERUM"} else OTHER if stated else None
+        tube = cells["tube_type"].upper() if "tube_type" in table.columns else ""
+        row["tube_type"] = next((known for known in (EDTA, STRECK) if known in tube), OTHER if tube else None)
         rows.append(row)
     return rows

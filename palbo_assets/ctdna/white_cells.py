@@ -27,6 +27,10 @@ class Origin(NamedTuple):
     power: float | None = None
 
 
+BLOCKED = Origin(UNRESOLVED, "E_IDENTITY_MISMATCH")
+"""Of an allele in a plasma that isn't the patient's: neither its white cells nor its tumour tell."""
+
+
 def origin_of(
     plasma_alt: int, plasma_depth: int, white_alt: int | None, white_depth: int | None, settings: Settings,
     *, in_tissue: bool = False,

@@ -147,7 +147,7 @@ def write_wet_lab(samples: Iterable[SampleTruth], folder: Path, rng: np.random.G
         table = csv.writer(file)
         table.writerow(
             ["patient_id", "timepoint", "specimen_id", "specimen_type", "plasma_ml", "haemolysis", "cfdna_ng_per_ml",
-             "input_ng", "fragment_peak_bp", "library_ng", "gdna_pct"]
+             "input_ng", "fragment_peak_bp", "library_ng", "gdna_pct", "tube_type", "hours_to_spin"]
         )  # fmt: skip
         for truth in samples:
             concentration = float(np.exp(rng.normal(2.2, 0.35)))
@@ -156,7 +156,7 @@ def write_wet_lab(samples: Iterable[SampleTruth], folder: Path, rng: np.random.G
             table.writerow(
                 [truth.patient_id, truth.timepoint, specimen_id(truth), "PLASMA", f"{plasma:.1f}",
                  int(rng.random() < 0.15), f"{concentration:.2f}", f"{taken:.1f}", int(rng.integers(164, 172)),
-                 f"{rng.uniform(600, 1200):.0f}", f"{rng.uniform(0.5, 6):.1f}"]
+                 f"{rng.uniform(600, 1200):.0f}", f"{rng.uniform(0.5, 6):.1f}", "Streck", 24]
             )  # fmt: skip
     return WrittenFile(path.name, "ctdna", "wet_lab", sample_name="wet-lab-1")
 

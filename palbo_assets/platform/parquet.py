@@ -33,7 +33,9 @@ def read_parquet(content: bytes, columns: Sequence[str] | None = None) -> pd.Dat
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.read_table(pa.BufferReader(content), columns=None if columns is None else list(columns)).to_pandas(types_mapper=_nullable_type)
+    return pq.read_table(pa.BufferReader(content), columns=None if columns is None else list(columns)).to_pandas(
+        types_mapper=_nullable_type
+    )
 
 
 def _nullable_type(arrow_type: Any) -> Any:

@@ -190,8 +190,9 @@ class Snapshot:
     """The state from which inputs and due work are derived.
 
     ``published`` and ``failed`` map (product, partition) to a data version; ``batch_samples`` maps a BATCH product to
-    its (partition, patient, timepoint) rows; ``slices`` maps (product, patient) or (product, panel version) to a hash of
-    these rows of a cohort product that is versioned by patient or by panel; ``landing`` is a hash of the landing ledger, for what observes it.
+    its (partition, patient, timepoint) rows; ``slices`` maps (product, patient) or (product, panel version) to a hash
+    of these rows of a cohort product that is versioned by patient or by panel; ``landing`` is a hash of the landing
+    ledger, for what observes it.
     """
 
     files: FileIndex

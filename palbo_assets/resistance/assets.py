@@ -274,7 +274,7 @@ def resistance_statistics(
     upstream=(CTDNA_PANELS, ACQUIRED_ALTERATIONS),
     references=("genome_fasta", "mappability_bed", "blacklist_bed"),
     settings=ExtensionSettings,
-    code_version="3",
+    code_version="4",
     group=GROUP,
     kinds={"pandas", "sql"},
 )

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.errors import InputError
-from palbo_assets.resistance.panel_extension import version_order
+from palbo_assets.resistance.panel_extension import RUN_LONG, bed_in_force, version_order
+from palbo_assets.study.vocabulary import CHOSEN_FROM_COHORT
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("chrom", "start", "end", "gene", "exon", "panel_version", "reason")
 """What the landing reads of a ``panel_bed``: delivered under the new version, the file closes the loop."""
+
+
+def grounds(target: dict[Any, Any]) -> str:
+    """A target's grounds, how many patients it is from, that it was chosen from them, and what its reads must fear."""
+    doubts = [
+        name
+        for name, found in (
+            (f"gc_{target['gc_flag']}", target["gc_flag"] in ("low", "high")),
+            ("mappability_low", target["mappability_flag"] == "low"),
+            ("homopolymer", target["homopolymer_flag"] == RUN_LONG),
+            ("pseudogene", bool(target["pseudogene_flag"])),
+        )
+        if found
+    ]
+    return ";".join([target["reason"], f"n={target['n_patients']}", CHOSEN_FROM_COHORT, *doubts])
 
 
 def next_panel_bed(ctdna_panels: pd.DataFrame, extension: pd.DataFrame, version: str) -> str:
@@ -34,15 +50,20 @@ def next_panel_bed(ctdna_panels: pd.DataFrame, extension: pd.DataFrame, version:
         raise InputError(
             "E_PANEL_VERSION", f"the next version must follow {known[-1]}", fix="name a higher one, as v2 after v1"
         )
-    of_base = ctdna_panels[ctdna_panels["panel_version"] == base]
-    of_base = of_base[of_base["bed_sha256"] == of_base["bed_sha256"].max()].sort_values("region")
+    of_base = bed_in_force(ctdna_panels, base).sort_values("region")
     rows = [
         (row["chrom"], row["start"], row["end"], row["gene"], row["exon"], row["since"], row["reason"])
-        for row in of_base.astype(object).where(of_base.notna(), "").to_dict("records")
+        for row in _plain(of_base)
     ]
     rows += [
-        (row["chrom"], row["start"], row["end"], row["gene"], "", version, f"{row['reason']};n={row['n_patients']}")
-        for row in extension.sort_values(["chrom", "start", "end"]).to_dict("records")
+        (row["chrom"], row["start"], row["end"], row["gene"], "", version, grounds(row))
+        for row in _plain(extension.sort_values(["chrom", "start", "end"]))
     ]
     lines = ["#" + "\t".join(COLUMNS), *("\t".join(str(cell) or "." for cell in row) for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def _plain(rows: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Rows with "" for what is null."""
+    found: list[dict[Any, Any]] = rows.astype(object).where(rows.notna(), "").to_dict("records")
+    return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palbo_assets.resistance.settings import ExtensionSettings
+from palbo_assets.study.vocabulary import CHOSEN_FROM_COHORT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +35,7 @@ RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS = (
 GROUNDS = (RECURRENT_VARIANT, RECURRENT_GENE, HOTSPOT, LOSS)
 MAPPABLE, UNMAPPABLE, MAPPABILITY_UNKNOWN = "ok", "low", "unknown"
 GC_OK, GC_LOW, GC_HIGH, GC_UNKNOWN = "ok", "low", "high", "unknown"
+RUN_OK, RUN_LONG, RUN_UNKNOWN = "ok", "long", "unknown"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class ProposedTarget:
     mappability_flag: str
     size_delta_bp: int
     base_panel_version: str
+    longest_run_bp: int | None = None
+    homopolymer_flag: str = RUN_UNKNOWN
+    pseudogene_flag: bool = False
+    circularity: str = CHOSEN_FROM_COHORT
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,8 @@ def newest_panel(ctdna_panels: pd.DataFrame) -> Coverage | None:
     """
     if ctdna_panels.empty:
         return None
-    beds = set(zip(ctdna_panels["panel_version"], ctdna_panels["bed_sha256"], strict=True))
-    version, sha256 = max(beds, key=lambda bed: (version_order(bed[0]), bed[1]))
-    rows = ctdna_panels[(ctdna_panels["panel_version"] == version) & (ctdna_panels["bed_sha256"] == sha256)]
+    rows = bed_in_force(ctdna_panels)
+    version = rows["panel_version"].iloc[0]
     regions = rows.sort_values(["chrom", "start", "end"]).groupby("chrom")
     return Coverage(
         str(version),
@@ -99,9 +104,20 @@ def newest_panel(ctdna_panels: pd.DataFrame) -> Coverage | None:
     )
 
 
+def bed_in_force(ctdna_panels: pd.DataFrame, version: str = "") -> pd.DataFrame:
+    """Rows of the BED that counts for ``version``, or for the highest one that is there; the table has rows."""
+    beds = {
+        (str(name), str(sha256))
+        for name, sha256 in zip(ctdna_panels["panel_version"], ctdna_panels["bed_sha256"], strict=True)
+        if not version or name == version
+    }
+    name, sha256 = max(beds, key=lambda bed: (version_order(bed[0]), bed[1]))
+    return ctdna_panels[(ctdna_panels["panel_version"] == name) & (ctdna_panels["bed_sha256"] == sha256)]
+
+
 def version_order(version: str) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", version)
     """Sorts panel versions: numbers inside a version count as numbers."""
+    parts = re.split(r"(\d+)", version)
     return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts if part]
 
 
@@ -178,11 +194,14 @@ def _target(
     start = max(int(group["pos"].min()) - 1 - settings.probe_flank, 0)
     end = int(group["pos"].max()) + settings.probe_flank
     gc_pct, gc_flag = None, GC_UNKNOWN
+    run, run_flag = None, RUN_UNKNOWN
     if reference is not None:
         bases = reference(chrom, start, end)
         end = start + len(bases)  # a FASTA gives no more than the contig has
         known = sum(bases.count(base) for base in "ACGT")
         if known:
+            run = longest_run(bases)
+            run_flag = RUN_LONG if run >= settings.homopolymer_bases else RUN_OK
             gc_pct = 100.0 * (bases.count("G") + bases.count("C")) / known
             gc_flag = GC_LOW if gc_pct < settings.gc_low_pct else GC_HIGH if gc_pct > settings.gc_high_pct else GC_OK
     mappable_pct, mappability_flag = None, MAPPABILITY_UNKNOWN
@@ -209,7 +228,15 @@ def _target(
         mappability_flag=mappability_flag,
         size_delta_bp=end - start - panel.within(chrom, start, end),
         base_panel_version=panel.version,
+        longest_run_bp=run,
+        homopolymer_flag=run_flag,
+        pseudogene_flag=not set(settings.pseudogene_genes).isdisjoint(str(gene) for gene in group["gene"]),
     )
+
+
+def longest_run(bases: str) -> int:
+    """Length of the longest homopolymer of A, C, G or T; 0 without such a base."""
+    return max((len(found[0]) for found in re.finditer(r"([ACGT])\1*", bases)), default=0)
 
 
 def mappable_positions(mappability: Path | None, blacklist: Path | None) -> Position | None:

@@ -81,5 +81,16 @@ class ExtensionSettings(BaseModel):
     mappable_pct_min: float = Field(
         default=90, ge=0, le=100, description="%; a target with fewer uniquely mappable bases is flagged. Study default"
     )
+    homopolymer_bases: int = Field(
+        default=8,
+        ge=2,
+        description="bases; a target with a longer or equal run of one base is flagged: polymerases slip there. Study"
+        " default",
+    )
+    pseudogene_genes: tuple[str, ...] = Field(
+        default=("CHEK2", "KMT2C", "NF1", "PIK3CA", "PMS2", "PTEN"),
+        description="genes with close copies elsewhere in the genome, whose targets are flagged. Source: KMT2C (study's"
+        " list of traps); published pseudogenes of the others (PTENP1, PMS2CL, copies of CHEK2, NF1 and PIK3CA)",
+    )
     gc_low_pct: float = Field(default=25, ge=0, le=100, description="%; GC below is hard to capture. Source: 25-70 %")
     gc_high_pct: float = Field(default=70, ge=0, le=100, description="%; GC above is hard to capture. Source: 25-70 %")

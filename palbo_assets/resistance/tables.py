@@ -8,7 +8,7 @@ from palbo_assets.clinical.tables import PATIENTS, TREATMENT_RESPONSE
 from palbo_assets.platform.tables import PATIENT_ID, TIMEPOINT, Column, Table, Type, boolean, integer, real, text
 from palbo_assets.resistance.features import Catalogue, Feature, Grain, Pairing, load_features
 from palbo_assets.resistance.mechanisms import SOURCES, load_mechanisms
-from palbo_assets.study.vocabulary import OBSERVED, STATUSES, State, Timepoint, Transition
+from palbo_assets.study.vocabulary import CHOSEN_FROM_COHORT, OBSERVED, STATUSES, State, Timepoint, Transition
 
 CATALOGUE = load_features()
 MECHANISMS = load_mechanisms()
@@ -283,6 +283,12 @@ CTDNA_PANEL_EXTENSION = Table(
         text("mappability_flag", "Whether reads of the target can be placed", allowed=("ok", "low", "unknown")),
         integer("size_delta_bp", "Bases that the target adds to the panel", unit="bp", minimum=0, nullable=False),
         text("base_panel_version", "Panel version that the proposal extends", nullable=False),
+        integer("longest_run_bp", "Longest homopolymer of the target; null without a genome reference", unit="bp",
+                minimum=0),
+        text("homopolymer_flag", "Whether polymerases may slip in the target", allowed=("ok", "long", "unknown")),
+        boolean("pseudogene_flag", "Whether a gene of the target has close copies elsewhere in the genome"),
+        text("circularity", "What the target can't be used for: chosen from source_patients, it says nothing of how"
+             " common its alteration is in them", allowed=(CHOSEN_FROM_COHORT,)),
     ),
 )  # fmt: skip
 

@@ -86,3 +86,7 @@ class Qc(StrEnum):
     PASS = "pass"
     WARN = "warn"
     FAIL = "fail"
+
+
+CHOSEN_FROM_COHORT = "chosen_from_these_patients"
+"""Of a plasma panel's region: added because of what this cohort showed, so it can't tell how common that is in it."""

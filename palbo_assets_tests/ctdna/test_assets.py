@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-import palbo_assets.wes.assets  # noqa: F401  declares the tables that this room reads
+import palbo_assets.definitions  # noqa: F401  declares the tables of other rooms that this one reads
 from palbo_assets.ctdna.assets import (
     ASSETS,
     ctdna_background,
@@ -60,7 +60,12 @@ from palbo_assets_tests.ctdna.conftest import Plasma
 from palbo_assets_tests.ctdna.donors import Truth
 
 KEY = "PALBO-001|PD"
-SOMATIC = dg.AssetSpec("somatic_calls", partitions_def=SAMPLE.definition).with_io_manager_key("warehouse")
+OF_WES = tuple(
+    dg.AssetSpec(name, partitions_def=definition).with_io_manager_key("warehouse")
+    for name, definition in (
+        ("somatic_calls", SAMPLE.definition), ("sample_identity", SAMPLE.definition), ("identity_failures", None),
+    )
+)  # fmt: skip
 OWN = tuple(asset for asset in ASSETS if asset is not patient_genotypes)
 OF_PATIENT = (ctdna_origins, ctdna_residual_disease)
 BATCH_KEY = "ctdna-wet-lab-1"
@@ -160,12 +165,12 @@ class House:
             yield self.panels(files)
             yield self.of_cohort(ctdna_background, files)
             yield dg.materialize(
-                [*OWN, SOMATIC, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
+                [*OWN, *OF_WES, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
                 partition_key=dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "PD"}),
                 selection=dg.AssetSelection.assets(*sample),
             )  # fmt: skip
             yield dg.materialize(
-                [*OWN, SOMATIC, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
+                [*OWN, *OF_WES, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
                 partition_key="PALBO-001", selection=dg.AssetSelection.assets(*OF_PATIENT),
             )  # fmt: skip
 
@@ -225,7 +230,10 @@ def test_burden_follows_from_the_largest_somatic_call(complete: tuple[House, lis
 
 def test_quality_joins_the_wet_labs_row(complete: tuple[House, list[dg.ExecuteInProcessResult]]) -> None:
     row = complete[0].rows(CTDNA_QC).iloc[0]
-    assert (row["verdict"], row["reasons"], row["status"]) == ("pass", "", "OBSERVED")
+    assert (row["verdict"], row["reasons"], row["status"]) == ("warn", "raw_depth", "OBSERVED")  # the twin is small
+    assert row["not_checked"] == "deduplication"  # of consensus reads nobody can tell
+    assert row["fragment_peak_reads_bp"] == pytest.approx(167, abs=4) and 164 <= row["fragment_peak_lab_bp"] < 172
+    assert 14_000 < row["raw_depth_mean"] < 18_000
     assert 0.2 < row["conversion"] < 1.2
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from palbo_assets.ctdna.burden import haploid_equivalents_per_ml, summarise, tumour_fraction
 from palbo_assets.ctdna.molecules import MoleculeCounts
-from palbo_assets.ctdna.quality import assess, conversion, panel_depth
+from palbo_assets.ctdna.quality import assess, conversion, panel_depth, unchecked
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.study.vocabulary import Qc
 
@@ -100,3 +100,44 @@ def test_nothing_found_is_not_a_fraction_of_zero_and_a_failed_plasma_has_none() 
 def test_genome_equivalents_need_a_concentration() -> None:
     assert haploid_equivalents_per_ml(0.01, 10.0) == pytest.approx(30.3)
     assert haploid_equivalents_per_ml(0.01, None) is None
+
+
+@pytest.mark.parametrize(
+    ("measured", "lab", "verdict", "reason"),
+    [
+        ({}, {"tube_type": "EDTA", "hours_to_spin": 6.5}, Qc.FAIL, "late_spin"),
+        ({}, {"tube_type": "EDTA", "hours_to_spin": 6.0}, Qc.PASS, ""),
+        ({}, {"tube_type": "STRECK", "hours_to_spin": 72.0}, Qc.PASS, ""),
+        ({}, {"tube_type": "STRECK", "hours_to_spin": 340.0}, Qc.FAIL, "late_spin"),
+        ({}, {"tube_type": "OTHER", "hours_to_spin": 340.0}, Qc.PASS, ""),
+        ({"raw_depth_mean": 19_999}, {}, Qc.WARN, "raw_depth"),
+        ({"fragment_peak_reads_bp": 320}, {}, Qc.WARN, "fragment_size_of_reads"),
+        ({"read_1_length": 150, "read_2_length": 100}, {}, Qc.WARN, "read_lengths_differ"),
+        ({"read_1_length": 138, "read_2_length": 150}, {}, Qc.PASS, ""),
+        ({"singleton_share": 1, "raw_pairs": 999, "same_ends": 0}, {}, Qc.FAIL, "read_once_only"),
+        ({"singleton_share": 1, "raw_pairs": 5000, "same_ends": 7}, {}, Qc.FAIL, "read_once_only"),
+        (
+            {"singleton_share": 1, "raw_pairs": 5000, "same_ends": 0},
+            {},
+            Qc.FAIL,
+            "deduplicated_by_position;read_once_only",
+        ),
+        ({"family_size_mean": 1}, {}, Qc.FAIL, "read_once_only;family_size"),
+    ],
+)
+def test_handling_and_reads_before_consensus_are_judged(
+    measured: dict[str, float], lab: dict[str, Any], verdict: Qc, reason: str
+) -> None:
+    assert assess({**GOOD, **measured}, {**LAB, **lab}, Settings()) == (verdict, reason)
+
+
+def test_what_was_not_delivered_is_listed_as_not_checked_and_never_as_passed() -> None:
+    complete = {
+        **GOOD, "raw_depth_mean": 25_000, "fragment_peak_reads_bp": 167, "read_2_length": 150, "same_ends": 4,
+    }  # fmt: skip
+    handled = {**LAB, "tube_type": "EDTA", "hours_to_spin": 2.0}
+    assert unchecked(complete, handled) == ""
+    assert unchecked(complete, {**handled, "tube_type": "OTHER"}) == "late_spin"
+    assert unchecked({**complete, "raw_depth_mean": None}, LAB) == "late_spin;raw_depth"
+    nothing = unchecked({}, None).split(";")
+    assert {"specimen_type", "haemolysis", "late_spin", "raw_depth", "deduplication"} <= set(nothing)

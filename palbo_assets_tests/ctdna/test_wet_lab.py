@@ -62,3 +62,21 @@ def test_a_table_without_a_needed_column_is_refused(tmp_path: Path) -> None:
         read_wet_lab(
             table(tmp_path, "PALBO-001,BL,S0,4,10", header="patient_id,timepoint,specimen_id,plasma_ml,cfdna_ng_per_ml")
         )
+
+
+@pytest.mark.parametrize(
+    ("tube", "hours", "said"),
+    [
+        ("K2 EDTA", "5.5", ("EDTA", 5.5)),
+        ("Streck BCT", "48", ("STRECK", 48.0)),
+        ("heparin", "2", ("OTHER", 2.0)),
+        ("", "", (None, None)),
+    ],
+)
+def test_tube_and_time_to_spin_are_read_where_stated(
+    tmp_path: Path, tube: str, hours: str, said: tuple[str | None, float | None]
+) -> None:
+    (row,) = read_wet_lab(
+        table(tmp_path, f"PALBO-001,BL,S1,4,10,20,0,{tube},{hours}", header=f"{HEADER},tube_type,hours_to_spin")
+    )
+    assert (row["tube_type"], row["hours_to_spin"]) == said

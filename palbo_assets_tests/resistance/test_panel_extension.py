@@ -151,10 +151,15 @@ def test_the_loop_closes_the_ordered_bed_is_the_next_panel_and_tells_new_regions
     second = read_panel(ordered, "v2").targets
     new = [one for one in second if one.since == "v2"]
     assert len(second) == len(first) + 1
-    assert [(one.gene, one.reason) for one in new] == [("FAT1", "driver_loss_of_function;n=1")]
+    assert [(one.gene, one.reason) for one in new] == [
+        ("FAT1", "driver_loss_of_function;n=1;chosen_from_these_patients")
+    ]
     assert [one for one in second if one.since == "v1"] == list(
         read_panel(tmp_path / twin.write_panel(genome, tmp_path).file, "v1").targets
     )
+    assert read_panel(ordered, "v2").chosen_from_cohort(chrom, pos) is True
+    core = next(one for one in second if one.since == "v1")
+    assert read_panel(ordered, "v2").chosen_from_cohort(core.chrom, core.end) is False
     both = newest_panel(pd.concat([first, as_rows(ordered, "v2")]))
     assert both is not None and both.version == "v2" and both.within(chrom, pos - 1, pos)
     # What the loop asked for is on the panel now: the same finding asks for nothing more.
@@ -231,3 +236,28 @@ def test_beyond_the_genomes_contigs_there_are_no_bases(tmp_path: Path) -> None:
         assert nothing is None and reference is not None
         assert reference("chr6", 0, 4) == genome.sequence("chr6")[:4]
         assert reference("chr6", 10**9, 10**9 + 5) == "" == reference("chrNone", 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("bases", "run", "flag"),
+    [("ACGT" * 30 + "A", 1, "ok"), ("ACGT" * 28 + "AAAAAAAAC", 8, "long"), ("", None, "unknown")],
+)
+def test_targets_with_long_homopolymers_are_flagged(bases: str, run: int | None, flag: str) -> None:
+    (target,) = propose_targets(
+        alterations(fat1(5000, "P-1")), PANEL, SETTINGS, None if not bases else lambda chrom, start, end: bases
+    )
+    assert (target.longest_run_bp, target.homopolymer_flag) == (run, flag)
+
+
+def test_a_gene_with_copies_elsewhere_is_flagged_and_every_target_says_that_it_was_chosen_from_its_patients() -> None:
+    copied = ("KMT2C", "chr7", 900, "p.R10*", "P-1", True, False, True)
+    single = ("FAT1", "chr4", 5000, "p.R9*", "P-1", True, False, True)
+    found = {one.gene: one for one in propose_targets(alterations(copied, single), PANEL, SETTINGS)}
+    assert (found["KMT2C"].pseudogene_flag, found["FAT1"].pseudogene_flag) == (True, False)
+    assert {one.circularity for one in found.values()} == {"chosen_from_these_patients"}
+    extension = frame_from_rows(CTDNA_PANEL_EXTENSION, [vars(one) for one in found.values()])
+    ordered = next_panel_bed(panels(("chr1", 0, 10)), extension, "v2").splitlines()
+    assert [line.split("\t")[6] for line in ordered if "\tv2\t" in line] == [
+        "driver_loss_of_function;n=1;chosen_from_these_patients",
+        "driver_loss_of_function;n=1;chosen_from_these_patients;pseudogene",
+    ]

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"bam", "numba", "parquet"},
 )
@@ -58,6 +58,7 @@ def ctdna_molecules(step: Step) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from palbo_assets.ctdna.fragments import library_of
     from palbo_assets.ctdna.molecule_table import frame_of
     from palbo_assets.ctdna.molecules import count_molecules, fasta_reference
     from palbo_assets.ctdna.umi import find_umi, stated_source
@@ -79,7 +80,8 @@ def ctdna_molecules(step: Step) -> pd.DataFrame:
             counts = count_molecules(file.path, panel, bases, step.settings)
         if fasta is None:
             counts = replace(counts, indels={})
-        frames.append(frame_of(panel.version, counts, barcodes).assign(**sample_keys(step, file.specimen_id)))
+        library = library_of(file.path, panel.regions, step.settings, raw=file.role == "raw_umi_bam")
+        frames.append(frame_of(panel.version, counts, barcodes, library).assign(**sample_keys(step, file.specimen_id)))
     step.report(plasmas=len(frames), panel_bases=sum(map(len, frames)))
     if not frames:
         return empty_frame(CTDNA_MOLECULES)
@@ -93,14 +95,14 @@ def ctdna_molecules(step: Step) -> pd.DataFrame:
     roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
     upstream=(CTDNA_MOLECULES, CTDNA_WET_LAB),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"numpy", "sql"},
 )
 def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFrame) -> pd.DataFrame:
     """Unique depth, evenness, on-target share and family sizes of each plasma, and the verdict with its reasons."""
     from palbo_assets.ctdna.molecule_table import plasma_of
-    from palbo_assets.ctdna.quality import assess, barcode_figures, conversion, panel_depth
+    from palbo_assets.ctdna.quality import assess, barcode_figures, conversion, library_figures, panel_depth, unchecked
 
     rows: list[dict[str, Any]] = []
     for file in plasmas(step):
@@ -114,8 +116,10 @@ def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFr
         lab = wet_lab_row(ctdna_wet_lab, file.specimen_id)
         measured = panel_depth(counts, step.settings)
         measured["conversion"] = conversion(measured["unique_depth_median"] or 0.0, (lab or {}).get("input_ng"))
+        measured |= library_figures(plasma)
         verdict, reasons = assess(measured, lab, step.settings)
-        row |= measured
+        row |= {name: value for name, value in measured.items() if name in CTDNA_QC.column_names}
+        row |= {"fragment_peak_lab_bp": (lab or {}).get("fragment_peak_bp"), "not_checked": unchecked(measured, lab)}
         row |= {"panel_version": plasma.panel_version, "panel_bp": sum(len(one.reference) for one in counts.regions)}
         row |= barcode_figures(plasma.barcodes) or {"consensus_reads": counts.reads}
         row |= {"verdict": str(verdict), "reasons": reasons}
@@ -133,7 +137,7 @@ def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFr
     upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_BACKGROUND),
     references=("genome_fasta", "ctdna_background", "hotspot_sites", "genes_gff3", "transcripts", "hotspots"),
     settings=Settings,
-    code_version="4",
+    code_version="5",
     group=GROUP,
     kinds={"scipy", "sql"},
 )
@@ -158,6 +162,7 @@ def ctdna_calls(
         molecules = ctdna_molecules[ctdna_molecules["specimen_id"] == specimen]
         calls, panel_version, background = _calls(step, molecules, ctdna_background, failed=qc["verdict"] == Qc.FAIL)
         effects = _effects(step, calls)
+        panel = panel_of_version(step, panel_version) if panel_version else None
         concentration = (wet_lab_row(ctdna_wet_lab, specimen) or {}).get("cfdna_ng_per_ml")
         for call in calls:
             present = call.state is CallState.PRESENT
@@ -176,6 +181,7 @@ def ctdna_calls(
                     "hge_per_ml": haploid_equivalents_per_ml(call.vaf, concentration) if present else None,
                     "excluded_vaf": settings.excluded_vaf,
                     "panel_version": panel_version,
+                    "chosen_from_cohort": panel.chosen_from_cohort(call.chrom, call.pos) if panel else None,
                     **stated_background(background),
                 }
             )

@@ -13,6 +13,7 @@ from palbo_assets.ctdna.assets.steps import (
     stated_background,
     wet_lab_row,
 )
+from palbo_assets.ctdna.patient_genotypes import IDENTITY
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
@@ -31,7 +32,7 @@ from palbo_assets.study.vocabulary import CallState, Modality, Qc
 from palbo_assets.wes.tables import IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import pandas as pd
 
@@ -133,26 +134,38 @@ def patient_genotypes(
     PATIENT,
     reads=(*READS, str(Modality.WES)),
     roles=("consensus_bam", "raw_umi_bam", "normal_bam"),
-    upstream=(CTDNA_CALLS, SOMATIC_CALLS),
+    upstream=(CTDNA_CALLS, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
-def ctdna_origins(step: Step, ctdna_calls: pd.DataFrame, somatic_calls: pd.DataFrame) -> pd.DataFrame:
-    """Whether alleles found in plasma are the tumour's, of blood cells, or germline: the patient's white cells tell."""
-    from palbo_assets.ctdna.white_cells import ORIGINS, origin_of
+def ctdna_origins(
+    step: Step,
+    ctdna_calls: pd.DataFrame,
+    somatic_calls: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    identity_failures: pd.DataFrame,
+) -> pd.DataFrame:
+    """Whether alleles found in plasma are the tumour's, of blood cells, or germline: the patient's white cells tell.
+
+    White cells and tumours that aren't the patient's are no witnesses; alleles of such a plasma stay UNRESOLVED.
+    """
+    from palbo_assets.ctdna.white_cells import BLOCKED, ORIGINS, origin_of
     from palbo_assets.genomics.allele_counts import count_alleles
     from palbo_assets.genomics.alleles import Variant
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import reference
 
     settings: Settings = step.settings
+    foreign = foreign_specimens(sample_identity, identity_failures)
     germline = ctdna_calls["filter"].fillna("").str.contains("germline_band", regex=False)
     found = ctdna_calls[(ctdna_calls["state"] == CallState.PRESENT) | germline]
     alleles = [Variant(*key) for key in found[["chrom", "pos", "ref", "alt"]].itertuples(index=False)]
-    normal = sorted(step.files("normal_bam"), key=lambda file: file.sha256)
+    normal = sorted(
+        (file for file in step.files("normal_bam") if file.specimen_id not in foreign), key=lambda file: file.sha256
+    )
     fasta = step.references.get("genome_fasta")
     evidence: dict[Any, Any] = {}
     if alleles and normal and fasta is not None:
@@ -162,19 +175,23 @@ def ctdna_origins(step: Step, ctdna_calls: pd.DataFrame, somatic_calls: pd.DataF
                 min_base_quality=settings.white_cell_min_base_quality,
                 min_mapping_quality=settings.min_mapping_quality,
             )  # fmt: skip
-    tissue = {tuple(key) for key in _tissue_variants(somatic_calls)[["chrom", "pos", "ref", "alt"]].to_numpy()}
+    tissue = {tuple(key) for key in _tissue_variants(somatic_calls, foreign)[["chrom", "pos", "ref", "alt"]].to_numpy()}
     rows = []
     for allele, call in zip(alleles, found.to_dict("records"), strict=True):
         seen = evidence.get(allele)
         depth, alt = (seen.depth, seen.alt) if seen is not None else (None, None)
-        origin = origin_of(
-            int(call["alt_molecules"]),
-            int(call["unique_depth"]),
-            alt,
-            depth,
-            settings,
-            in_tissue=tuple(allele) in tissue,
-        )
+        if call["specimen_id"] in foreign:
+            depth = alt = None
+            origin = BLOCKED
+        else:
+            origin = origin_of(
+                int(call["alt_molecules"]),
+                int(call["unique_depth"]),
+                alt,
+                depth,
+                settings,
+                in_tissue=tuple(allele) in tissue,
+            )
         rows.append(
             {
                 **{name: call[name] for name in ("patient_id", "timepoint", "specimen_id", "gene", "hgvsp_short")},
@@ -196,10 +213,19 @@ def ctdna_origins(step: Step, ctdna_calls: pd.DataFrame, somatic_calls: pd.DataF
     PATIENT,
     reads=READS,
     roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
-    upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_BACKGROUND, CTDNA_ORIGINS, SOMATIC_CALLS),
+    upstream=(
+        CTDNA_MOLECULES,
+        CTDNA_QC,
+        CTDNA_WET_LAB,
+        CTDNA_BACKGROUND,
+        CTDNA_ORIGINS,
+        SOMATIC_CALLS,
+        SAMPLE_IDENTITY,
+        IDENTITY_FAILURES,
+    ),
     references=("genome_fasta", "ctdna_background"),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"bam", "scipy", "sql"},
 )
@@ -211,24 +237,33 @@ def ctdna_residual_disease(
     ctdna_background: pd.DataFrame,
     ctdna_origins: pd.DataFrame,
     somatic_calls: pd.DataFrame,
+    sample_identity: pd.DataFrame,
+    identity_failures: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One test a plasma over all variants of the patient's own tissue, with tumour fraction, interval and LoD."""
+    """One test a plasma over all variants of the patient's own tissue, with tumour fraction, interval and LoD.
+
+    A tumour that isn't the patient's gives no variant, and of such a plasma nothing is said.
+    """
     from palbo_assets.ctdna.residual_disease import tissue_shares
 
     rows = []
-    tissue = _tissue_variants(somatic_calls)
+    foreign = foreign_specimens(sample_identity, identity_failures)
+    tissue = _tissue_variants(somatic_calls, foreign)
+    anothers = tissue.empty and not _tissue_variants(somatic_calls, ()).empty
     blood = ctdna_origins[ctdna_origins["origin"].isin(["CHIP", "GERMLINE"])]
     of_blood = {tuple(key) for key in blood[["chrom", "pos", "ref", "alt"]].to_numpy()}
     alleles = [key for key in map(tuple, tissue[["chrom", "pos", "ref", "alt"]].to_numpy()) if key not in of_blood]
-    shares = tissue_shares(somatic_calls)
+    shares = tissue_shares(somatic_calls[~somatic_calls["specimen_id"].isin(list(foreign))])
     for qc in ctdna_qc.to_dict("records"):
         keys = {name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}
         molecules = ctdna_molecules[ctdna_molecules["specimen_id"] == qc["specimen_id"]]
         failed = isinstance(qc["verdict"], str) and qc["verdict"] == Qc.FAIL
         concentration = (wet_lab_row(ctdna_wet_lab, str(qc["specimen_id"])) or {}).get("cfdna_ng_per_ml")
         found = _residual(
-            step, molecules, alleles, shares, ctdna_background, failed=failed, cfdna_ng_per_ml=concentration
-        )
+            step, molecules, alleles, shares, ctdna_background,
+            blocked=IDENTITY if anothers or qc["specimen_id"] in foreign else "sample_qc" if failed else "",
+            cfdna_ng_per_ml=concentration,
+        )  # fmt: skip
         rows.append({**keys, "n_tracked": len(alleles), **found})
     frame = frame_from_rows(CTDNA_RESIDUAL_DISEASE, rows)
     step.report(tracked=len(alleles), **{state.lower(): int((frame["state"] == state).sum()) for state in CallState})
@@ -242,7 +277,7 @@ def _residual(
     shares: Mapping[tuple[str, int, str, str], float],
     donors: pd.DataFrame,
     *,
-    failed: bool,
+    blocked: str,
     cfdna_ng_per_ml: float | None,
 ) -> dict[str, Any]:
     """One plasma's joint test, or its state with the reason why there is none."""
@@ -255,8 +290,8 @@ def _residual(
     panel = panel_of_version(step, plasma.panel_version) if plasma else None
     row: dict[str, Any] = {"panel_version": panel.version if panel else None, "reason": ""}
     reason = (
-        "unknown_panel" if panel is None else "no_genome" if fasta is None else "no_tissue_variants" if not alleles
-        else "sample_qc" if failed else ""
+        blocked if blocked == IDENTITY else "unknown_panel" if panel is None else "no_genome" if fasta is None
+        else "no_tissue_variants" if not alleles else blocked
     )  # fmt: skip
     if reason or panel is None or plasma is None:
         return {**row, "state": str(CallState.NOT_EVALUABLE), "reason": reason}
@@ -285,7 +320,14 @@ def _residual(
     }
 
 
-def _tissue_variants(somatic_calls: pd.DataFrame) -> pd.DataFrame:
+def foreign_specimens(sample_identity: pd.DataFrame, identity_failures: pd.DataFrame) -> set[str]:
+    """Specimens that aren't their patient's, by comparison with the own normal or with all other samples."""
+    unlike = sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"]
+    return {*unlike, *identity_failures["specimen_id"]}
+
+
+def _tissue_variants(somatic_calls: pd.DataFrame, foreign: Collection[str]) -> pd.DataFrame:
     """Variants that were called in the patient's own tumours, each once."""
     called = somatic_calls[(somatic_calls["filter"] == "PASS") & ~somatic_calls["forced"].fillna(False).astype(bool)]
+    called = called[~called["specimen_id"].isin(list(foreign))]
     return called.drop_duplicates(["chrom", "pos", "ref", "alt"]).sort_values(["chrom", "pos", "ref", "alt"])
