@@ -54,8 +54,10 @@ from palbo_assets.platform.references import write_bundle
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Table, frame_from_rows, sql_table
+from palbo_assets.resistance.panel_bed import next_panel_bed
+from palbo_assets.resistance.tables import CTDNA_PANEL_EXTENSION
 from palbo_assets.study.partitions import SAMPLE
-from palbo_assets.wes.tables import SOMATIC_CALLS
+from palbo_assets.wes.tables import IDENTITY_FAILURES, SAMPLE_IDENTITY, SOMATIC_CALLS
 from palbo_assets_tests.ctdna.conftest import Plasma
 from palbo_assets_tests.ctdna.donors import Truth
 
@@ -126,7 +128,7 @@ class House:
         self.installation = InstallationResource(root=str(self.root), reference=str(self.reference))
         self.installation.home.create()
         metadata = sa.MetaData()
-        for table in (*TABLES, SOMATIC_CALLS):
+        for table in (*TABLES, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES):
             sql_table(table, metadata)
         for tables in (SYSTEM, metadata):
             tables.create_all(self.installation.warehouse.engine)
@@ -384,6 +386,37 @@ def test_a_background_of_another_bed_of_the_same_version_is_refused(plasma: Plas
     assert (same.source, same.sha256, same.reason) == ("healthy_plasma", "name", "")
     other = background_of(step, counts, plasma.panel, frozenset(), rows.assign(bed_sha256="another"))
     assert (other.source, other.sha256, other.reason) == ("in_sample", "", "other_bed")
+
+
+def test_a_plasma_on_the_ordered_panel_shows_the_new_locus_where_the_old_one_says_nothing(
+    plasma: Plasma, tmp_path: Path
+) -> None:
+    """The same blood on v1 and on v2, whose BED is what `palbo panel-bed` wrote for the trial's own finding."""
+    house = House(tmp_path / "house", plasma, references=ALL)
+    assert house.panels([house.bed]).success
+    chrom, pos, *_ = plasma.genome.mutation("FAT1", "p.R250*")
+    target = {
+        "chrom": chrom, "start": pos - 61, "end": pos + 60, "gene": "FAT1", "reason": "driver_loss_of_function",
+        "source_patients": "PALBO-001", "n_patients": 1, "variants": "FAT1 p.R250*", "gc_flag": "ok",
+        "size_delta_bp": 121, "base_panel_version": "v1",
+    }  # fmt: skip
+    bed = tmp_path / "panel_v2.bed"
+    bed.write_text(next_panel_bed(house.rows(CTDNA_PANELS), frame_from_rows(CTDNA_PANEL_EXTENSION, [target]), "v2"))
+    (again,) = twin.write(plasma.truth, plasma.patient, plasma.genome, bed, tmp_path, np.random.default_rng(6))
+    for name in (bed.name, again.file):
+        (plasma.folder / f"second-{name}").write_bytes((tmp_path / name).read_bytes())
+    added = [
+        WrittenFile("second-panel_v2.bed", "ctdna", "panel_bed", panel_version="v2"),
+        replace(again, file=f"second-{again.file}", specimen_id="P2"),
+    ]
+    assert all(result.success for result in house.run(wet_lab=False, donors=added))
+    calls = house.rows(CTDNA_CALLS)
+    there = calls[(calls["gene"] == "FAT1") & (calls["pos"] == pos)].set_index("panel_version")
+    assert there["state"].to_dict() == {"v1": "NOT_ASSAYED", "v2": "PRESENT"}
+    assert there.loc["v2", "vaf"] == pytest.approx(0.03, abs=0.015)
+    assert bool(there.loc["v2", "chosen_from_cohort"]) and pd.isna(there.loc["v1", "chosen_from_cohort"])
+    old = calls[(calls["panel_version"] == "v2") & (calls["gene"] == "PIK3CA") & (calls["state"] == "PRESENT")]
+    assert len(old) and not old["chosen_from_cohort"].any()
 
 
 def test_checks_name_rows_that_break_what_the_product_promises() -> None:
