@@ -278,7 +278,7 @@ def test_without_references_the_run_stays_green_and_says_why(plasma: Plasma, tmp
     assert set(calls["state"]) == {"NOT_EVALUABLE"} and set(calls["filter"]) == {"no_genome"}
     assert calls["vaf"].isna().all() and calls["background"].isna().all()
     qc = house.rows(CTDNA_QC).iloc[0]
-    assert (qc["verdict"], qc["reasons"]) == ("pass", "no_wet_lab_data")
+    assert (qc["verdict"], qc["reasons"]) == ("warn", "raw_depth;no_wet_lab_data")
     assert house.rows(CTDNA_BURDEN).iloc[0]["status"] == "NOT_EVALUABLE"
 
 
