@@ -249,6 +249,27 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('purity_high', sa.Double(), nullable=True, comment='Upper end of its 95 % interval; null where the fit states none [1]'))
         batch_op.add_column(sa.Column('made_here', sa.Boolean(), nullable=True, comment='Made from the alignments because no segments were delivered (copies_from_bam)'))
 
+    with op.batch_alter_table('ctdna_calls', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('chosen_from_cohort', sa.Boolean(), nullable=True, comment='The site is on the panel because of what this cohort showed: no evidence of how common the allele is in these patients; null off the panel'))
+
+    with op.batch_alter_table('ctdna_panel_extension', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('longest_run_bp', sa.BigInteger(), nullable=True, comment='Longest homopolymer of the target; null without a genome reference [bp]'))
+        batch_op.add_column(sa.Column('homopolymer_flag', sa.Text(), nullable=True, comment='Whether polymerases may slip in the target'))
+        batch_op.add_column(sa.Column('pseudogene_flag', sa.Boolean(), nullable=True, comment='Whether a gene of the target has close copies elsewhere in the genome'))
+        batch_op.add_column(sa.Column('circularity', sa.Text(), nullable=True, comment="What the target can't be used for: chosen from source_patients, it says nothing of how common its alteration is in them"))
+
+    with op.batch_alter_table('ctdna_qc', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('raw_depth_mean', sa.Double(), nullable=True, comment='Raw reads per panel base, both mates counted; null where consensus reads state no family size [reads]'))
+        batch_op.add_column(sa.Column('fragment_peak_reads_bp', sa.Double(), nullable=True, comment='Commonest fragment length of the reads; null for too few pairs [bp]'))
+        batch_op.add_column(sa.Column('fragment_peak_lab_bp', sa.Double(), nullable=True, comment='The same as the wet lab states it [bp]'))
+        batch_op.add_column(sa.Column('read_1_length', sa.BigInteger(), nullable=True, comment='Longest read 1 [bp]'))
+        batch_op.add_column(sa.Column('read_2_length', sa.BigInteger(), nullable=True, comment='Longest read 2; null without pairs [bp]'))
+        batch_op.add_column(sa.Column('not_checked', sa.Text(), nullable=True, comment="Lines of quality that nothing was delivered for, ';'-joined: they didn't pass; empty where all were checked"))
+
+    with op.batch_alter_table('ctdna_wet_lab', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('tube_type', sa.Text(), nullable=True, comment='Tube that blood was drawn into, where stated'))
+        batch_op.add_column(sa.Column('hours_to_spin', sa.Double(), nullable=True, comment='From the draw to the first centrifugation [h]'))
+
     with op.batch_alter_table('facs_gates', schema=None) as batch_op:
         batch_op.add_column(sa.Column('source', sa.Text(), nullable=True, comment='What the bound was placed on: batch (all specimens acquired alike), sample (this one, or its control tube) or strategy (fixed); null where the tube lacks the channel'))
         batch_op.add_column(sa.Column('batch', sa.Text(), nullable=True, comment="Batch of the specimen, as facs_densities states it; null where it isn't known"))
@@ -675,6 +696,27 @@ def downgrade() -> None:
         batch_op.drop_column('specimens')
         batch_op.drop_column('batch')
         batch_op.drop_column('source')
+
+    with op.batch_alter_table('ctdna_wet_lab', schema=None) as batch_op:
+        batch_op.drop_column('hours_to_spin')
+        batch_op.drop_column('tube_type')
+
+    with op.batch_alter_table('ctdna_qc', schema=None) as batch_op:
+        batch_op.drop_column('not_checked')
+        batch_op.drop_column('read_2_length')
+        batch_op.drop_column('read_1_length')
+        batch_op.drop_column('fragment_peak_lab_bp')
+        batch_op.drop_column('fragment_peak_reads_bp')
+        batch_op.drop_column('raw_depth_mean')
+
+    with op.batch_alter_table('ctdna_panel_extension', schema=None) as batch_op:
+        batch_op.drop_column('circularity')
+        batch_op.drop_column('pseudogene_flag')
+        batch_op.drop_column('homopolymer_flag')
+        batch_op.drop_column('longest_run_bp')
+
+    with op.batch_alter_table('ctdna_calls', schema=None) as batch_op:
+        batch_op.drop_column('chosen_from_cohort')
 
     with op.batch_alter_table('copy_number_segments', schema=None) as batch_op:
         batch_op.drop_column('made_here')
