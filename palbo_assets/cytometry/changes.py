@@ -31,7 +31,8 @@ class Visit:
     """What one visit's tube gave: values (population or ratio, measure) -> (value, status, reason, events).
 
     ``events`` are those that the value's Poisson error comes from (two for a ratio). ``acquisition`` are the columns of
-    `facs_qc`, ``gating`` the version that applied, ``day`` the days since the first dose.
+    `facs_qc`, ``gating`` the version that applied, ``day`` the days since the first dose, ``platform`` what absolute
+    counts come from (single or dual).
     """
 
     timepoint: str
@@ -40,6 +41,7 @@ class Visit:
     acquisition: Mapping[str, Any] = field(default_factory=dict)
     gating: str = ""
     day: int | None = None
+    platform: str | None = None
 
 
 def cycle_day(day: int | None, length: int) -> int | None:
@@ -74,7 +76,8 @@ def visit(
         values[row["ratio"], RATIO] = (row["value"], row["status"], row["reason"], pair)
     parents = {row["population"]: row["parent"] for row in abundances}
     gating = next((row["gating_version"] or "" for row in abundances), "")
-    return Visit(timepoint, values, parents, acquisition, gating, day)
+    platform = next((row["abs_method"] for row in abundances if row["abs_method"] is not None), None)
+    return Visit(timepoint, values, parents, acquisition, gating, day, platform)
 
 
 def changes(visits: Sequence[Visit], settings: Settings) -> list[dict[str, Any]]:
@@ -92,7 +95,8 @@ def changes(visits: Sequence[Visit], settings: Settings) -> list[dict[str, Any]]
         for what, measure in sorted(set(earlier.values) | set(later.values)):
             row = _change(what, measure, earlier, later, flags)
             if row is not None:
-                rows.append(row | _pair(earlier, later, flags, settings))
+                other = measure == "abs_per_ul" and earlier.platform != later.platform
+                rows.append(row | _pair(earlier, later, [*flags, "abs_method"] if other else flags, settings))
     return rows
 
 

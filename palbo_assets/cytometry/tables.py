@@ -281,7 +281,7 @@ FACS_CHANGES = Table(
         text(
             "flags",
             "What differs between the two visits, ';' between: instrument, voltages, bead_lot, panel_lot, preparation, "
-            "compensation, gating, cycle_day",
+            "compensation, gating, cycle_day; for absolute counts abs_method too",
         ),
         text("status", "OBSERVED, or why the two can't be compared", nullable=False, allowed=STATUSES),
         text("reason", "Named cause of a missing change"),

@@ -20,7 +20,7 @@ ALIKE = {"instrument": "a1", "voltages": "B530-A:500", "bead_lot": "b1", "panel_
 def abundance(population: str, parent: str, count: int, pct: float | None, **more: Any) -> dict[str, Any]:
     seen = {"status": "OBSERVED", "reason": None, "abs_status": "OBSERVED", "abs_reason": None, "abs_per_ul": 500.0}
     row = {"population": population, "parent": parent, "count": count, "pct_parent": pct, "pct_cd45": pct}
-    return row | seen | {"mfi_pd1": 900.0, "gating_version": "3-abc"} | more
+    return row | seen | {"abs_method": "dual", "mfi_pd1": 900.0, "gating_version": "3-abc"} | more
 
 
 def at(timepoint: str, day: int | None = None, tregs: float = 6.0, gating: str = "3-abc", **acquired: Any) -> Visit:
@@ -50,6 +50,13 @@ def test_intensities_are_not_compared_across_settings_and_percentages_are(what: 
     assert rows["T", "mfi_pd1"]["log2_ratio"] is None
     assert rows["T", "pct_parent"]["status"] == "OBSERVED"
     assert {row["flags"] for row in rows.values()} == {what}
+
+
+def test_counts_by_beads_and_by_the_blood_count_are_flagged_and_percentages_are_not() -> None:
+    beads = visit("W06", [abundance("T", "CD45", 10_000, 22.0, abs_method="single")], [], ALIKE, None)
+    rows = told(at("BL"), beads)
+    assert (rows["T", "abs_per_ul"]["flags"], rows["T", "abs_per_ul"]["status"]) == ("abs_method", "OBSERVED")
+    assert rows["T", "pct_parent"]["flags"] is None
 
 
 def test_a_detector_that_one_tube_did_not_use_makes_no_difference() -> None:

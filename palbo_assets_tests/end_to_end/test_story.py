@@ -9,6 +9,7 @@ leads back to its file, and doing it again changes nothing.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -258,6 +259,26 @@ def test_measured_values_are_near_what_was_planted(trial: Trial) -> None:
             compared["subtype"] += 1
             assert row["rna__subtype"] == sample["subtype"]
     assert min(compared.values()) >= 5
+
+
+def test_blood_is_cut_by_its_batch_compensated_by_its_controls_and_compared_between_visits(trial: Trial) -> None:
+    gates = trial.read("facs_gates")
+    assert gates["batch"].nunique() == 1 and (gates["source"] == "batch").sum() > 0.9 * gates["source"].notna().sum()
+    quality = trial.read("facs_qc").set_index(["patient_id", "timepoint"])
+    with_controls = quality.loc[("PALBO-004", "W12")]
+    assert with_controls["compensation"] == "single_stains" and "FMO PD-1" in with_controls["controls"].split(";")
+    assert quality.loc[("PALBO-004", "W06"), "compensation"] == "file"
+    cells = trial.read("facs_abundances").set_index(["patient_id", "timepoint", "population"])
+    leukocytes = cells.loc[("PALBO-004", "W06", "CD45")]
+    assert leukocytes["abs_method"] == "single" and leukocytes["abs_per_ul"] == pytest.approx(3_600, rel=0.1)
+    changes = trial.read("facs_changes").set_index(["patient_id", "earlier", "later", "what", "measure"])
+    treg = changes.loc[("PALBO-004", "BL", "W06", "Treg", "pct_parent")]
+    assert treg["log2_ratio"] == pytest.approx(math.log2(0.36), abs=0.35) and pd.isna(treg["flags"])
+    later = changes.loc[("PALBO-004", "W06", "W12", "Treg", "pct_parent")]
+    assert (later["earlier_cycle_day"], later["later_cycle_day"]) == (15, 1)
+    assert set(later["flags"].split(";")) == {"compensation", "cycle_day"}
+    ratios = trial.read("facs_ratios").set_index(["patient_id", "timepoint", "ratio"])
+    assert ratios.loc[("PALBO-004", "BL", "CD4_CD8"), "value"] == pytest.approx(62 / 32, rel=0.1)
 
 
 def test_copies_and_cell_fractions_are_the_planted_ones(trial: Trial) -> None:
