@@ -44,12 +44,12 @@ def til_model(step: Step) -> pd.DataFrame:
     else on rendered nuclei, and then not validated; where the bundle gives fields that experts scored, its score is
     calibrated on them, with the accuracy on left-out patients beside it. The model itself is in the row, so every
     score names the one it came from."""
-    from palbo_assets.histology import calibration, classifier
+    from palbo_assets.histology import calibration, classifier, scored_fields
 
     settings = step.settings.training
     path = step.references.get("til_training")
     if path is not None and calibration.is_scored_fields(path):
-        training = classifier.calibrated(
+        training = scored_fields.calibrated(
             classifier.train(settings), calibration.read(path), step.settings.calibration, settings
         )
     else:

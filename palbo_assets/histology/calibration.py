@@ -9,7 +9,7 @@ on fields, so it needs no folds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from palbo_assets.histology import agreement
-from palbo_assets.histology.settings import CalibrationSettings, SlideSettings
+from palbo_assets.histology.settings import CalibrationSettings
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from palbo_assets.histology.classifier import Model
 
 COLUMNS = ("image", "sha256", "mpp", "patient", "reader", "stil_pct")
 
@@ -127,41 +125,6 @@ def read(path: Path) -> list[ScoredField]:
     return fields
 
 
-def area_rule(fields: Sequence[ScoredField], model_at: Callable[[float], Model]) -> NDArray[np.float64]:
-    """Area rule [%] of each field, without the limits of size that hold for slides.
-
-    A field holds too few nuclei for a ruler of its own, so the fields of a patient share one, as tiles of a slide do:
-    the median of their nuclear thresholds. No reading takes part in that.
-
-    Parameters
-    ----------
-    model_at
-        The classifier for images of a resolution [um/px].
-    """
-    import cv2
-
-    from palbo_assets.histology.evidence import measure
-    from palbo_assets.histology.score import judge
-    from palbo_assets.histology.slide import Field
-
-    lenient = SlideSettings(min_scored_mm2=0, min_nuclei=0, min_stroma_mm2=1e-4, focus_min=0, min_he_hue=0)
-    pictures: list[Field] = []
-    for field in fields:
-        picture = cv2.imread(str(field.path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise InputError("E_SCHEMA", "a scored image can't be decoded", file=field.path.name)
-        pictures.append(Field(np.ascontiguousarray(picture[..., ::-1]).astype(np.uint8), field.mpp))
-    patients = np.array([field.patient for field in fields])
-    thresholds = np.array([measure(picture, lenient).threshold for picture in pictures])
-    rulers = [float(np.median(thresholds[patients == patient])) for patient in patients]
-    models = {mpp: model_at(mpp) for mpp in sorted({field.mpp for field in fields})}
-    found = [
-        judge(picture, measure(picture, lenient, ruler=ruler), models[picture.mpp], lenient).area_rule_pct or 0.0
-        for picture, ruler in zip(pictures, rulers, strict=True)
-    ]
-    return np.array(found)
-
-
 def fit(values: NDArray[np.float64], truth: NDArray[np.float64]) -> Calibration:
     """Least squares through zero; 0 where nothing was found anywhere."""
     power = float((values**2).sum())
@@ -185,7 +148,7 @@ def study(fields: Sequence[ScoredField], values: NDArray[np.float64], settings: 
     Parameters
     ----------
     values
-        `area_rule` of the fields.
+        `scored_fields.area_rule` of the fields.
     """
     truth = np.array([np.mean(list(field.readings.values())) for field in fields])
     patients = np.array([field.patient for field in fields])

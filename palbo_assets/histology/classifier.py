@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from palbo_assets.histology.agreement import Agreement
-from palbo_assets.histology.calibration import Calibration, ScoredField, Study
-from palbo_assets.histology.settings import CalibrationSettings, ModelSettings
+from palbo_assets.histology.calibration import Calibration, Study
+from palbo_assets.histology.settings import ModelSettings
 from palbo_assets.histology.synthetic import CLASSES
 from palbo_assets.platform.errors import InputError, PalboError
 
@@ -125,27 +124,6 @@ class Training:
     accuracy: float  # balanced, over left-out groups
     validated: bool
     study: Study | None = None  # of scored fields, where the reference holds these
-
-
-def calibrated(
-    training: Training, fields: Sequence[ScoredField], settings: CalibrationSettings, rendering: ModelSettings
-) -> Training:
-    """The model with a score calibrated on fields that experts scored: what is validated then is that score.
-
-    Fields are measured by a classifier whose nuclei were rendered through their resolution. A calibration that doesn't
-    hold on left-out patients is stated, but moves nobody's score.
-    """
-    from palbo_assets.histology import calibration
-
-    values = calibration.area_rule(fields, lambda mpp: train(rendering, scan_mpp=mpp).model)
-    study = calibration.study(fields, values, settings)
-    return replace(
-        training,
-        model=replace(training.model, calibration=study.calibration if study.validated else None),
-        source=SCORED,
-        validated=study.validated,
-        study=study,
-    )
 
 
 def model_row(training: Training) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from palbo_assets.demo import slides
-from palbo_assets.histology import agreement, calibration, classifier
+from palbo_assets.histology import agreement, calibration, classifier, scored_fields
 from palbo_assets.histology.calibration import ScoredField
 from palbo_assets.histology.classifier import Model, Training
 from palbo_assets.histology.settings import CalibrationSettings, ModelSettings
@@ -92,7 +92,7 @@ def _table(folder: Path, shares: list[float], **replace: object) -> Path:
 def test_scored_fields_calibrate_the_model_and_its_text_carries_it(tmp_path: Path, training: Training) -> None:
     path = _table(tmp_path, [3, 8, 12, 20, 25, 30, 40, 45, 50, 60])
     assert calibration.is_scored_fields(path)
-    found = classifier.calibrated(training, calibration.read(path), CalibrationSettings(), ModelSettings())
+    found = scored_fields.calibrated(training, calibration.read(path), CalibrationSettings(), ModelSettings())
     assert found.study is not None and found.validated and found.source == classifier.SCORED
     assert found.study.accuracy.spearman > 0.9 and found.study.accuracy.mae_points < 6
     again = Model.from_json(found.model.to_json())
@@ -103,7 +103,7 @@ def test_scored_fields_calibrate_the_model_and_its_text_carries_it(tmp_path: Pat
 
 def test_a_calibration_that_doesnt_hold_moves_no_score(tmp_path: Path, training: Training) -> None:
     path = _table(tmp_path, [3, 30, 60])  # three patients are too few
-    found = classifier.calibrated(training, calibration.read(path), CalibrationSettings(), ModelSettings())
+    found = scored_fields.calibrated(training, calibration.read(path), CalibrationSettings(), ModelSettings())
     assert not found.validated and found.model.calibration is None
     row = classifier.model_row(found)
     assert row["calibration_slope"] > 0 and not row["validated"]
@@ -143,7 +143,7 @@ def expert_fields(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_real_expert_fields_state_an_honest_accuracy(expert_fields: list[ScoredField]) -> None:
-    values = calibration.area_rule(expert_fields, lambda mpp: classifier.train(ModelSettings(), scan_mpp=mpp).model)
+    values = scored_fields.area_rule(expert_fields, lambda mpp: classifier.train(ModelSettings(), scan_mpp=mpp).model)
     found = calibration.study(expert_fields, values, CalibrationSettings())
     assert (found.n_fields, found.n_patients) == (16, 11)
     # Measured 0.36 (-0.34 to 0.79): no better than chance is not excluded, and the accuracy says so.
