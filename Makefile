@@ -47,10 +47,10 @@ tools: ## Debian packages that some tests use: headless Chromium, PostgreSQL (sk
 	@bash palbo_assets_tests/install_tools.sh
 
 test: $(READY) tools lint ## Lint, types, import rules; unit, end-to-end, browser and daemon tests
-	$(BIN)/pytest -n 2 --dist loadfile -m "not faults and not accuracy"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not faults and not accuracy"
 
 test-fast: $(READY) ## Unit tests only, in a minute or two
-	$(BIN)/pytest -n 2 --dist loadfile -m "not ui and not daemon and not faults and not accuracy and not end_to_end"
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not ui and not daemon and not faults and not accuracy and not end_to_end"
 
 test-postgres: $(READY) tools ## The whole story on PostgreSQL instead of SQLite
 	PALBO_TEST_DATABASE=postgresql $(BIN)/pytest palbo_assets_tests/end_to_end/test_story.py
@@ -59,7 +59,7 @@ test-faults: $(READY) tools ## Kills, races and full disks: slow, so apart from 
 	$(BIN)/pytest -m faults
 
 test-accuracy: $(READY) tools ## What each method gets right on simulated and real data: slow; CI runs it too
-	$(BIN)/pytest -n 2 --dist loadfile -m accuracy
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m accuracy
 
 BENCH := .venv-bench
 $(BENCH)/.ready: $(READY) bench/requirements.txt

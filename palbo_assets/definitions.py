@@ -17,13 +17,21 @@ from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 
 # In the order in which data flows: a product can only be declared after what it reads.
-ROOMS = ("clinical", "wes", "rnaseq", "ctdna", "histology", "serum", "cytometry", "resistance", "release")
-BETWEEN_ROOMS = ("wes.paired_assets", "wes.clone_assets")  # of a room that reads what a later one publishes
-ROOM_ASSETS = [
-    import_module(f"palbo_assets.{module}")
-    for room in ROOMS
-    for module in (*(BETWEEN_ROOMS if room == "resistance" else ()), f"{room}.assets")
-]
+ASSET_MODULES = (
+    "clinical.assets",
+    "wes.assets",
+    "rnaseq.assets",
+    "ctdna.assets",
+    "histology.assets",
+    "serum.assets",
+    "cytometry.assets",
+    "wes.paired_assets",  # tissue pairs are read beside plasma
+    "wes.clone_assets",
+    "resistance.assets",
+    "release.assets",
+)
+ROOMS = tuple(dict.fromkeys(name.partition(".")[0] for name in ASSET_MODULES))
+ROOM_ASSETS = [import_module(f"palbo_assets.{name}") for name in ASSET_MODULES]
 ROOM_CHECKS = [import_module(f"palbo_assets.{room}.checks") for room in ROOMS]
 PARTITIONING = {level.level: level for level in (BATCH, SAMPLE, PATIENT, COHORT)}
 

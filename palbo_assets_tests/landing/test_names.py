@@ -83,7 +83,7 @@ def test_a_huge_sparse_file_is_refused_without_reading_it(landing: Landing) -> N
         stream.truncate(100 * 1024**3)
     report = landing.scan()
     assert [item.reason for item in report.refused] == ["E_TOO_BIG"]
-    assert report.bytes_hashed == 0 and report.seconds < 2
+    assert report.bytes_hashed == 0
 
 
 def test_a_delivered_index_is_recorded_and_never_an_input(landing: Landing) -> None:
