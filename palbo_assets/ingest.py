@@ -107,13 +107,12 @@ def ingest(
     A partition that fails is left out of the following passes of this ingest; the next ingest tries it again unless
     its inputs are known to be bad.
     """
-    import dagster as dg
-
     from palbo_assets import definitions
     from palbo_assets.landing.intake import take_in
     from palbo_assets.landing.resource import LandingResource
     from palbo_assets.landing.sensor import arrivals, due_hash
     from palbo_assets.platform.resources import InstallationResource
+    from palbo_assets.platform.run_history import open_instance
 
     del definitions
     prepare(home)
@@ -123,7 +122,7 @@ def ingest(
     landing = LandingResource(installation=installation)
     result = IngestResult()
     tried: set[str] = set()
-    with dg.DagsterInstance.from_config(str(home.dagster_home)) as instance, _pool(home, workers) as pool:
+    with open_instance(home.dagster_home) as instance, _pool(home, workers) as pool:
         for number in range(1, MAX_PASSES + 1):
             intake = take_in(installation, landing, instance, actor="palbo ingest")
             result.reports.append(intake.report)
@@ -195,9 +194,10 @@ def execute_run(home: Home, run: Run) -> RunResult:
 
     from palbo_assets.definitions import JOBS, defs
     from palbo_assets.landing.sensor import DUE_TAG, due_hash
+    from palbo_assets.platform.run_history import open_instance
 
     job = defs.resolve_job_def(JOBS[run.level].name)
-    with dg.DagsterInstance.from_config(str(home.dagster_home)) as instance:
+    with open_instance(home.dagster_home) as instance:
         outcome = job.execute_in_process(
             partition_key=run.partition_key or None,
             asset_selection=[dg.AssetKey(name) for name in run.products],
