@@ -74,7 +74,7 @@ def upgrade() -> None:
     sa.Column('log2_se', sa.Double(), nullable=True, comment='Its standard error by the counted events alone (Poisson); null for intensities [1]'),
     sa.Column('earlier_cycle_day', sa.BigInteger(), nullable=True, comment='Day of the 28-day cycle at the earlier visit, 1 to 28; null before [d]'),
     sa.Column('later_cycle_day', sa.BigInteger(), nullable=True, comment='Day of the 28-day cycle at the later visit, 1 to 28; null before [d]'),
-    sa.Column('flags', sa.Text(), nullable=True, comment="What differs between the two visits, ';' between: instrument, voltages, bead_lot, panel_lot, preparation, compensation, gating, cycle_day"),
+    sa.Column('flags', sa.Text(), nullable=True, comment="What differs between the two visits, ';' between: instrument, voltages, bead_lot, panel_lot, preparation, compensation, gating, cycle_day; for absolute counts abs_method too"),
     sa.Column('status', sa.Text(), nullable=False, comment="OBSERVED, or why the two can't be compared"),
     sa.Column('reason', sa.Text(), nullable=True, comment='Named cause of a missing change'),
     sa.Column('partition_key', sa.Text(), nullable=False, comment='Partition that wrote the row; empty for a cohort product'),
