@@ -1,6 +1,6 @@
 """Renders a plasma before its consensus was called: every molecule as a family of raw read pairs from both strands.
 
-Molecules are drawn as for a consensus BAM (`ctdna._Plasma`). Each is copied some times per strand; copies carry
+Molecules are drawn as for a consensus BAM (`ctdna.Drawn`). Each is copied some times per strand; copies carry
 sequencing errors as their base qualities say, and now and then an error in the barcode. The duplex UMI is in the tag
 RX, the part of read 1 first, so the parts swap between strands.
 """

@@ -26,6 +26,7 @@ def test_roles_and_scopes_are_those_of_the_delivery_contract() -> None:
         "gene_counts": Scope.SAMPLE,
         "gene_tpm": Scope.SAMPLE,
         "rna_metrics": Scope.SAMPLE,
+        "rna_bam": Scope.SAMPLE,
         "tx2gene": Scope.COHORT,
     }
 

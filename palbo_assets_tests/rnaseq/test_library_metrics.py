@@ -128,7 +128,7 @@ def test_every_file_of_an_nf_core_tree_that_the_room_uses_suits_one_role() -> No
         "kallisto/A/abundance.tsv": ["quant"],
         "kallisto/A/run_info.json": ["rna_metrics"],
         "star_salmon/salmon.merged.gene_counts.SummarizedExperiment.rds": [],
-        "star_salmon/A/A.markdup.sorted.bam": [],
+        "star_salmon/A/A.markdup.sorted.bam": ["rna_bam"],
         "multiqc/star_salmon/multiqc_report.html": [],
     }
     assert {name: [item.role for item in by_suffix(name, FORMATS)] for name in tree} == tree
