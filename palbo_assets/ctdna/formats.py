@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from palbo_assets.genomics.delivered_alignments import check_container
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
 
 MODALITY = "ctdna"
-_EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
@@ -28,7 +28,7 @@ def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
     """
     from palbo_assets.ctdna.consensus_reads import family_size, stream_reads
 
-    _check_container(path)
+    check_container(path)
     _check_header(path, claim, context)
     reads = mapped = sized = sizes = tagged = 0
     for read in stream_reads(path):
@@ -90,28 +90,11 @@ def verify_raw_umi_bam(path: Path, claim: Claim, context: Context) -> Finding:
     from palbo_assets.ctdna.umi import facts_of, find_umi
     from palbo_assets.ctdna.umi_consensus import survey
 
-    _check_container(path)
+    check_container(path)
     _check_header(path, claim, context)
     source = find_umi(path, claim.note)
     reads, bases, masked = survey(path, source)
     return {"reads": reads, "umi_bases": bases, "reads_with_n_in_umi": masked, **facts_of(source)}
-
-
-def _check_container(path: Path) -> None:
-    size = path.stat().st_size
-    if size == 0:
-        raise InputError("E_EMPTY", "the file is empty", file=path.name, fix="send it again")
-    with path.open("rb") as file:
-        head = file.read(16)
-        if not (head[:4] == b"\x1f\x8b\x08\x04" and head[12:14] == b"BC"):
-            raise InputError(
-                "E_NOT_BGZF", "the file isn't a BAM in BGZF blocks", file=path.name, fix="write it with samtools"
-            )
-        file.seek(max(size - len(_EOF_BLOCK), 0))
-        if file.read() != _EOF_BLOCK:
-            raise InputError(
-                "E_TRUNCATED", "the BAM lacks its end-of-file block", file=path.name, fix="send the whole file again"
-            )
 
 
 def _check_header(path: Path, claim: Claim, context: Context) -> None:

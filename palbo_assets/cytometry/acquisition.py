@@ -13,15 +13,13 @@ from palbo_assets.cytometry.fcs import Events, read_fcs
 from palbo_assets.cytometry.gating import Stained, gate, stained
 from palbo_assets.cytometry.matrix_file import fitted, read_matrix
 from palbo_assets.cytometry.panel import read_panel
+from palbo_assets.cytometry.settings import Settings
 from palbo_assets.cytometry.strategy import Strategy
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
     from palbo_assets.cytometry.abundance import Counted
     from palbo_assets.cytometry.selection import Members
-
-
-MIN_STAINED = 100  # events of a single-stain tube; Settings.min_stained_events
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ def read_acquisition(
     bounds: Mapping[str, float] | None = None,
     matrix: Path | None = None,
     controls: Sequence[tuple[str, Path]] = (),
-    min_stained: int = MIN_STAINED,
+    settings: Settings | None = None,
 ) -> Acquisition:
     """Read, compensate and gate one file, with the linear ``bounds`` of `facs_gates` (fixed ones where none is given).
 
@@ -50,7 +48,7 @@ def read_acquisition(
     InputError
         As `fcs.read_fcs`, `panel.marker_columns` and `matrix_file.read_matrix`.
     """
-    events, sample = read_stained(path, strategy, panel, matrix, controls, min_stained)
+    events, sample = read_stained(path, strategy, panel, matrix, controls, settings)
     return Acquisition(path, events, sample, gate(sample, strategy, bounds))
 
 
@@ -60,13 +58,13 @@ def read_stained(
     panel: Path | None = None,
     matrix: Path | None = None,
     controls: Sequence[tuple[str, Path]] = (),
-    min_stained: int = MIN_STAINED,
+    settings: Settings | None = None,
 ) -> tuple[Events, Stained]:
     """Read and compensate one file, and find its markers; errors as `read_acquisition`.
 
     A delivered ``matrix`` takes the place of the file's own; a file whose channels are compensated already takes none.
     Where there is neither, single-stain tubes among the ``controls`` (kind, path) give the matrix, if every marker of
-    the tube has one with ``min_stained`` stained events.
+    the tube has one with enough stained events.
     """
     events = read_fcs(path)
     if matrix is not None:
@@ -84,11 +82,10 @@ def read_stained(
     if events.spill is None and not events.already_compensated and controls:
         from palbo_assets.cytometry.controls import spill_from
 
-        spill = spill_from(controls, events, sample.columns, strategy, min_stained)
+        spill = spill_from(controls, events, sample.columns, strategy, settings or Settings())
         if not isinstance(spill, str):
             events = replace(events, spill=spill)
-            compensation = Compensation.of(spill, events.channels)
-            return events, Stained(events, sample.columns, compensation, "single_stains")
+            sample = Stained(events, sample.columns, Compensation.of(spill, events.channels), "single_stains")
     return events, sample
 
 

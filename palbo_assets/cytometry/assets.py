@@ -282,34 +282,16 @@ def facs_changes(
     facs_qc: pd.DataFrame,
     sample_manifest: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Change of abundances, ratios and intensities between a patient's visits, and what makes two visits unlike.
+    """Change of abundances, ratios and intensities between a patient's visits, and what makes two visits unlike."""
+    from palbo_assets.cytometry.changes import changes, visits_of
 
-    Of several tubes of a visit the one of whole blood counts, else the first by specimen.
-    """
-    from palbo_assets.cytometry.changes import changes, visit
-    from palbo_assets.cytometry.preparation import PBMC
-
-    visits = []
-    for timepoint, tubes in facs_qc.groupby("timepoint", sort=True):
-        tube = min(_records(tubes), key=lambda row: (row["preparation"] == PBMC, row["specimen_id"]))
-        own = [frame[frame["specimen_id"] == tube["specimen_id"]] for frame in (facs_abundances, facs_ratios)]
-        day = _day_of_draw(sample_manifest, str(timepoint), tube["specimen_id"])
-        visits.append(visit(str(timepoint), _records(own[0]), _records(own[1]), tube, day))
+    tables = (facs_qc, facs_abundances, facs_ratios, sample_manifest)
+    visits = visits_of(*(_records(table) for table in tables))
     rows = [{"patient_id": step.patient_id, **row} for row in changes(visits, step.settings)]
     frame = frame_from_rows(FACS_CHANGES, rows)
     flags = {flag for flags in frame["flags"].dropna() for flag in flags.split(";")}
     step.report(visits=len(visits), changes=len(frame), flags=";".join(sorted(flags)) or "none")
     return frame
-
-
-def _day_of_draw(sample_manifest: pd.DataFrame, timepoint: str, specimen_id: str) -> int | None:
-    """Day of a specimen, or of the visit's only day for the assay where the laboratory names specimens by itself."""
-    dated = sample_manifest[sample_manifest["collected_day"].notna()]
-    own = dated[dated["specimen_id"] == specimen_id]
-    if own.empty:
-        own = dated[(dated["timepoint"] == timepoint) & (dated["modality"] == str(Modality.FACS))]
-    days = set(own["collected_day"].astype(int))
-    return days.pop() if len(days) == 1 else None
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -346,16 +328,15 @@ def _origins(facs_gates: pd.DataFrame, keys: dict[str, str]) -> dict[str, str]:
 def _stained(step: Step, keys: dict[str, str], file: Any, strategy: Strategy) -> Stained:
     from palbo_assets.cytometry.acquisition import read_stained
 
-    controls, least = _controls(step, keys, strategy), step.settings.min_stained_events
-    return read_stained(file.path, strategy, _panel(step), _matrix(step, keys), controls, least)[1]
+    controls = _controls(step, keys, strategy)
+    return read_stained(file.path, strategy, _panel(step), _matrix(step, keys), controls, step.settings)[1]
 
 
 def _acquired(step: Step, keys: dict[str, str], file: Any, strategy: Strategy, facs_gates: pd.DataFrame) -> Acquisition:
-    from palbo_assets.cytometry.acquisition import Acquisition
-    from palbo_assets.cytometry.gating import gate
+    from palbo_assets.cytometry.acquisition import read_acquisition
 
-    sample = _stained(step, keys, file, strategy)
-    return Acquisition(file.path, sample.events, sample, gate(sample, strategy, _bounds(facs_gates, keys)))
+    bounds, controls = _bounds(facs_gates, keys), _controls(step, keys, strategy)
+    return read_acquisition(file.path, strategy, _panel(step), bounds, _matrix(step, keys), controls, step.settings)
 
 
 def _panel(step: Step) -> Path | None:

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
+from palbo_assets.cytometry.preparation import PBMC
 from palbo_assets.cytometry.settings import Settings
-from palbo_assets.study.vocabulary import OBSERVED, TIMEPOINTS, Absence
+from palbo_assets.study.vocabulary import OBSERVED, TIMEPOINTS, Absence, Modality
 
+Row = Mapping[str, Any]
 LEUKOCYTES = "CD45"
 RATIO = "ratio"
 UNITS: Mapping[str, str] = {"pct_parent": "%", "pct_cd45": "%", "abs_per_ul": "cells/uL", RATIO: "1"}
@@ -78,6 +80,37 @@ def visit(
     gating = next((row["gating_version"] or "" for row in abundances), "")
     platform = next((row["abs_method"] for row in abundances if row["abs_method"] is not None), None)
     return Visit(timepoint, values, parents, acquisition, gating, day, platform)
+
+
+def visits_of(
+    acquisitions: Sequence[Row], abundances: Sequence[Row], ratios: Sequence[Row], manifest: Sequence[Row]
+) -> list[Visit]:
+    """A patient's visits from rows of `facs_qc`, `facs_abundances`, `facs_ratios` and the sample manifest.
+
+    Of several tubes of a visit the one of whole blood counts, else the first by specimen.
+    """
+    visits = []
+    for timepoint in sorted({row["timepoint"] for row in acquisitions}):
+        tubes = [row for row in acquisitions if row["timepoint"] == timepoint]
+        tube = min(tubes, key=lambda row: (row["preparation"] == PBMC, row["specimen_id"]))
+        specimen = tube["specimen_id"]
+        counted, compared = (_of_specimen(rows, specimen) for rows in (abundances, ratios))
+        visits.append(visit(timepoint, counted, compared, tube, day_of_draw(manifest, timepoint, specimen)))
+    return visits
+
+
+def _of_specimen(rows: Sequence[Row], specimen_id: str) -> list[Row]:
+    return [row for row in rows if row["specimen_id"] == specimen_id]
+
+
+def day_of_draw(manifest: Sequence[Row], timepoint: str, specimen_id: str) -> int | None:
+    """Day of a specimen, or of the visit's only day for the assay where the laboratory names specimens by itself."""
+    dated = [row for row in manifest if row["collected_day"] is not None]
+    own = _of_specimen(dated, specimen_id) or [
+        row for row in dated if row["timepoint"] == timepoint and row["modality"] == Modality.FACS
+    ]
+    days = {int(row["collected_day"]) for row in own}
+    return days.pop() if len(days) == 1 else None
 
 
 def changes(visits: Sequence[Visit], settings: Settings) -> list[dict[str, Any]]:
@@ -159,7 +192,7 @@ def _change(what: str, measure: str, earlier: Visit, later: Visit, flags: Sequen
     unfair = _unfair(what, measure, earlier, later, flags)
     if unfair is not None:
         return row | {"status": str(Absence.NOT_EVALUABLE), "reason": unfair}
-    before, after = float(sides[0][0] or 0.0), float(sides[1][0] or 0.0)
+    before, after = (float(value) for value, _, _, _ in sides if value is not None)
     row["difference"] = after - before
     if before > 0 and after > 0:
         row["log2_ratio"] = math.log2(after / before)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from palbo_assets.cytometry.compensation import Spill
     from palbo_assets.cytometry.fcs import Events
+    from palbo_assets.cytometry.settings import Settings
     from palbo_assets.cytometry.strategy import Strategy
 
 UNSTAINED = "unstained"
@@ -71,7 +72,11 @@ def label_of(kind: str) -> str:
 
 
 def spill_from(
-    tubes: Iterable[tuple[str, Path]], events: Events, columns: Mapping[str, int], strategy: Strategy, min_events: int
+    tubes: Iterable[tuple[str, Path]],
+    events: Events,
+    columns: Mapping[str, int],
+    strategy: Strategy,
+    settings: Settings,
 ) -> Spill | str:
     """The spill matrix that a sample's single-stain tubes (kind, path) give, or the word why they give none.
 
@@ -94,7 +99,7 @@ def spill_from(
         reason = _unlike(events, one)
         if reason is not None:
             return reason
-    return spill_of({columns[marker]: read[marker] for marker in wanted}, read[UNSTAINED], min_events=min_events)
+    return spill_of({columns[marker]: read[marker] for marker in wanted}, read[UNSTAINED], settings)
 
 
 def read_controls(tubes: Iterable[tuple[str, Path]], sample: Stained, strategy: Strategy) -> Controls:

@@ -92,6 +92,12 @@ class Settings(BaseModel):
         description="Stained events of a single-stain tube [events]; the error of their median is then some 5 % of the "
         "signal; the study's limit",
     )
+    min_stained_rise: float = Field(
+        default=2.0,
+        gt=1,
+        description="Factor by which stained events outshine that percentile of unstained ones [1]; dimmer ones tell "
+        "no spill; the study's limit",
+    )
     min_beads: int = Field(
         default=1_000, description="Bead events for a single-platform count [events]; its Poisson error is then 3 %"
     )

@@ -16,11 +16,12 @@ from palbo_assets.cytometry.compensation import Spill
 
 if TYPE_CHECKING:
     from palbo_assets.cytometry.fcs import Events
+    from palbo_assets.cytometry.settings import Settings
 
-_PERCENTILE = 99.5  # of unstained events: what lies above it in a stained tube is stained
+_LARGEST_CONDITION = 1e6  # of a matrix whose inverse holds ten digits
 
 
-def spill_of(tubes: Mapping[int, Events], unstained: Events, *, min_events: int, min_rise: float = 2.0) -> Spill | str:
+def spill_of(tubes: Mapping[int, Events], unstained: Events, settings: Settings) -> Spill | str:
     """Spill over the channels of ``tubes``.
 
     Parameters
@@ -30,10 +31,9 @@ def spill_of(tubes: Mapping[int, Events], unstained: Events, *, min_events: int,
         be compensated need one.
     unstained
         The tube without any, of the same channels.
-    min_events
-        Stained events that a median is taken of [events].
-    min_rise
-        Factor by which stained events must outshine the percentile of the unstained ones [1].
+    settings
+        Of it ``min_stained_events``, and what an event has to outshine to be stained: ``min_stained_rise`` times the
+        ``fmo_percentile`` of unstained ones.
 
     Returns
     -------
@@ -47,15 +47,15 @@ def spill_of(tubes: Mapping[int, Events], unstained: Events, *, min_events: int,
     for row, source in enumerate(columns):
         tube = tubes[source]
         own = tube.data.column(source)
-        reach = max(float(np.quantile(background[source], _PERCENTILE / 100)), medians[source])
-        stained = np.flatnonzero(own > max(min_rise * reach, reach + 1.0))
-        if stained.size < min_events:
+        reach = max(float(np.quantile(background[source], settings.fmo_percentile / 100)), medians[source])
+        stained = np.flatnonzero(own > max(settings.min_stained_rise * reach, reach + 1.0))
+        if stained.size < settings.min_stained_events:
             return "few_stained_events"
         rise = float(np.median(own[stained])) - medians[source]
         for at, target in enumerate(columns):
             if target != source:
                 seen = float(np.median(tube.data.column(target, stained))) - medians[target]
                 matrix[row, at] = seen / rise
-    if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > 1e6:
+    if not np.isfinite(matrix).all() or np.linalg.cond(matrix) > _LARGEST_CONDITION:
         return "singular"
     return Spill(tuple(channels[column] for column in columns), matrix)

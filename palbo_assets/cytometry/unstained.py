@@ -70,5 +70,5 @@ def refuse_control(positive: dict[str, float], min_positive_pct: float, *, file:
         "E_UNSTAINED",
         f"{stained} of {len(positive)} fluorescence channels are stained: this looks like {what}",
         file=file,
-        fix="deliver the fully stained tube of the sample; controls aren't delivered as samples",
+        fix="deliver the fully stained tube as fcs; a control goes in the role control, its sample_name saying which",
     )

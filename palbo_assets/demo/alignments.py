@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 READ = 100
 DUPLICATE_SHARE = 0.06
 _REACH = 60  # bases beside a target that are still fully baited
-_EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 _NIBBLE = np.zeros(256, dtype=np.uint8)
 for _base, _code in zip("ACGTN", (1, 2, 4, 8, 15), strict=True):
     _NIBBLE[ord(_base)] = _code
@@ -71,13 +70,15 @@ def bgzf(content: bytes) -> bytes:
 
     from imagecodecs import deflate_encode
 
+    from palbo_assets.genomics.bgzf import EOF_BLOCK
+
     blocks = []
     for start in range(0, len(content), 0xFF00):
         piece = content[start : start + 0xFF00]
         packed = deflate_encode(piece, level=1, raw=True)
         head = struct.pack("<4BI2BH2BHH", 31, 139, 8, 4, 0, 0, 255, 6, 66, 67, 2, len(packed) + 25)
         blocks.append(head + packed + struct.pack("<II", zlib.crc32(piece), len(piece)))
-    return b"".join(blocks) + _EOF_BLOCK
+    return b"".join(blocks) + EOF_BLOCK
 
 
 def _quality_profiles(rng: np.random.Generator) -> np.ndarray:

@@ -399,8 +399,6 @@ def _specimens(
         day = truth.samples[timepoint].day
         planned = [protocol.assays[name] for name in protocol.assays_at(truth.cohorts, timepoint)]
         for kind in dict.fromkeys(str(kind) for assay in planned for kind in assay.specimens):
-            if kind == "PBMC":
-                continue  # the twin's tubes are whole blood
             minutes = int(rng.integers(0, 240))
             tissue = kind.startswith("TUMOR")
             rows.append(

@@ -21,7 +21,6 @@ _BUILD_NAMES = {
     "hg38": "GRCh38",
     "38": "GRCh38",
 }
-_EOF_BLOCK = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 def canonical_build(name: str) -> str:
@@ -82,13 +81,10 @@ def verify_alignments(path: Path, claim: Claim, context: Context) -> Finding:
     """
     import pysam
 
-    if path.stat().st_size == 0:
-        raise InputError("E_EMPTY", "the file is empty", file=path.name, fix="send it again")
     with path.open("rb") as content:
-        start = content.read(18)
-    cram = start.startswith(b"CRAM")
+        cram = content.read(4) == b"CRAM"
     if not cram:
-        _check_bgzf(path, start)
+        check_container(path)
     elif b"EOF" not in _last_bytes(path, 40):
         raise InputError("E_TRUNCATED", "the end container is missing", file=path.name, fix="send it again")
     pysam.set_verbosity(0)
@@ -128,10 +124,21 @@ def verify_alignments(path: Path, claim: Claim, context: Context) -> Finding:
     return {"reads": reads, "contigs": len(contigs)}
 
 
-def _check_bgzf(path: Path, start: bytes) -> None:
-    if start[:2] != b"\x1f\x8b" or len(start) < 18 or not start[3] & 4 or start[12:14] != b"BC":
+def check_container(path: Path) -> None:
+    """Refuse what isn't a BAM's blocks to the end.
+
+    Raises
+    ------
+    InputError
+        ``E_EMPTY``, ``E_NOT_BGZF``, ``E_TRUNCATED`` without the end marker.
+    """
+    from palbo_assets.genomics.bgzf import EOF_BLOCK, is_bgzf
+
+    if path.stat().st_size == 0:
+        raise InputError("E_EMPTY", "the file is empty", file=path.name, fix="send it again")
+    if not is_bgzf(path):
         raise InputError("E_NOT_BGZF", "this is no BAM", file=path.name, fix="deliver a BAM or CRAM")
-    if _last_bytes(path, len(_EOF_BLOCK)) != _EOF_BLOCK:
+    if _last_bytes(path, len(EOF_BLOCK)) != EOF_BLOCK:
         raise InputError(
             "E_TRUNCATED", "the end marker is missing; the file is cut", file=path.name, fix="send it again"
         )

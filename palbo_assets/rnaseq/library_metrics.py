@@ -97,11 +97,13 @@ def combine(reports: Iterable[LibraryMetrics]) -> LibraryMetrics:
 
 
 def _of_a_quantifier(text: str, path: Path) -> LibraryMetrics:
-    """Reports as JSON. Reads that were counted twice, or fewer than none, can't be: such a report isn't whole."""
+    """Reports as JSON."""
     try:
         report = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError("E_TRUNCATED", "the report isn't whole JSON", file=path.name, row=error.lineno) from None
+        raise InputError(
+            "E_TRUNCATED", "the report isn't whole JSON", file=path.name, row=error.lineno, fix="send the file again"
+        ) from None
 
     def counts(*names: str) -> list[float]:
         return [_number(str(report[name]), path, None, name) for name in names]
@@ -110,7 +112,13 @@ def _of_a_quantifier(text: str, path: Path) -> LibraryMetrics:
         if {processed, mapped} <= report.keys():
             total, found = counts(processed, mapped)
             if found > total:
-                raise InputError("E_SCHEMA", "more reads mapped than were processed", file=path.name, column=mapped)
+                raise InputError(
+                    "E_SCHEMA",
+                    "more reads mapped than were processed",
+                    file=path.name,
+                    column=mapped,
+                    fix="deliver the report as the tool wrote it",
+                )
             return LibraryMetrics((tool,), mapped_share=found / total if total else None)
     if {*_FORWARD, *_REVERSE} <= report.keys():
         strandedness = infer_strandedness(sum(counts(*_FORWARD)), sum(counts(*_REVERSE)))

@@ -112,7 +112,10 @@ def cell_fractions(
 
 
 def purities(purity: float, sd: float) -> list[tuple[float, float]]:
-    """(purity, probability) that stand for a normal distribution of standard deviation ``sd``: Gauss and Hermite's."""
+    """(purity, probability) at even steps that stand for a normal distribution, out to 2.5 standard deviations ``sd``.
+
+    A step beyond 0.02 or 1 stands at that end.
+    """
     if sd <= 0:
         return [(purity, 1.0)]
     places = np.linspace(-2.5, 2.5, 21)

@@ -106,7 +106,9 @@ def by_heterozygosity(
         return Heterozygosity(NOT_EVALUABLE, 0, 0)
     fraction = alt[deep] / depth[deep]
     seen = (fraction > edge) & (fraction < 1 - edge)
-    two = 2 * frequency[deep] * (1 - frequency[deep])
+    # With two X an error looks heterozygous as well: else a woman's rare alleles would speak for one X.
+    truly = 2 * frequency[deep] * (1 - frequency[deep])
+    two = truly + (1 - truly) * error
     score = float(np.where(seen, np.log10(two / error), np.log10((1 - two) / (1 - error))).sum())
     sex = FEMALE if score >= min_score else MALE if score <= -min_score else NOT_EVALUABLE
     return Heterozygosity(sex, n_sites, int(seen.sum()), score)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from palbo_assets.cytometry.changes import Visit, changes, cycle_day, visit
+from palbo_assets.cytometry.changes import Visit, changes, cycle_day, visit, visits_of
 from palbo_assets.cytometry.preparation import PBMC, WHOLE_BLOOD, preparation_of
 from palbo_assets.cytometry.ratios import ratios_of
 from palbo_assets.cytometry.settings import Settings
@@ -136,3 +136,25 @@ def test_a_ratio_is_that_of_its_counts_and_is_missing_with_either() -> None:
 )
 def test_the_tube_is_what_the_manifest_says(name: str, preparation: str) -> None:
     assert preparation_of(name) == preparation
+
+
+def test_of_several_tubes_of_a_visit_whole_blood_counts_and_its_day_is_the_specimens_or_the_visits() -> None:
+    tubes = [
+        {"timepoint": timepoint, "specimen_id": name, "preparation": preparation}
+        for timepoint, name, preparation in (("BL", "a", PBMC), ("BL", "b", WHOLE_BLOOD), ("W06", "lab's", WHOLE_BLOOD))
+    ]
+    counted = [abundance("T", "CD45", 100 * at, 20.0, specimen_id=one["specimen_id"]) for at, one in enumerate(tubes)]
+    drawn = {"modality": "facs", "timepoint": "W06", "specimen_id": "clinic's", "collected_day": 42}
+    manifest = [
+        {"modality": "facs", "timepoint": "BL", "specimen_id": "b", "collected_day": -3},
+        {"modality": "facs", "timepoint": "BL", "specimen_id": "a", "collected_day": -9},
+        drawn,
+        drawn | {"modality": "wes", "collected_day": 40},
+        drawn | {"collected_day": None},
+    ]
+    first, second = visits_of(tubes, counted, [], manifest)
+    assert (first.acquisition["specimen_id"], first.day) == ("b", -3)
+    assert first.values["T", "pct_parent"][3] == (100,)
+    assert (second.acquisition["specimen_id"], second.day) == ("lab's", 42)
+    two_days = [*manifest, drawn | {"collected_day": 44}]
+    assert visits_of(tubes, counted, [], two_days)[1].day is None

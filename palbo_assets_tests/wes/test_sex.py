@@ -47,6 +47,17 @@ def test_a_few_snps_are_not_enough_to_say_that_there_is_one_x() -> None:
     assert by_heterozygosity(*few_mismapped, np.full(60, 0.4), **LIMITS).sex == MALE
 
 
+def test_a_womans_rare_alleles_do_not_speak_for_one_x() -> None:
+    common = np.full(20, 0.4)
+    rare = np.array([0.001] * 5)
+    heterozygous = np.array([30] * 10 + [0] * 10), np.full(20, 60)
+    alone = by_heterozygosity(*heterozygous, common, **LIMITS)
+    counts = np.append(heterozygous[0], [30] * 5), np.full(25, 60)
+    found = by_heterozygosity(*counts, np.append(common, rare), **LIMITS)
+    assert alone.score is not None and found.score is not None
+    assert found.sex == FEMALE and found.score >= alone.score
+
+
 def test_snps_that_x_shares_with_y_are_no_witness() -> None:
     places = [("chrX", 2_000_000), ("chrX", 2_900_000), ("X", 100_000_000), ("chrX", 155_800_000), ("chr1", 5_000_000)]
     assert on_x(*zip(*places, strict=True)).tolist() == [False, True, True, False, False]
