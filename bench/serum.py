@@ -65,7 +65,7 @@ def main(smoke: bool) -> None:
         spent.append(mine.cpu)
         apart = np.abs(mine.result / peer.result - 1).max(axis=1)
         sys.stdout.write(f"parameters: median difference {np.median(apart):.1e}, worst {apart.max():.1e}\n")
-        assert (apart < 1e-6).mean() > 0.95, "parameters differ"
+        assert apart.max() < 1e-6, "parameters differ"
         assert peer.cpu / mine.cpu > (20 if smoke else 100), "the compiled fit has lost its lead"
     sys.stdout.write(f"growth of the compiled fit: slope {growth(sizes, spent):.2f}\n")
 
