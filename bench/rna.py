@@ -194,7 +194,7 @@ def main() -> None:
         measure.show(title, figures, "ours", "MB", megabytes)
         for name in list(figures)[1:]:
             demand(f"{name}: equal matrices", equal(figures["ours"].result, figures[name].result))
-        least = (2.5, 1.1) if smoke else (8.0, 4.0)
+        least = (3.0, 1.5) if smoke else (8.0, 4.0)
         for name, ratio in zip(list(figures)[1:], least):
             demand(f"{name}: at least {ratio}x", figures[name].cpu >= ratio * figures["ours"].cpu)
         sizes = [samples // 4, samples] if smoke else [25, 100, 400]

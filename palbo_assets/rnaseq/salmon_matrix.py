@@ -11,17 +11,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 
+from palbo_assets.genomics.unaligned import borrowed, load64, trailing_zeros
+from palbo_assets.rnaseq.digits import number
 from palbo_assets.rnaseq.gene_summary import summarise
 from palbo_assets.rnaseq.quantifiers import Quantification, read_quantification
 
 if TYPE_CHECKING:
     from palbo_assets.rnaseq.transcript_map import TranscriptMap
 
+_HEADER = b"Name\tLength\tEffectiveLength\tTPM\tNumReads\n"
+_TAB, _NEWLINE = 9, 10
+_TABS, _ONES, _HIGH_BITS = np.uint64(0x0909090909090909), np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 TPM_TOLERANCE = 0.01  # as the general reader: the TPM of a whole table sum to a million within 1 %
 
 
@@ -49,30 +54,28 @@ def gene_matrix(paths: Sequence[Path], transcripts: TranscriptMap, unmapped_max:
     """
     first = read_quantification(paths[0])
     gene_ids, code = _codes(first, transcripts)
-    names = "\n".join(first.ids).encode() + b"\n"
+    names = "\t".join(first.ids).encode() + b"\t"
     reference = np.frombuffer(names, dtype=np.uint8)
     members = np.maximum(np.bincount(code[code >= 0], minlength=len(gene_ids)), 1)
     shape = (len(gene_ids), len(paths))
     # A sample's genes lie side by side, as they are written.
     counts, tpm_of, length_of = (np.zeros(shape, order="F") for _ in range(3))
     general = 0
-    sums = np.empty((len(gene_ids), 4))
+    sums = np.zeros((len(gene_ids), 4))
     buffer = np.empty(max(path.stat().st_size for path in paths) + 1, dtype=np.uint8)
     for column, path in enumerate(paths):
         content = _content(path, buffer)
-        sums[:] = 0
         reads, unmapped, tpm = parse(content, reference, code, sums)
         if reads < 0 or not _whole(reads, unmapped, tpm, unmapped_max):
             general += 1
+            sums[:] = 0
             other = summarise(read_quantification(path), transcripts, unmapped_max).genes
             if not np.array_equal(other["gene_id"].to_numpy(), gene_ids):
                 raise _other_genes(path)
             counts[:, column], tpm_of[:, column] = other["count"], other["tpm"]
             length_of[:, column] = other["effective_length"]
             continue
-        counts[:, column], tpm_of[:, column] = sums[:, 0], sums[:, 1]
-        length_of[:, column] = sums[:, 3] / members
-        np.divide(sums[:, 2], sums[:, 1], out=length_of[:, column], where=sums[:, 1] > 0)
+        spread(sums, members, counts[:, column], tpm_of[:, column], length_of[:, column])
     return GeneMatrix(gene_ids, counts, tpm_of, length_of, general)
 
 
@@ -112,11 +115,8 @@ def _codes(first: Quantification, transcripts: TranscriptMap) -> tuple[np.ndarra
     return np.asarray(gene_ids, dtype=object), codes.astype(np.int64)
 
 
-_POWERS = np.array([float(10**k) for k in range(23)])  # each exactly a double
-
-
 @njit(cache=True, nogil=True)
-def parse(content: np.ndarray, names: np.ndarray, code: np.ndarray, sums: np.ndarray) -> tuple[float, float, float]:
+def parse(content: np.ndarray, names: np.ndarray, code: np.ndarray, sums: np.ndarray) -> Any:
     """Add the numbers of one ``quant.sf`` to its genes' sums.
 
     Parameters
@@ -124,7 +124,7 @@ def parse(content: np.ndarray, names: np.ndarray, code: np.ndarray, sums: np.nda
     content
         The file's bytes.
     names
-        The first file's transcript names, each ended by a newline, as bytes.
+        The first file's transcript names, each ended by a tab, as bytes.
     code
         Row of each transcript's gene in ``sums``; -1 for none.
     sums
@@ -135,87 +135,88 @@ def parse(content: np.ndarray, names: np.ndarray, code: np.ndarray, sums: np.nda
     (reads of all transcripts, reads without a gene, sum of TPM); (-1, 0, 0) where the file differs from the first one
     or from what salmon writes.
     """
-    header = b"Name\tLength\tEffectiveLength\tTPM\tNumReads\n"
+    content, names, code, sums = borrowed(content), borrowed(names), borrowed(code), borrowed(sums)
     bad = (-1.0, 0.0, 0.0)
-    size, n_names = content.size, names.size
-    if size < len(header) or content[size - 1] != 10:
+    size = content.size
+    if size < len(_HEADER) or content[size - 1] != _NEWLINE:
         return bad
-    for i in range(len(header)):
-        if content[i] != header[i]:
+    for i in range(len(_HEADER)):
+        if content[i] != _HEADER[i]:
             return bad
-    at, name = len(header), 0
+    at, name = len(_HEADER), 0
     reads = unmapped = total = 0.0
-    values = np.empty(4)
     for row in range(code.size):
-        while name < n_names and names[name] != 10:
-            if at >= size or content[at] != names[name]:
-                return bad
-            at += 1
-            name += 1
-        name += 1
-        if at >= size or content[at] != 9:
+        same = same_field(content, at, names, name)
+        if same < 0:
+            return bad
+        at += same
+        name += same
+        _, at = number(content, at)
+        if at < 0 or content[at] != _TAB:
+            return bad
+        effective, at = number(content, at + 1)
+        if at < 0 or content[at] != _TAB:
+            return bad
+        tpm, at = number(content, at + 1)
+        if at < 0 or content[at] != _TAB:
+            return bad
+        count, at = number(content, at + 1)
+        if at < 0 or content[at] != _NEWLINE:
             return bad
         at += 1
-        for field in range(4):
-            value, at = _number(content, at)
-            if at < 0 or content[at] != (10 if field == 3 else 9):
-                return bad
-            values[field] = value
-            at += 1
         gene = code[row]
-        reads += values[3]
-        total += values[2]
+        reads += count
+        total += tpm
         if gene < 0:
-            unmapped += values[3]
+            unmapped += count
         else:
-            sums[gene, 0] += values[3]
-            sums[gene, 1] += values[2]
-            sums[gene, 2] += values[2] * values[1]
-            sums[gene, 3] += values[1]
+            sums[gene, 0] += count
+            sums[gene, 1] += tpm
+            sums[gene, 2] += tpm * effective
+            sums[gene, 3] += effective
     return (reads, unmapped, total) if at == size else bad
 
 
 @njit(cache=True, nogil=True)
-def _number(content: np.ndarray, at: int) -> tuple[float, int]:
-    """(the unsigned number at ``at``, position behind it); position -1 where there is none.
+def spread(
+    sums: np.ndarray, members: np.ndarray, counts: np.ndarray, tpm_of: np.ndarray, length_of: np.ndarray
+) -> None:
+    """One sample's sums, as `parse` leaves them, into its column of each matrix; the sums are zero again afterwards.
 
-    Digits are gathered into one integer and scaled once, which is the nearest double as long as there are at most 15
-    digits and 22 powers of ten (Clinger 1990); more digits, signs and words are left to the general reader.
+    A gene's effective length is the mean of its transcripts' weighted by TPM, and without expression their plain mean
+    over its ``members``.
     """
-    integer = 0
-    size = content.size
+    for gene in range(members.size):
+        counts[gene], tpm_of[gene] = sums[gene, 0], sums[gene, 1]
+        if sums[gene, 1] > 0:
+            length_of[gene] = sums[gene, 2] / sums[gene, 1]
+        else:
+            length_of[gene] = sums[gene, 3] / members[gene]
+        sums[gene, 0] = sums[gene, 1] = sums[gene, 2] = sums[gene, 3] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def same_field(content: np.ndarray, at: int, names: np.ndarray, name: int) -> Any:
+    """Length, with its tab, of the field that starts at ``name`` and, where the answer isn't -1, also at ``at``."""
     start = at
-    while at < size and 48 <= content[at] <= 57:
-        integer = integer * 10 + (content[at] - 48)
+    while at + 8 <= content.size and name + 8 <= names.size:
+        word = load64(names, name)
+        unlike = word ^ load64(content, at)
+        # The lowest byte that is a tab: its difference from one borrows into its high bit.
+        tabs = word ^ _TABS
+        tabs = (tabs - _ONES) & ~tabs & _HIGH_BITS
+        if tabs:
+            behind = trailing_zeros(tabs) + np.uint64(1)  # bits up to the tab, with it
+            if (unlike << (np.uint64(64) - behind)) != 0:
+                return -1
+            return at - start + np.int64(behind >> np.uint64(3))
+        if unlike:
+            return -1
+        at += 8
+        name += 8
+    while at < content.size and name < names.size and content[at] == names[name]:
+        if names[name] == _TAB:
+            return at + 1 - start
         at += 1
-    digits, decimals = at - start, 0
-    if at < size and content[at] == 46:
-        at += 1
-        start = at
-        while at < size and 48 <= content[at] <= 57:
-            integer = integer * 10 + (content[at] - 48)
-            at += 1
-        decimals = at - start
-        digits += decimals
-    if digits == 0 or digits > 15 or at >= size:
-        return 0.0, -1
-    exponent = 0
-    octet = content[at]
-    if octet == 101 or octet == 69:
-        at += 1
-        negative = False
-        if at < size and (content[at] == 45 or content[at] == 43):
-            negative = content[at] == 45
-            at += 1
-        begin = at
-        while at < size and 48 <= content[at] <= 57 and at - begin < 4:
-            exponent = exponent * 10 + (content[at] - 48)
-            at += 1
-        if at == begin or at >= size:
-            return 0.0, -1
-        if negative:
-            exponent = -exponent
-    scale = exponent - decimals
-    if scale < -22 or scale > 22:
-        return 0.0, -1
-    return (integer / _POWERS[-scale] if scale < 0 else integer * _POWERS[scale]), at
+        name += 1
+    return -1
