@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from palbo_assets.genomics.alleles import ContigNames, Fetch
+from palbo_assets.genomics.bgzf import inflate
 from palbo_assets.platform.errors import InputError
 
 
@@ -36,9 +37,13 @@ def reference(fasta: Path) -> Iterator[Fetch]:
 
 
 def read_bed(path: Path) -> list[Region]:
-    """Intervals of a BED file, whatever its further columns."""
+    """Intervals of a BED file (plain, gzip or BGZF), whatever its further columns."""
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        lines = inflate(path).decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError("E_ENCODING", "the intervals aren't UTF-8 text", file=path.name) from None
+    for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith(("#", "track", "browser")):
             continue
         cells = line.split("\t")

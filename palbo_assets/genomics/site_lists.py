@@ -91,4 +91,9 @@ def _records(path: Path, wanted: Collection[Variant]) -> Iterable[tuple[Variant,
             variant = normalise(Variant(chrom, pos, cells[3].decode("ascii", "replace").upper(), alt.upper()))
             if variant in alleles:
                 values = [one[index] for one in frequencies if index < len(one)]
-                yield variant, [float(one) for one in values if one not in ("", ".")]
+                try:
+                    yield variant, [float(one) for one in values if one not in ("", ".")]
+                except ValueError:
+                    raise InputError(
+                        "E_SCHEMA", "a frequency (AF) is no number", file=path.name, row=number, fix="give a sites VCF"
+                    ) from None

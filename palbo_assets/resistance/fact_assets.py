@@ -38,9 +38,12 @@ from palbo_assets.wes.tables import (
     HRD_SCARS,
     IDENTITY_FAILURES,
     MUTATIONAL_SIGNATURES,
+    PAIRED_MUTATIONAL_BURDEN,
+    PLASMA_CONTAMINATION,
     PRIVATE_SIGNATURES,
     READ_QC,
     SAMPLE_IDENTITY,
+    SEX_CONCORDANCE,
     SOMATIC_CALLS,
     TUMOUR_MUTATIONAL_BURDEN,
 )
@@ -50,10 +53,11 @@ if TYPE_CHECKING:
 
 GROUP = "resistance"
 # The catalogue is part of the method: a changed line makes everything that follows from it due.
-_VERSION = f"2+{CATALOGUE.digest}"
+_VERSION = f"3+{CATALOGUE.digest}"
 
 FACT_SOURCES = (
     SAMPLE_IDENTITY,
+    IDENTITY_FAILURES,
     READ_QC,
     SOMATIC_CALLS,
     COPY_NUMBER_SEGMENTS,
@@ -82,6 +86,8 @@ PATIENT_FACT_SOURCES = (
     IDENTITY_FAILURES,
     PATIENT_GENOTYPES,
     PRIVATE_SIGNATURES,
+    PAIRED_MUTATIONAL_BURDEN,
+    PLASMA_CONTAMINATION,
     CLONAL_VARIANTS,
     CLONE_PREVALENCE,
     CTDNA_QC,
@@ -89,7 +95,7 @@ PATIENT_FACT_SOURCES = (
     CTDNA_RESIDUAL_DISEASE,
     ACQUIRED_ALTERATIONS,
 )
-COHORT_FACT_SOURCES = (APOBEC_ENRICHMENT,)
+COHORT_FACT_SOURCES = (APOBEC_ENRICHMENT, SEX_CONCORDANCE, SAMPLE_IDENTITY)
 
 
 @product(
@@ -126,6 +132,8 @@ def _published(
             version = current.get((name, step.partition_key))
             if version is not None:
                 published[name], versions[name] = frame, (step.partition_key, version)
+        elif name == IDENTITY_FAILURES.name:  # of the cohort's failures a patient without rows has none
+            published[name] = frame
         elif not frame.empty:  # of a table of many patients only the rows say that the sample is in it
             published[name] = step.warehouse.read(
                 spec.table, patient_id=step.patient_id, timepoint=step.timepoint, provenance=True

@@ -147,10 +147,13 @@ def _fact(
         return None
     if feature.grain is Grain.PAIR:
         specimens = [""]
+    elif feature.grain in (Grain.PATIENT, Grain.COHORT) and not specimens:
+        return None  # rows of the whole patient don't say that there is a sample here
     verdicts = {specimen: _gated(feature.gates, tables, specimen) for specimen in specimens}
     specimen = next((one for one in specimens if verdicts[one] is _STANDS), specimens[0] if specimens else "")
     verdict = verdicts.get(specimen, _STANDS)
-    own = [row for row in listed if not specimen or row.get("specimen_id") == specimen]
+    # A table without specimens is of the whole patient.
+    own = [row for row in listed if not specimen or row.get("specimen_id", specimen) == specimen]
     chosen = _selected(own, feature.where) or (_selected(own, feature.otherwise) if feature.otherwise else [])
     source = next(iter(chosen or own), {})
     fact: dict[str, Any] = {

@@ -7,13 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from palbo_assets.clinical.tables import PATIENTS
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import COHORT, SAMPLE
+from palbo_assets.study.partitions import SAMPLE
 from palbo_assets.wes.identity_assets import (
-    identity_failures,
-    identity_matches,
     plasma_contamination,
     plasma_snp_genotypes,
     rna_snp_genotypes,
@@ -25,10 +22,8 @@ from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.step_files import MISSING, normal_path, specimen_columns
 from palbo_assets.wes.tables import (
     COPY_NUMBER_SEGMENTS,
-    IDENTITY_MATCHES,
     READ_QC,
     SAMPLE_IDENTITY,
-    SEX_CONCORDANCE,
     SNP_GENOTYPES,
     SOMATIC_CALLS,
 )
@@ -59,8 +54,10 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
     from palbo_assets.wes import read_quality
     from palbo_assets.wes.callable_bases import coding_regions, count_callable
     from palbo_assets.wes.contamination import contaminations
+    from palbo_assets.wes.reference_lists import hold_lists_to_build
     from palbo_assets.wes.sex import judge
 
+    hold_lists_to_build(step, ("target_bed",))
     settings: Settings = step.settings
     bed, fasta = step.references.get("target_bed"), step.references.get("genome_fasta")
     targets = read_bed(bed) if bed else []
@@ -132,30 +129,6 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
 
 
 @product(
-    SEX_CONCORDANCE,
-    COHORT,
-    upstream=(PATIENTS, READ_QC, SNP_GENOTYPES, IDENTITY_MATCHES),
-    settings=Settings,
-    code_version="1",
-    group="wes",
-    kinds={"numpy", "sql"},
-)
-def sex_concordance(
-    step: Step,
-    patients: pd.DataFrame,
-    read_qc: pd.DataFrame,
-    snp_genotypes: pd.DataFrame,
-    identity_matches: pd.DataFrame,
-) -> pd.DataFrame:
-    """The recorded sex of each patient against depth of X and Y and heterozygosity of X in the blood."""
-    from palbo_assets.wes.sex_concordance import DISCORDANT, sex_rows
-
-    rows = sex_rows(patients, read_qc, snp_genotypes, identity_matches, step.settings)
-    step.report(patients=len(rows), discordant=sum(row["agreement"] == DISCORDANT for row in rows))
-    return frame_from_rows(SEX_CONCORDANCE, rows)
-
-
-@product(
     COPY_NUMBER_SEGMENTS,
     SAMPLE,
     reads=("wes",),
@@ -204,6 +177,7 @@ def copy_number_segments(step: Step) -> pd.DataFrame:
 def _segments_from_reads(step: Step, files: list[Any]) -> list[tuple[Path, str]]:
     """CNVkit's file of a specimen; none without its alignments, the blood, the kit's targets, or the program."""
     from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.wes.reference_lists import hold_lists_to_build
     from palbo_assets.wes.segments_from_reads import HOW_TO_INSTALL, NOT_INSTALLED, find_program, segment
 
     tumour = next((file for file in files if file.role == "tumour_bam"), None)
@@ -213,6 +187,7 @@ def _segments_from_reads(step: Step, files: list[Any]) -> list[tuple[Path, str]]
         step.report(reason=f"{NOT_INSTALLED}: {HOW_TO_INSTALL}")
     if tumour is None or blood is None or targets is None or fasta is None or program is None:
         return []
+    hold_lists_to_build(step, ("target_bed",))
     made = segment(
         program,
         as_bam(tumour.path, step.workdir, fasta),
@@ -222,6 +197,7 @@ def _segments_from_reads(step: Step, files: list[Any]) -> list[tuple[Path, str]]
         step.workdir / f"cnvkit-{tumour.sha256[:16]}",
         method=step.settings.copies_method,
         min_mapping=step.settings.min_mapping_quality,
+        timeout_hours=step.settings.copies_timeout,
     )
     return [(made, "")]
 
@@ -242,8 +218,10 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame, copy_number_segment
     """Somatic SNVs and indels with evidence, consequence and filter; none for a tumour of another person."""
     from palbo_assets.wes.call import References, Specimen, call_specimen
     from palbo_assets.wes.cell_fraction_rows import with_cell_fractions
+    from palbo_assets.wes.reference_lists import hold_lists_to_build
     from palbo_assets.wes.tumour_profile import profile_of_rows
 
+    hold_lists_to_build(step, ("target_bed", "hotspots", *LISTS))
     references = References(
         fasta=step.references.get("genome_fasta"),
         targets=step.references.get("target_bed"),
@@ -293,6 +271,7 @@ def somatic_calls(step: Step, sample_identity: pd.DataFrame, copy_number_segment
 
 
 # A product can only be declared after what it reads.
+from palbo_assets.wes.cohort_identity_assets import identity_failures, identity_matches, sex_concordance  # noqa: E402
 from palbo_assets.wes.copy_assets import gene_copy_number  # noqa: E402
 from palbo_assets.wes.process_assets import (  # noqa: E402
     hrd_scars,

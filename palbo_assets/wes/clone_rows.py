@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -118,7 +119,39 @@ def fit_clones(patient: PatientVariants, settings: Settings, seed: int) -> Patie
         inputs.append(Tumour(alt, depth, copies.whole(), one.profile.purity, sd))
     rows = {at: row for row, at in enumerate(usable)}
     of_variant = tuple(rows.get(at) for at in range(len(patient.keys)))
-    return PatientClones(tuple(one for one, _ in tumours), find_clones(inputs, settings, seed), of_variant, "")
+    return PatientClones(tuple(one for one, _ in tumours), _fitted(inputs, settings, seed), of_variant, "")
+
+
+# The products of variants and of prevalence rest on one fit, and one process makes both of a patient's.
+_FITS: dict[str, Clones] = {}
+_KEPT = 4
+
+
+def _fitted(tumours: list[Tumour], settings: Settings, seed: int) -> Clones:
+    """`find_clones`; the last few fits are kept, by everything that they follow from."""
+    digest = hashlib.sha256(f"{settings.model_dump_json()} {seed}".encode())
+    for tumour in tumours:
+        whole = tumour.copies
+        digest.update(f"{tumour.purity!r} {tumour.purity_sd!r} {len(tumour.alt)}".encode())
+        for values in (
+            tumour.alt,
+            tumour.depth,
+            whole.total,
+            whole.minor,
+            whole.share,
+            whole.other_total,
+            whole.other_minor,
+        ):
+            digest.update(np.ascontiguousarray(values).tobytes())
+    key = digest.hexdigest()
+    if key not in _FITS:
+        found = find_clones(tumours, settings, seed)
+        for kept in (found.fraction, found.low, found.high, found.membership):
+            kept.setflags(write=False)
+        while len(_FITS) >= _KEPT:
+            _FITS.pop(next(iter(_FITS)), None)
+        _FITS[key] = found
+    return _FITS[key]
 
 
 def variant_rows(patient: PatientVariants, fit: PatientClones, settings: Settings) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FAILED = (matching.SWAP, matching.UNEXPECTED, matching.NO_MATCH)
+SEX_MISMATCH = "sex_mismatch"
 _WHO = ["patient_id", "timepoint", "specimen_id", "source"]
 
 
@@ -68,6 +69,30 @@ def matched_rows(genotypes: pd.DataFrame, settings: Settings) -> list[dict[str, 
         | {"correlation": _correlation(alt, depth, index, match.best, settings.match_min_depth)}
         for index, match in enumerate(verdicts)
     ]
+
+
+def failures(identity_matches: pd.DataFrame, sex_concordance: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of ``identity_failures``: samples of another person by genotypes, and samples of the other sex.
+
+    Where the blood is of another sex than the patient, so is every sample of the same person: all of them fail, because
+    either they are another patient's or the record is wrong, and reads can't tell which. A patient's sample that isn't
+    the blood's is judged by genotypes alone.
+    """
+    found = [row for row in identity_matches.to_dict("records") if row["verdict"] in FAILED]
+    discordant = sex_concordance.loc[sex_concordance["agreement"] == "discordant"].to_dict("records")
+    # Partners that only their sexes suggest change with every patient who is added: `sex_concordance` names them.
+    partner = {one["patient_id"]: one["likely_partner"] for one in discordant if one["partner_by"] == "genotypes"}
+    of_patients = {one["patient_id"] for one in discordant}
+    accused = identity_matches[identity_matches["patient_id"].isin(of_patients)]
+    for patient, own in accused.groupby("patient_id", sort=True):
+        blood = own[own["source"] == matching.BLOOD]
+        if blood["verdict"].isin(FAILED).any():
+            continue  # genotypes say more: the blood alone is another's
+        for row in own[own["verdict"] == matching.SELF].to_dict("records"):
+            found.append({**row, "verdict": SEX_MISMATCH, "likely_partner": partner.get(str(patient))})
+    columns = (*_WHO, "verdict", "likely_partner")
+    rows = [{name: row[name] for name in columns} for row in found]
+    return sorted(rows, key=lambda row: tuple(str(row[name]) for name in _WHO))
 
 
 def _correlation(alt: np.ndarray, depth: np.ndarray, first: int, second: int | None, min_depth: int) -> float | None:

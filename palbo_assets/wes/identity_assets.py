@@ -1,4 +1,4 @@
-"""Assets of identity: alleles at common SNPs in every sequenced sample, and whose samples they are."""
+"""Assets of identity: alleles at common SNPs in every sequenced sample, and what they say of one patient's samples."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
-from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
+from palbo_assets.study.partitions import PATIENT, SAMPLE
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.step_files import MISSING, normal_file, normal_path, specimen_columns
 from palbo_assets.wes.tables import (
-    IDENTITY_FAILURES,
-    IDENTITY_MATCHES,
     PLASMA_CONTAMINATION,
     PLASMA_SNP_GENOTYPES,
     RNA_SNP_GENOTYPES,
@@ -29,11 +27,13 @@ def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import reference
     from palbo_assets.wes import identity
+    from palbo_assets.wes.reference_lists import hold_lists_to_build
 
     settings: Settings = step.settings
     bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")
     if bed is None or fasta is None:
         return []
+    hold_lists_to_build(step, ("snp_bed",))
     snps, frequencies = identity.read_snps(bed), identity.read_frequencies(bed)
     with reference(fasta) as fetch:
         counted = count_alleles(
@@ -136,51 +136,6 @@ def rna_snp_genotypes(step: Step) -> pd.DataFrame:
     rows = [row for file in step.files("rna_bam") for row in _counted(step, file, "rna") if row["depth"]]
     step.report(rows=len(rows))
     return frame_from_rows(RNA_SNP_GENOTYPES, rows)
-
-
-@product(
-    IDENTITY_MATCHES,
-    COHORT,
-    upstream=(SNP_GENOTYPES, PLASMA_SNP_GENOTYPES, RNA_SNP_GENOTYPES),
-    settings=Settings,
-    code_version="2",
-    group="wes",
-    kinds={"numpy", "sql"},
-)
-def identity_matches(
-    step: Step, snp_genotypes: pd.DataFrame, plasma_snp_genotypes: pd.DataFrame, rna_snp_genotypes: pd.DataFrame
-) -> pd.DataFrame:
-    """Every sequenced sample against every other of the study: whose it is, and whose it seems to be instead."""
-    import pandas as pd
-
-    from palbo_assets.wes.cohort_identity import FAILED, matched_rows
-
-    counts = [frame for frame in (snp_genotypes, plasma_snp_genotypes, rna_snp_genotypes) if not frame.empty]
-    rows = matched_rows(pd.concat(counts, ignore_index=True), step.settings) if counts else []
-    failed = [row for row in rows if row["verdict"] in FAILED]
-    step.report(samples=len(rows), failed=len(failed))
-    return frame_from_rows(IDENTITY_MATCHES, rows)
-
-
-@product(
-    IDENTITY_FAILURES,
-    COHORT,
-    upstream=(IDENTITY_MATCHES,),
-    by_patient=True,
-    code_version="1",
-    group="wes",
-    kinds={"sql"},
-)
-def identity_failures(step: Step, identity_matches: pd.DataFrame) -> pd.DataFrame:
-    """The samples that aren't their patient's. Pair products read their patient's rows of this, usually none.
-
-    It holds nothing that changes when other patients' samples arrive, so that they make no pair due.
-    """
-    from palbo_assets.wes.cohort_identity import FAILED
-
-    failed = identity_matches[identity_matches["verdict"].isin(FAILED)]
-    step.report(failed=len(failed))
-    return failed[list(IDENTITY_FAILURES.column_names)].reset_index(drop=True)
 
 
 @product(

@@ -148,7 +148,9 @@ def paired_mutational_burden(
     from palbo_assets.wes.mutation_sets import passing
     from palbo_assets.wes.paired_burden import Territory, compared, unjudged
     from palbo_assets.wes.process_rows import MISMATCH, of_other_people
+    from palbo_assets.wes.reference_lists import hold_lists_to_build
 
+    hold_lists_to_build(step, ("target_bed",))
     settings: Settings = step.settings
     tumours = sorted(step.files("tumour_bam"), key=lambda file: (file.specimen_id, file.sha256))
     first = [file for file in tumours if file.timepoint == Timepoint.BL]

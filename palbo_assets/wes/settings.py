@@ -17,6 +17,20 @@ class Settings(BaseModel):
     min_mapping_quality: int = Field(default=30, ge=0, description="Phred; reads below don't count. Design")
     target_padding: int = Field(default=100, ge=0, description="bp around targets that still count as target. Design")
 
+    # Lists of the reference bundle
+    list_most_rows: int = Field(
+        default=2000,
+        ge=2,
+        description="rows of a list that are held against the genome; of a longer one so many, evenly spread. Design",
+    )
+    list_max_differing: float = Field(
+        default=0.01,
+        ge=0,
+        lt=0.5,
+        description="share of stated reference bases that may differ from the genome's: slips of a public list; "
+        "of another build about 0.75 do. Design",
+    )
+
     # Candidates and their filters
     candidate_alt_reads: int = Field(
         default=3, gt=0, description="fragments; fewer make no row. Hotspot minimum, design"
@@ -191,6 +205,11 @@ class Settings(BaseModel):
     )
     copies_program: str = Field(
         default="cnvkit.py", description="CNVkit's program: a path, or a name beside Python or on PATH"
+    )
+    copies_timeout: float = Field(
+        default=4.0,
+        gt=0,
+        description="hours that CNVkit may take for a tumour. An exome takes minutes to one hour on one core. Design",
     )
     copies_method: Literal["haar", "hmm-tumor", "cbs"] = Field(
         default="haar", description="CNVkit's segmentation; cbs needs R and DNAcopy. HaarSeg needs neither"

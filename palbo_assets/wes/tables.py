@@ -217,14 +217,19 @@ IDENTITY_MATCHES = Table(
 )
 IDENTITY_FAILURES = Table(
     name="identity_failures",
-    description="Samples that aren't their patient's by comparison with all others; what is paired rests on none",
+    description="Samples that aren't their patient's, by comparison with all others or by sex; no pair rests on them",
     grain="specimen",
     columns=(
         PATIENT_ID,
         TIMEPOINT,
         SPECIMEN_ID,
         text("source", "What was sequenced", nullable=False, key=True, allowed=SOURCES),
-        text("verdict", "Outcome", nullable=False, allowed=VERDICTS),
+        text(
+            "verdict",
+            "Outcome; sex_mismatch: of the same person as a blood whose sex isn't the recorded one",
+            nullable=False,
+            allowed=(*VERDICTS, "sex_mismatch"),
+        ),
         text("likely_partner", "Patient that the sample seems to come from; null where it is nobody's"),
     ),
 )

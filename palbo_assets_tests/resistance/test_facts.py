@@ -15,7 +15,7 @@ from palbo_assets.resistance.tables import CATALOGUE, FACTS
 from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, RNA_QC
 from palbo_assets.serum.tables import NRG1_ELISA
 from palbo_assets.study.vocabulary import STATUSES
-from palbo_assets.wes.tables import READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.wes.tables import IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
 from palbo_assets_tests.resistance.frames import (
     D538G,
     H1047R,
@@ -33,7 +33,7 @@ from palbo_assets_tests.resistance.frames import (
 
 
 def facts_of(**tables) -> dict[str, dict[str, Any]]:
-    rows = sample_facts(CATALOGUE, tables)
+    rows = sample_facts(CATALOGUE, {"identity_failures": rows_of(IDENTITY_FAILURES), **tables})
     validate(FACTS, rows_of(FACTS, *({"patient_id": P, "timepoint": "PD", **row} for row in rows)))
     for row in rows:
         assert row["status"] in STATUSES
@@ -42,11 +42,12 @@ def facts_of(**tables) -> dict[str, dict[str, Any]]:
     return {row["feature"]: row for row in rows}
 
 
-def exome(*calls, verdict: str = "pass", match: str = "matched"):
+def exome(*calls, verdict: str = "pass", match: str = "matched", failures: tuple[dict[str, Any], ...] = ()):
     return facts_of(
         somatic_calls=rows_of(SOMATIC_CALLS, *calls),
         read_qc=rows_of(READ_QC, read_qc("PD", verdict=verdict)),
         sample_identity=rows_of(SAMPLE_IDENTITY, identity("PD", match)),
+        identity_failures=rows_of(IDENTITY_FAILURES, *failures),
     )
 
 
@@ -65,6 +66,23 @@ def test_called_alterations_are_counted_and_named_per_gene() -> None:
     assert found["wes__n_lof"]["value"] == 2
     assert found["wes__esr1_alterations"]["value_text"] == "p.D538G"
     assert found["wes__rb1_alterations"]["value_text"] == "Splice_Site;p.R320*"
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict", "reason"),
+    [
+        ("tumour", "swap", "E_IDENTITY_MISMATCH"),
+        ("tumour", "sex_mismatch", "E_SEX_MISMATCH"),
+        ("rna", "swap", None),  # a biopsy's RNA may carry the name of its DNA
+    ],
+)
+def test_an_exome_that_the_whole_study_tells_from_its_patient_has_no_value(
+    source: str, verdict: str, reason: str | None
+) -> None:
+    found = exome(somatic("PD", D538G), failures=({**specimen("PD"), "source": source, "verdict": verdict},))
+    fact = found["wes__n_somatic"]
+    assert (fact["value"], fact["reason"]) == ((None, reason) if reason else (1, ""))
+    assert found["wes__identity"]["value_text"] == "matched"  # what the verdicts are stays readable
 
 
 def test_an_exome_without_calls_counts_0_and_never_says_wild_type() -> None:

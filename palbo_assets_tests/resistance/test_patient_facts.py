@@ -11,14 +11,17 @@ from palbo_assets.ctdna.tables import CTDNA_ORIGINS, CTDNA_QC, CTDNA_RESIDUAL_DI
 from palbo_assets.platform.tables import validate
 from palbo_assets.resistance.facts import facts_of_patient
 from palbo_assets.resistance.features import Grain
-from palbo_assets.resistance.tables import ACQUIRED_ALTERATIONS, CATALOGUE, PATIENT_FACTS
+from palbo_assets.resistance.tables import ACQUIRED_ALTERATIONS, CATALOGUE, COHORT_FACTS, PATIENT_FACTS
 from palbo_assets.wes.tables import (
     CLONAL_VARIANTS,
     CLONE_PREVALENCE,
     IDENTITY_FAILURES,
+    PAIRED_MUTATIONAL_BURDEN,
+    PLASMA_CONTAMINATION,
     PRIVATE_SIGNATURES,
     READ_QC,
     SAMPLE_IDENTITY,
+    SEX_CONCORDANCE,
 )
 from palbo_assets_tests.resistance.frames import (
     D538G,
@@ -34,6 +37,7 @@ from palbo_assets_tests.resistance.frames import (
 
 
 def facts_of(**tables: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    tables = {"identity_failures": rows_of(IDENTITY_FAILURES), **tables}
     rows = facts_of_patient(CATALOGUE.at(Grain.PATIENT, Grain.PAIR), tables)
     validate(PATIENT_FACTS, rows_of(PATIENT_FACTS, *({"patient_id": P, **row} for row in rows)))
     for row in rows:
@@ -195,3 +199,71 @@ def test_origins_that_white_cells_do_not_tell_are_no_zero_of_clonal_haematopoies
     untold = counted(origin(D538G, "UNRESOLVED"))
     assert untold["ctdna__n_of_white_cells"] == (None, "NOT_EVALUABLE")
     assert counted()["ctdna__n_of_white_cells"] == (0, "OBSERVED")
+
+
+def burden(timepoint: str, **more: Any) -> dict[str, Any]:
+    return {**specimen(timepoint), "baseline_specimen_id": f"{P}-BL-T", **more}
+
+
+def test_burden_of_a_pair_is_that_of_progression_over_the_bases_of_both() -> None:
+    about = {"status": "OBSERVED", "reason": "", "shared_mutations": 30, "p_value": 0.01}
+    rows = burden("W06", change_per_mb=9.0, **about), burden("PD", change_per_mb=1.5, **about)
+    found = exomes(paired_mutational_burden=rows_of(PAIRED_MUTATIONAL_BURDEN, *rows))
+    assert found["PD", "burden__change_per_mb"]["value"] == 1.5
+    assert found["PD", "burden__p_value"]["value"] == 0.01
+    assert ("W06", "burden__change_per_mb") not in found
+
+
+def test_a_pair_that_was_never_compared_has_a_reason_and_no_change_of_burden() -> None:
+    row = burden("PD", status="NOT_EVALUABLE", reason="FEW_CALLABLE_BASES")
+    fact = exomes(paired_mutational_burden=rows_of(PAIRED_MUTATIONAL_BURDEN, row))["PD", "burden__change_per_mb"]
+    assert (fact["value"], fact["status"], fact["reason"]) == (None, "NOT_EVALUABLE", "FEW_CALLABLE_BASES")
+
+
+def test_samples_of_the_other_sex_take_the_pair_and_say_so() -> None:
+    failures = tuple({**specimen(one), "source": "tumour", "verdict": "sex_mismatch"} for one in ("BL", "PD"))
+    found = pair(alteration(D538G, "acquired"), failures=failures)
+    assert {(row["status"], row["reason"]) for row in found.values()} == {("QC_FAIL", "E_SEX_MISMATCH")}
+
+
+def sexes(agreement: str, reads: str, reason: str = "", points: tuple[str, ...] = ("BL", "PD")) -> dict[Any, Any]:
+    row = {"patient_id": P, "recorded_sex": "female", "reads_sex": reads, "agreement": agreement, "reason": reason}
+    rows = facts_of_patient(
+        CATALOGUE.at(Grain.COHORT),
+        {
+            "sex_concordance": rows_of(SEX_CONCORDANCE, row),
+            "sample_identity": rows_of(SAMPLE_IDENTITY, *(identity(one) for one in points)),
+        },
+    )
+    validate(COHORT_FACTS, rows_of(COHORT_FACTS, *({"patient_id": P, **one} for one in rows)))
+    return {(one["timepoint"], one["feature"]): one for one in rows}
+
+
+def test_the_bloods_sex_stands_where_an_exome_of_the_patient_was_compared_and_nowhere_else() -> None:
+    found = sexes("discordant", "male", "RECORD_OR_ALL_SAMPLES")
+    assert {point for point, _ in found} == {"BL", "PD"}
+    assert found["PD", "wes__blood_sex"]["value_text"] == "male"
+    assert found["BL", "wes__sex_agreement"]["value_text"] == "discordant"
+    assert sexes("concordant", "female", points=()) == {}
+
+
+def test_a_sex_that_nobody_can_tell_is_no_agreement() -> None:
+    found = sexes("not_evaluable", "unclear", "WITNESSES_DISAGREE")
+    assert found["PD", "wes__blood_sex"]["value_text"] == "unclear"
+    agreement = found["PD", "wes__sex_agreement"]
+    assert (agreement["value_text"], agreement["status"]) == (None, "NOT_EVALUABLE")
+    assert agreement["reason"] == "WITNESSES_DISAGREE"
+
+
+def test_foreign_dna_in_plasma_is_told_with_its_verdict_and_never_0_where_it_was_not_estimated() -> None:
+    about = {"n_sites": 80, "method": "normal_homozygous", "frequencies": "snp_bed"}
+    known = {**specimen("PD", "P"), **about, "contamination": 0.05, "verdict": "fail", "reason": ""}
+    unknown = {**specimen("W06", "P"), **about, "contamination": None, "verdict": None, "reason": "FEW_SNPS"}
+    found = facts_of(
+        ctdna_qc=rows_of(CTDNA_QC, plasma_qc("W06"), plasma_qc("PD")),
+        plasma_contamination=rows_of(PLASMA_CONTAMINATION, known, unknown),
+    )
+    assert found["PD", "ctdna__contamination"]["value"] == 0.05
+    assert found["PD", "ctdna__contamination_qc"]["value_text"] == "fail"
+    missing = found["W06", "ctdna__contamination"]
+    assert (missing["value"], missing["status"], missing["reason"]) == (None, "NOT_EVALUABLE", "FEW_SNPS")

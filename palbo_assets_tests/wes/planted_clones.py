@@ -91,12 +91,15 @@ def pair(
     *,
     purity_sd: float,
     stated: bool = True,
+    part: Reported | None = None,
     spread: float | None = None,
 ) -> PlantedPair:
     """A trunk and clones at least 0.2 apart in one of the tumours; half of the trunk's mutations came before gains.
 
     ``purity_sd``: by how much stated purities are off, and are said to be. ``stated``: the tool says that all cells
-    have the copies. ``spread``: precision of a beta distribution by which reads vary beyond chance.
+    have the copies. ``part``: at every third mutation 15 to 85 % of the cells have altered copies and the others normal
+    ones, a share of its own in each tumour, and the tool reports that so. ``spread``: precision of a beta distribution
+    by which reads vary beyond chance.
     """
     while True:
         steps = np.array([0, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85])
@@ -114,15 +117,48 @@ def pair(
     copied = np.where(random.random(mutations) < 0.5, total - minor, np.maximum(minor, 1))
     copies = np.where(early, copied, 1.0)
     nothing = np.full(mutations, np.nan)
+    altered = np.arange(mutations) % 3 == 0
     tumours = []
     for at in range(2):
         purity = random.uniform(0.3, 0.9)
         depths = np.maximum(random.poisson(depth, mutations), 5)
-        share = seen(purity, copies * fraction[clone, at], total)
+        known = Copies(total, minor, np.full(mutations, 1.0 if stated else np.nan), nothing, nothing)
+        mutated, mean = copies * fraction[clone, at], total
+        if part is not None:
+            known, mutated, mean = _in_part_of_cells(random, altered, known, fraction[clone, at], mutated, part)
+        share = seen(purity, mutated, mean)
         if spread:
             share = random.beta(share * spread, (1 - share) * spread)
         told = float(np.clip(purity + random.normal(0, purity_sd), 0.15, 1.0))
-        known = Copies(total, minor, np.full(mutations, 1.0 if stated else np.nan), nothing, nothing)
         alt = random.binomial(depths, share).astype(float)
         tumours.append(Tumour(alt, depths.astype(float), known, told, purity_sd))
     return PlantedPair(tumours, clone, fraction)
+
+
+def _in_part_of_cells(
+    random: np.random.Generator,
+    altered: np.ndarray,
+    known: Copies,
+    ccf: np.ndarray,
+    mutated: np.ndarray,
+    how: Reported,
+) -> tuple[Copies, np.ndarray, np.ndarray]:
+    """What a tool tells of one tumour, and mutated copies and all copies of its mean cell, with ``altered`` places."""
+    n = int(altered.sum())
+    share, cells = random.uniform(0.15, 0.85, n), ccf[altered]
+    total, minor = np.array(ALTERED, float)[random.integers(len(ALTERED), size=n)].T
+    own = np.empty(n)
+    for at in range(n):
+        histories = [cells[at]] * (int(cells[at] <= share[at]) + int(cells[at] <= 1 - share[at]))
+        if cells[at] >= share[at]:  # first the mutation, on either allele that the altered cells still have
+            after = random.choice([one for one in (minor[at], total[at] - minor[at]) if one])
+            histories.append(share[at] * after + cells[at] - share[at])
+        own[at] = random.choice(histories)
+    nothing = np.full(n, np.nan)
+    places = SubclonalCopies(cells, nothing, nothing, total, minor, share)
+    columns = [one.copy() for one in (known.total, known.minor, known.share, known.other_total, known.other_minor)]
+    for column, told in zip(columns, places.reported(how, random), strict=True):
+        column[altered] = told
+    mutated, mean = mutated.copy(), known.total.copy()
+    mutated[altered], mean[altered] = own, share * total + (1 - share) * 2
+    return Copies(*columns), mutated, mean

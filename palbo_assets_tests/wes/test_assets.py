@@ -20,7 +20,7 @@ from palbo_assets.demo import copy_number
 from palbo_assets.platform.io_managers import TableIOManager
 from palbo_assets.platform.partitioning import Level
 from palbo_assets.platform.product import SPECS
-from palbo_assets.platform.references import write_bundle
+from palbo_assets.platform.references import ReferenceBundle, write_bundle
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table, validate
@@ -261,6 +261,32 @@ def test_a_swapped_tumour_is_named_and_publishes_no_variants(twin: Twin, tmp_pat
     assert set(swapped["reason"]) == {"E_IDENTITY_MISMATCH"}
     assert swapped["depth"].isna().all()
     assert result.success
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "product"),
+    [
+        ("hotspots", "RB1,p.R320*,chr13,{far},C,T", "somatic_calls"),
+        ("target_bed", "chr13\t{far}\t{further}", "read_qc"),
+        ("snp_bed", "chr13\t{far}\t{further}\trs1\tC\tT", "snp_genotypes"),
+    ],
+)
+def test_a_list_of_another_build_stops_what_reads_it_with_file_and_row(
+    twin: Twin, tmp_path: Path, entry: str, line: str, product: str
+) -> None:
+    trial = Trial(tmp_path, [normal(twin, "PALBO-001"), tumour(twin, "PALBO-001-BL-T", "PALBO-001", "BL")], twin)
+    reference = trial.installation.home.reference
+    bundle = ReferenceBundle.load(reference)
+    path = reference / bundle.entry(entry).file
+    # chr13 of hg19 is 805,550 bp longer than that of GRCh38, and the twin's is shorter than both.
+    known = path.read_text(encoding="utf-8").replace("gene,hgvsp_short\n", "gene,hgvsp_short,chrom,pos,ref,alt\n")
+    path.write_text(known + line.format(far=115_000_000, further=115_000_001) + "\n", encoding="utf-8")
+    write_bundle(reference, bundle.build, [{"name": one.name, "file": one.file} for one in bundle.entries.values()])
+    with pytest.raises(dg.Failure) as caught:
+        trial.run("PALBO-001|BL", only=(product,))
+    told = str(caught.value.description)
+    assert told.startswith("E_BUILD_MISMATCH") and "Fix:" in told
+    assert f"({path.name}, row {len(path.read_text('utf-8').splitlines())})" in told
 
 
 def test_without_references_nothing_is_claimed_and_the_run_stays_green(twin: Twin, tmp_path: Path) -> None:

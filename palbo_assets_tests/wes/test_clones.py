@@ -16,7 +16,7 @@ from palbo_assets.ctdna.tables import PATIENT_GENOTYPES
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.wes.cancer_cell_fraction import expected_vaf
 from palbo_assets.wes.clone_rows import clone_rows, fit_clones, patient_variants, variant_rows
-from palbo_assets.wes.clones import Tumour, find_clones
+from palbo_assets.wes.clones import Clones, Tumour, find_clones
 from palbo_assets.wes.copy_tables import CLONAL_VARIANTS, CLONE_PREVALENCE
 from palbo_assets.wes.genotypes import Copies
 from palbo_assets.wes.settings import Settings
@@ -179,6 +179,30 @@ def judged(purities: dict[str, float | None], unusable: frozenset[str] = frozens
     variants = [{"patient_id": "P", **row} for row in variant_rows(patient, fit, SETTINGS)]
     clones = [{"patient_id": "P", **row} for row in clone_rows(fit, SETTINGS)]
     return frame_from_rows(CLONAL_VARIANTS, variants), frame_from_rows(CLONE_PREVALENCE, clones)
+
+
+def test_variants_and_prevalence_of_a_patient_rest_on_one_fit_and_another_patients_on_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from palbo_assets.wes import clone_rows as module
+
+    fits: list[list[Tumour]] = []
+
+    def counting(tumours: list[Tumour], settings: Settings, seed: int) -> Clones:
+        fits.append(tumours)
+        return find_clones(tumours, settings, seed)
+
+    monkeypatch.setattr(module, "find_clones", counting)
+    monkeypatch.setattr(module, "_FITS", {})
+    first, again = judged({"BL": 0.7, "PD": 0.45}), judged({"BL": 0.7, "PD": 0.45})
+    assert len(fits) == 1
+    for one, other in zip(first, again, strict=True):
+        pd.testing.assert_frame_equal(one, other)
+    other_purity = judged({"BL": 0.7, "PD": 0.5})
+    assert len(fits) == 2 and not other_purity[1].equals(first[1])
+    monkeypatch.setattr(module, "_FITS", {})
+    for one, other in zip(first, judged({"BL": 0.7, "PD": 0.45}), strict=True):
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_a_variant_that_grew_is_expanded_and_one_whose_reads_fell_with_purity_is_not() -> None:

@@ -83,16 +83,36 @@ def test_it_is_only_done_when_asked_for(files: list[File], twin: Twin, tmp_path:
     assert set(found.rows(GENE_COPY_NUMBER, "PALBO-002|BL")["reason"]) == {"NO_SEGMENTS"}
 
 
-def test_a_program_that_fails_is_told_with_what_to_do(files: list[File], twin: Twin, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("script", "words", "hint"),
+    [
+        ("#!/bin/sh\necho no >&2\nexit 3\n", "ended with 3", "log"),
+        ("#!/bin/sh\nexit 0\n", "made no segments", "log"),
+        ("#!/bin/sh\nkill -SEGV $$\n", "crashed (signal 11)", "log"),
+        ("#!/bin/sh\nkill -KILL $$\n", "ran out of memory", "more memory"),
+        ("#!/bin/sh\necho MemoryError >&2\nexit 1\n", "ran out of memory", "more memory"),
+        (
+            "#!/bin/sh\necho \"ModuleNotFoundError: No module named 'pomegranate'\" >&2\nexit 1\n",
+            "lacks a package",
+            "pip install",
+        ),
+        ("#!/no/such/interpreter\n", "can't be started", "copies_program"),
+        ("#!/bin/sh\nsleep 60 &\nsleep 60\n", "stopped after", "copies_timeout"),
+    ],
+)
+def test_a_program_that_fails_is_told_with_what_to_do(
+    script: str, words: str, hint: str, files: list[File], twin: Twin, tmp_path: Path
+) -> None:
     broken = tmp_path / "broken"
-    broken.write_text("#!/bin/sh\necho no >&2\nexit 3\n", encoding="utf-8")
+    broken.write_text(script, encoding="utf-8")
     broken.chmod(0o755)
     program = find_program(str(broken))
     assert program == broken
     bam, fasta, bed = files[0].path, twin.genome.fasta, twin.genome.target_bed
     with pytest.raises(PalboError) as caught:
-        segment(program, bam, bam, bed, fasta, tmp_path / "work", method="haar", min_mapping=30)
-    assert caught.value.code == "E_PROGRAM" and caught.value.fix
+        segment(program, bam, bam, bed, fasta, tmp_path / "work", method="haar", min_mapping=30, timeout_hours=1 / 3600)
+    assert caught.value.code == "E_PROGRAM"
+    assert words in caught.value.message and hint in caught.value.fix
 
 
 @needs_cnvkit
@@ -105,7 +125,7 @@ def test_the_same_reads_give_the_same_segments(files: list[File], twin: Twin, tm
     made = [
         _read_columns(segment(
             program, paths["tumour_bam"], paths["normal_bam"], twin.genome.target_bed, twin.genome.fasta,
-            tmp_path / name, method=method, min_mapping=30,
+            tmp_path / name, method=method, min_mapping=30, timeout_hours=1.0,
         ))
         for name in ("first", "second")
     ]  # fmt: skip

@@ -12,11 +12,12 @@ from palbo_assets.genomics.regions import Region
 from palbo_assets.platform.checks import offending_rows
 from palbo_assets.platform.tables import frame_from_rows, validate
 from palbo_assets.wes.checks import recorded_sex_is_the_bloods, witnesses_of_sex_agree
+from palbo_assets.wes.cohort_identity import failures
 from palbo_assets.wes.read_quality import measure
 from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.sex import FEMALE, MALE, NOT_EVALUABLE, UNCLEAR, by_heterozygosity, judge, on_x
 from palbo_assets.wes.sex_concordance import sex_rows
-from palbo_assets.wes.tables import SEX_CONCORDANCE
+from palbo_assets.wes.tables import IDENTITY_FAILURES, IDENTITY_MATCHES, SEX_CONCORDANCE
 
 SETTINGS = Settings()
 LENGTH, TARGET, READ = 12_000, 11_000, 100
@@ -187,3 +188,39 @@ def test_one_witness_is_enough_and_none_says_nothing() -> None:
     assert rows["agreement"].to_dict() == {"P1": "discordant", "P2": "not_evaluable", "P3": "not_evaluable"}
     assert rows["reason"].to_dict()["P2"] == "TOO_LITTLE_OF_X"
     assert rows["reason"].to_dict()["P3"] == "SEX_NOT_RECORDED"
+
+
+def match(patient: str, source: str, verdict: str = "self_match", partner: str | None = None) -> dict[str, object]:
+    who = {"patient_id": patient, "timepoint": "BL", "specimen_id": f"{patient}-{source}", "source": source}
+    return {**who, "verdict": verdict, "likely_partner": partner, "n_compared": 3}
+
+
+def failed(rows: pd.DataFrame, *matches: dict[str, object]) -> dict[str, tuple[str, object]]:
+    found = failures(frame_from_rows(IDENTITY_MATCHES, list(matches)), rows.reset_index(drop=True))
+    frame = frame_from_rows(IDENTITY_FAILURES, found)
+    validate(IDENTITY_FAILURES, frame)
+    plain = frame.astype(object).where(frame.notna(), None)
+    return {row["specimen_id"]: (row["verdict"], row["likely_partner"]) for row in plain.to_dict("records")}
+
+
+def test_a_blood_of_the_other_sex_fails_every_sample_of_the_same_person() -> None:
+    recorded: dict[str, str | None] = {"P1": "female", "P2": "female"}
+    rows = judged(recorded, {"P1": "male", "P2": "female"}, {"P1": 1, "P2": 2})
+    samples = [match(one, source) for one in recorded for source in ("blood", "tumour", "plasma")]
+    found = failed(rows, *samples, match("P1", "rna", "no_match"))
+    assert found == {
+        "P1-blood": ("sex_mismatch", None),
+        "P1-tumour": ("sex_mismatch", None),
+        "P1-plasma": ("sex_mismatch", None),
+        "P1-rna": ("no_match", None),  # genotypes say what it is
+    }
+
+
+def test_where_genotypes_tell_the_blood_from_its_patient_the_tumours_are_not_accused_of_its_sex() -> None:
+    rows = judged({"P1": "female"}, {"P1": "male"}, {"P1": 1}, swaps={"P1": "P9"})
+    assert failed(rows, match("P1", "blood", "swap", "P9"), match("P1", "tumour")) == {"P1-blood": ("swap", "P9")}
+
+
+def test_an_unclear_or_unrecorded_sex_fails_nobody() -> None:
+    rows = judged({"P1": "female", "P2": None}, {"P1": "unclear", "P2": "male"}, {"P1": 2, "P2": 1})
+    assert failed(rows, match("P1", "blood"), match("P2", "blood")) == {}
