@@ -21,7 +21,7 @@ from palbo_assets.platform.tables import Storage, Table, sql_table
 from palbo_assets.platform.warehouse import Version
 from palbo_assets.resistance import checks
 from palbo_assets.resistance.variant_states import detection_power
-from palbo_assets.wes.tables import APOBEC_ENRICHMENT
+from palbo_assets.wes.tables import APOBEC_ENRICHMENT, IDENTITY_MATCHES, SEX_CONCORDANCE
 from palbo_assets_tests.resistance import frames
 from palbo_assets_tests.resistance.frames import D538G, H1047R, P, identity, read_qc, rows_of, somatic
 
@@ -190,6 +190,37 @@ def test_a_swapped_progression_sample_blocks_the_patients_pair(study: Study) -> 
     assert (pair["primary_mechanism"], pair["n_pairs"]) == ("not_evaluable", 0)
     wide = study.run("integrated_resistance_table").set_index(["patient_id", "timepoint"])
     assert wide.loc[(P, "PD"), "wes__n_somatic__status"] == "QC_FAIL"
+
+
+def test_a_blood_of_the_other_sex_blocks_the_patients_pair_and_names_why(study: Study) -> None:
+    published_pair(study)
+    who = [("BL", "blood", f"{P}-B"), *((point, "tumour", f"{P}-{point}-T") for point in ("BL", "PD"))]
+    samples = [
+        {
+            "patient_id": P,
+            "timepoint": point,
+            "specimen_id": name,
+            "source": source,
+            "verdict": "self_match",
+            "n_compared": 2,
+        }
+        for point, source, name in who
+    ]
+    study.publish(IDENTITY_MATCHES, "", *samples)
+    sex = {"patient_id": P, "recorded_sex": "female", "reads_sex": "male", "agreement": "discordant"}
+    study.publish(SEX_CONCORDANCE, "", {**sex, "reason": "RECORD_OR_ALL_SAMPLES"})
+    failures = study.run("identity_failures")
+    assert set(failures["verdict"]) == {"sex_mismatch"} and len(failures) == 3
+    assert set(through_transitions(study)["transition"]) == {"not_evaluable"}
+    study.run("cohort_facts")
+    pair = study.run("integrated_resistance_pairs", P).iloc[0]
+    assert bool(pair["identity_blocked"]) and pair["n_pairs"] == 0
+    wide = study.run("integrated_resistance_table").set_index(["patient_id", "timepoint"])
+    for point in ("BL", "PD"):
+        row = wide.loc[(P, point)]
+        assert (row["wes__n_somatic__status"], row["wes__sex_agreement"]) == ("QC_FAIL", "discordant")
+    reasons = study.warehouse.read(frames.FACTS, partition_key=f"{P}|PD").set_index("feature")["reason"]
+    assert reasons["wes__n_somatic"] == "E_SEX_MISMATCH"
 
 
 def test_the_same_inputs_give_the_same_bytes(study: Study) -> None:
