@@ -53,22 +53,27 @@ def read_hotspots(path: Path) -> Hotspots:
         ``E_REFERENCE_INVALID`` for a row that names neither, or a position that is no number.
     """
     names, alleles, places = set(), set(), set()
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        for number, row in enumerate(csv.DictReader(lines), start=2):
-            gene, change, chrom, pos, ref, alt = (
-                (row.get(column) or "").strip() for column in ("gene", "hgvsp_short", "chrom", "pos", "ref", "alt")
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise ReferenceBundleError(
+            "E_REFERENCE_INVALID", "the hotspots aren't UTF-8 text", file=path.name, fix="save them as UTF-8"
+        ) from None
+    for number, row in enumerate(csv.DictReader(lines), start=2):
+        gene, change, chrom, pos, ref, alt = (
+            (row.get(column) or "").strip() for column in ("gene", "hgvsp_short", "chrom", "pos", "ref", "alt")
+        )
+        named, placed = bool(gene and change), bool(chrom and pos)
+        if not (named or placed) or (pos and not pos.isdecimal()) or bool(ref) != bool(alt):
+            raise ReferenceBundleError(
+                "E_REFERENCE_INVALID", f"line {number} of the hotspots names no protein change and no place"
             )
-            named, placed = bool(gene and change), bool(chrom and pos)
-            if not (named or placed) or (pos and not pos.isdecimal()) or bool(ref) != bool(alt):
-                raise ReferenceBundleError(
-                    "E_REFERENCE_INVALID", f"line {number} of the hotspots names no protein change and no place"
-                )
-            if named:
-                names.add((gene, _short(change)))
-            if placed and ref:
-                alleles.add(normalise(Variant(plain_contig(chrom), int(pos), ref.upper(), alt.upper())))
-            elif placed:
-                places.add((plain_contig(chrom), int(pos)))
+        if named:
+            names.add((gene, _short(change)))
+        if placed and ref:
+            alleles.add(normalise(Variant(plain_contig(chrom), int(pos), ref.upper(), alt.upper())))
+        elif placed:
+            places.add((plain_contig(chrom), int(pos)))
     return Hotspots(frozenset(names), frozenset(alleles), frozenset(places))
 
 

@@ -77,22 +77,11 @@ def _held(
 
     with pysam.FastaFile(str(fasta)) as opened:
         lengths = dict(zip(opened.references, opened.lengths, strict=True))
-    lines = _text(path).splitlines()
+    lines = inflate(path).splitlines()
     _header(path, lines, lengths)
     places = list(_places(path, layout, _spread(list(_rows(lines, layout)), most_rows), lines[:1]))
     with reference(fasta) as fetch:
         _compare(path, places, lengths, fetch, max_differing)
-
-
-def _text(path: Path) -> bytes:
-    content = inflate(path)
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(
-            "E_ENCODING", "the list isn't UTF-8 text", file=path.name, fix="save it as plain text in UTF-8"
-        ) from None
-    return content
 
 
 def _header(path: Path, lines: Sequence[bytes], lengths: Mapping[str, int]) -> None:
@@ -101,7 +90,7 @@ def _header(path: Path, lines: Sequence[bytes], lengths: Mapping[str, int]) -> N
         if not line.startswith(b"##"):
             return
         stated = _CONTIG.match(line)
-        own = names.canonical(stated[1].decode()) if stated else None
+        own = names.canonical(stated[1].decode("utf-8", "replace")) if stated else None
         if stated and own is not None and lengths[own] != int(stated[2]):
             raise _other_build(path, number, "its header states another length of a contig than the study's reference")
 
@@ -121,10 +110,10 @@ def _spread(rows: Sequence[tuple[int, bytes]], most: int) -> Sequence[tuple[int,
 
 
 def _places(path: Path, layout: Layout, rows: Iterable[tuple[int, bytes]], heading: Sequence[bytes]) -> Iterator[Place]:
-    columns = next(csv.reader([heading[0].decode("utf-8-sig")]), []) if heading else []
+    columns = next(csv.reader([heading[0].decode("utf-8-sig", "replace")]), []) if heading else []
     for number, line in rows:
-        text = line.decode("utf-8")
         try:
+            text = line.decode("utf-8")
             if layout is Layout.HOTSPOTS:
                 cells = dict(zip(columns, next(csv.reader(io.StringIO(text))), strict=False))
                 chrom, pos, ref = (cells.get(name, "").strip() for name in ("chrom", "pos", "ref"))
@@ -142,7 +131,15 @@ def _places(path: Path, layout: Layout, rows: Iterable[tuple[int, bytes]], headi
             else:
                 fields = text.split("\t")
                 place = Place(number, fields[0], int(fields[1]), int(fields[2]))
-        except (IndexError, ValueError):
+        except UnicodeDecodeError:
+            raise InputError(
+                "E_ENCODING",
+                "the list isn't UTF-8 text",
+                file=path.name,
+                row=number,
+                fix="save it as plain text in UTF-8",
+            ) from None
+        except (IndexError, ValueError, csv.Error):
             raise InputError(
                 "E_SCHEMA",
                 "the row states no place",

@@ -38,10 +38,19 @@ class Identity:
     reason: str
 
 
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(
+            "E_ENCODING", "the SNPs aren't UTF-8 text", file=path.name, fix="save them as plain text in UTF-8"
+        ) from None
+
+
 def read_snps(path: Path) -> list[Variant]:
     """SNPs of a BED file with columns chrom, start, end, rsid, ref, alt (no header, 0-based start)."""
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line or line.startswith("#"):
             continue
         cells = line.split("\t")
@@ -54,7 +63,7 @@ def read_snps(path: Path) -> list[Variant]:
 def read_frequencies(path: Path) -> list[float | None]:
     """Alternative allele frequency of each SNP of `read_snps`: the BED's seventh column, None where there is none."""
     found: list[float | None] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_lines(path), start=1):
         if not line or line.startswith("#"):
             continue
         cells = line.split("\t")

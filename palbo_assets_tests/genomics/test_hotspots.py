@@ -70,3 +70,10 @@ def test_a_row_that_names_nothing_is_refused_by_its_line(tmp_path: Path, row: st
     path.write_text(f"gene,hgvsp_short,chrom,pos,ref,alt\n{row}\n")
     with pytest.raises(ReferenceBundleError, match="line 2"):
         read_hotspots(path)
+
+
+def test_a_list_that_is_no_text_is_told_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "hotspots.csv"
+    path.write_bytes("gene,hgvsp_short\nESR1,Größe\n".encode("latin-1"))
+    with pytest.raises(ReferenceBundleError, match="UTF-8"):
+        read_hotspots(path)
