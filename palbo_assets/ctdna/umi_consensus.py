@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _SCALE = 1024.0  # fixed-point weights: sums don't depend on the order of reads
-_CHUNK = 32 << 20
+_CHUNK = 4 << 20
 _PLACES = {UmiPlace.TAG: 0, UmiPlace.NAME: 1, UmiPlace.INLINE: 2}
 
 
@@ -62,13 +62,12 @@ def consensus_molecules(
     weights, rules, least = evidence_rules(settings)
     composition = np.zeros((0, 4), dtype=np.int64)
     events: Counter[tuple[int, ...]] = Counter()
-    data = np.zeros(0, dtype=np.uint8)
+    waiting = _Waiting()
     for chunk, final in _with_last(record_chunks(bam, chunk_bytes=chunk_bytes)):
-        known = data.size
-        data = np.concatenate([data, chunk])
-        fragments, carried = umi_pairs.pair_mates(
-            data, known, _PLACES[source.place], structure, limits, layout.contigs, layout.starts, layout.ends, totals,
-            final,
+        data, known = waiting.followed_by(chunk)
+        fragments, waiting.fragments, waiting.singles = umi_pairs.pair_mates(
+            data, known, waiting.fragments, waiting.singles, _PLACES[source.place], structure, limits, layout.contigs,
+            layout.starts, layout.ends, totals, final,
         )  # fmt: skip
         _refuse(totals, bam)
         bases = umi_bases(source, totals)
@@ -80,7 +79,6 @@ def consensus_molecules(
             counts, totals, sizes, composition,
         )  # fmt: skip
         events.update(map(tuple, found.tolist()))
-        data = carried
     for index, region in enumerate(regions):
         first = layout.offset_of(index)
         region.counts[:] = counts[:, :, first : first + region.end - region.start]
@@ -95,6 +93,42 @@ def consensus_molecules(
         family_size_least_mean=None,
     )
     return molecules, quality
+
+
+class _Waiting:
+    """Records of earlier stretches that wait, for their mate or for fragments with the same ends, and what is known.
+
+    They lie in one buffer, among others that are done with, until it is full; then those that still wait move together,
+    and what follows has at least as much room as they take. So a byte is moved about once, however many stretches its
+    record waits for.
+    """
+
+    def __init__(self) -> None:
+        import numpy as np
+
+        from palbo_assets.ctdna.umi_pairs import FRAGMENT, SINGLE
+
+        self.fragments = np.empty((0, FRAGMENT), dtype=np.int64)
+        self.singles = np.empty((0, SINGLE), dtype=np.int64)
+        self._buffer = np.empty(0, dtype=np.uint8)
+        self._used = 0
+
+    def followed_by(self, chunk: np.ndarray) -> tuple[np.ndarray, int]:
+        """The buffer with the chunk's records behind the others, and where they start."""
+        import numpy as np
+
+        from palbo_assets.ctdna.umi_pairs import move_waiting, waiting_bytes
+
+        if self._used + chunk.size > self._buffer.size:
+            least = 2 * waiting_bytes(self._buffer, self.fragments, self.singles) + chunk.size
+            enough = least <= self._buffer.size
+            room = self._buffer if enough else np.empty(least + least // 2, dtype=np.uint8)
+            self._used = move_waiting(self._buffer, self.fragments, self.singles, room)
+            self._buffer = room
+        start = self._used
+        self._used += chunk.size
+        self._buffer[start : self._used] = chunk
+        return self._buffer[: self._used], start
 
 
 def survey(bam: Path, source: UmiSource) -> tuple[int, int, int]:

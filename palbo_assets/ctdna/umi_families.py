@@ -24,6 +24,7 @@ from palbo_assets.ctdna.umi_records import (
     region_at,
 )
 from palbo_assets.ctdna.umi_strands import CHANNELS, NO_VOTE, NOT_COVERED, add_read, agree, call_strand, spanning
+from palbo_assets.genomics.unaligned import borrowed
 
 LARGEST_SIZE = 50  # sizes from here on share the last place of the histogram
 EVENT = 6  # numbers of one called indel: region, anchor, deleted, inserted bases, their code, strand
@@ -119,6 +120,11 @@ def consensus(
     -------
     (n, 6) int64: region, anchor, deleted, inserted bases, their code, strand of each molecule's indels.
     """
+    data, fragments, weights, rules, least = (
+        borrowed(data), borrowed(fragments), borrowed(weights), borrowed(rules), borrowed(least)
+    )  # fmt: skip
+    contigs, starts, ends, offsets = borrowed(contigs), borrowed(starts), borrowed(ends), borrowed(offsets)
+    counts, totals, sizes, composition = borrowed(counts), borrowed(totals), borrowed(sizes), borrowed(composition)
     n = fragments.shape[0]
     following = np.empty(n, dtype=np.int64)
     head = np.empty((n, 2), dtype=np.int64)

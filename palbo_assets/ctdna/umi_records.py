@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from palbo_assets.genomics.bam import int32
+from palbo_assets.genomics.unaligned import load16, load64
 
 UNUSED = 0x4 | 0x100 | 0x200 | 0x800  # unmapped, secondary, QC fail, supplementary; raw families are duplicates (0x400)
 TAG, NAME, INLINE = 0, 1, 2  # where the UMI is
@@ -51,7 +52,7 @@ _LETTER = _letters()
 
 @njit(cache=True, nogil=True, inline="always")
 def u16(data: np.ndarray, at: Any) -> Any:
-    return np.int64(data[at]) | np.int64(data[at + 1]) << 8
+    return np.int64(load16(data, at))
 
 
 @njit(cache=True, nogil=True)
@@ -179,14 +180,37 @@ def region_at(starts: np.ndarray, ends: np.ndarray, first: Any, last: Any, start
 
 
 @njit(cache=True, nogil=True)
+def name_hash(data: np.ndarray, record: Any) -> Any:
+    """A hash of the read's name, eight bytes at once; not negative."""
+    length = np.int64(data[record + 12]) - 1
+    at = record + 36
+    value = np.uint64(length)
+    factor = np.uint64(0x9E3779B97F4A7C15)
+    while length >= 8:
+        value = (value ^ load64(data, at)) * factor
+        value ^= value >> np.uint64(32)
+        at += 8
+        length -= 8
+    if length > 0:
+        # The last eight bytes up to the name's end: fixed fields lie before the name, so they are the record's own.
+        value = (value ^ (load64(data, at + length - 8) >> np.uint64(64 - 8 * length))) * factor
+    return np.int64((value ^ (value >> np.uint64(29))) >> np.uint64(1))
+
+
+@njit(cache=True, nogil=True)
 def same_name(data: np.ndarray, one: Any, other: Any) -> Any:
-    length = data[one + 12]
+    length = np.int64(data[one + 12])
     if data[other + 12] != length:
         return False
-    for index in range(36, 36 + np.int64(length)):  # noqa: SIM110  (compiled)
-        if data[one + index] != data[other + index]:
+    at = 36
+    while at + 8 <= 36 + length:
+        if load64(data, one + at) != load64(data, other + at):
             return False
-    return True
+        at += 8
+    # The last eight bytes, of which some were compared before or, for a short name, are no part of it.
+    end = 36 + length - 8
+    unlike = load64(data, one + end) ^ load64(data, other + end)
+    return unlike >> np.uint64(8 * max(0, 8 - length)) == 0
 
 
 @njit(cache=True, nogil=True)

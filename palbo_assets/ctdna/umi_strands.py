@@ -16,6 +16,9 @@ from palbo_assets.genomics.bam import int32
 # Channels of a strand's evidence at one base: A, C, G, T, deleted, and one that nobody reads (`umi_records.CHANNEL`).
 _DELETED, CHANNELS = 4, 8
 NO_VOTE, DELETED_CODE, NOT_COVERED = 4, 5, 6
+_CHANNEL = CHANNEL.astype(np.uint64)
+_FOUR = np.log(4.0)
+_ROUNDING = 1e-6  # far above what rounding does to log odds, far below what one quality does
 _WEIGHT = (1 << 40) - 1  # above it raw bases are counted, below it their weight
 
 
@@ -46,10 +49,8 @@ def add_read(
         operation, size = packed & 15, packed >> 4
         if operation == 0 or operation == 7 or operation == 8:
             low, high = max(0, first - position), min(size, first + width - position)
-            for step in range(low, high):
-                place = query + step
-                nibble = data[bases + (place >> 1)] >> (4 - 4 * (place & 1)) & 15
-                evidence[position - first + step, CHANNEL[nibble]] += weights[data[qualities + place]]
+            if low < high:
+                add_bases(data, bases, qualities, query + low, high - low, weights, evidence, position - first + low)
             position += size
             query += size
         elif operation == 1 or operation == 2:
@@ -94,6 +95,32 @@ def add_read(
 
 
 @njit(cache=True, nogil=True)
+def add_bases(
+    data: np.ndarray, bases: Any, qualities: Any, query: Any, count: Any, weights: np.ndarray, evidence: np.ndarray,
+    place: Any,
+) -> None:  # fmt: skip
+    """Add ``count`` bases from the read's ``query``-th on to the evidence from ``place`` on.
+
+    Indices are unsigned, or each would be tested for a count from the end; two bases come from one byte.
+    """
+    flat = evidence.reshape(-1)
+    to, quality = np.uint64(place * CHANNELS), np.uint64(qualities + query)
+    byte = np.uint64(bases + (query >> 1))
+    stop = quality + np.uint64(count)
+    one, width = np.uint64(1), np.uint64(CHANNELS)
+    if query & 1:
+        flat[to + _CHANNEL[data[byte] & 15]] += weights[data[quality]]
+        to, quality, byte = to + width, quality + one, byte + one
+    while quality + one < stop:
+        two = data[byte]
+        flat[to + _CHANNEL[two >> 4]] += weights[data[quality]]
+        flat[to + width + _CHANNEL[two & 15]] += weights[data[quality + one]]
+        to, quality, byte = to + width + width, quality + one + one, byte + one
+    if quality < stop:
+        flat[to + _CHANNEL[data[byte] >> 4]] += weights[data[quality]]
+
+
+@njit(cache=True, nogil=True)
 def call_strand(evidence: np.ndarray, width: Any, rules: np.ndarray, codes: np.ndarray) -> Any:
     """Consensus codes of one strand; returns the share of raw bases that disagree with it."""
     scale, share, alone, margin = rules[0], rules[1], rules[2], rules[3]
@@ -119,11 +146,19 @@ def call_strand(evidence: np.ndarray, width: Any, rules: np.ndarray, codes: np.n
         elif seen - agree > share * seen:
             vote = False
         else:
-            against = 0.0
+            # Four others are at least as likely as the best of them, and at most four times so.
+            second = np.int64(0)
             for channel in range(5):
                 if channel != best:
-                    against += np.exp(((evidence[place, channel] & _WEIGHT) - weight) / scale)
-            vote = -np.log(against) >= margin
+                    second = max(second, evidence[place, channel] & _WEIGHT)
+            odds = (weight - second) / scale
+            vote = odds >= margin
+            if abs(odds - margin - _FOUR / 2) <= _FOUR / 2 + _ROUNDING:
+                against = 0.0
+                for channel in range(5):
+                    if channel != best:
+                        against += np.exp(((evidence[place, channel] & _WEIGHT) - weight) / scale)
+                vote = -np.log(against) >= margin
         codes[place] = NO_VOTE if not vote else DELETED_CODE if best == _DELETED else best
     return disagreeing / total if total else 0.0
 

@@ -59,9 +59,10 @@ def pairs_of(bam: Path, panel: Panel, bases: int, place: int = umi_records.TAG) 
     totals = np.zeros(umi_records.TOTALS, dtype=np.int64)
     totals[[umi_records.LAST_REF, umi_records.LAST_POS, umi_records.FIRST_LENGTH, umi_records.SECOND_LENGTH]] = -1
     starts, ends = (np.array([edge]) for edge in panel.regions[0][1:])
-    fragments, _ = umi_pairs.pair_mates(
-        data, 0, place, np.zeros((2, 2), dtype=np.int64), np.array([30, 1000]), np.array([[0, 1], [1, 1]]), starts,
-        ends, totals, True,
+    nothing = (np.empty((0, width), dtype=np.int64) for width in (umi_pairs.FRAGMENT, umi_pairs.SINGLE))
+    fragments, _, _ = umi_pairs.pair_mates(
+        data, 0, *nothing, place, np.zeros((2, 2), dtype=np.int64), np.array([30, 1000]), np.array([[0, 1], [1, 1]]),
+        starts, ends, totals, True,
     )  # fmt: skip
     for row in fragments[np.argsort(np.minimum(fragments[:, 5], fragments[:, 6]))]:
         name = bytes(data[row[5] + 36 : row[5] + 35 + data[row[5] + 12]]).decode()
