@@ -23,19 +23,25 @@ from palbo_assets.ctdna.molecules import Indel, IndelPlacer, MoleculeCounts, Ref
 from palbo_assets.ctdna.panel import Panel
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.umi import UmiPlace, UmiQuality, UmiSource, collision
-from palbo_assets.genomics.bgzf import bam_header, record_chunks
+from palbo_assets.genomics.bgzf import bam_header, counted_chunks, record_chunks
 from palbo_assets.platform.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
 _SCALE = 1024.0  # fixed-point weights: sums don't depend on the order of reads
-_CHUNK = 4 << 20
+_STRETCH = 4 << 20  # bytes of records that are paired and counted at once, about,
+_WAITING = 1 << 16  # where not more than so many others wait
 _PLACES = {UmiPlace.TAG: 0, UmiPlace.NAME: 1, UmiPlace.INLINE: 2}
 
 
 def consensus_molecules(
-    bam: Path, source: UmiSource, panel: Panel, reference: ReferenceBases, settings: Settings, chunk_bytes: int = _CHUNK
+    bam: Path,
+    source: UmiSource,
+    panel: Panel,
+    reference: ReferenceBases,
+    settings: Settings,
+    stretch_bytes: int = _STRETCH,
 ) -> tuple[MoleculeCounts, UmiQuality]:
     """Molecules per allele, strand and panel base, and what the barcodes say about the library.
 
@@ -62,11 +68,14 @@ def consensus_molecules(
     weights, rules, least = evidence_rules(settings)
     composition = np.zeros((0, 4), dtype=np.int64)
     events: Counter[tuple[int, ...]] = Counter()
-    waiting = _Waiting()
-    for chunk, final in _with_last(record_chunks(bam, chunk_bytes=chunk_bytes)):
-        data, known = waiting.followed_by(chunk)
-        fragments, waiting.fragments, waiting.singles = umi_pairs.pair_mates(
-            data, known, waiting.fragments, waiting.singles, _PLACES[source.place], structure, limits, layout.contigs,
+    kept = _Records(stretch_bytes)
+    for chunk, count, final in _with_last(counted_chunks(bam)):
+        kept.add(chunk, count)
+        if not (final or kept.enough):
+            continue
+        data, start, count = kept.stretch()
+        fragments, kept.fragments, kept.singles = umi_pairs.pair_mates(
+            data, start, count, kept.fragments, kept.singles, _PLACES[source.place], structure, limits, layout.contigs,
             layout.starts, layout.ends, totals, final,
         )  # fmt: skip
         _refuse(totals, bam)
@@ -95,40 +104,55 @@ def consensus_molecules(
     return molecules, quality
 
 
-class _Waiting:
-    """Records of earlier stretches that wait, for their mate or for fragments with the same ends, and what is known.
+class _Records:
+    """Raw records in one buffer: those of earlier stretches that wait, for their mate or for fragments with the same
+    ends, what is known of them, and behind them the stretch that comes next.
 
-    They lie in one buffer, among others that are done with, until it is full; then those that still wait move together,
-    and what follows has at least as much room as they take. So a byte is moved about once, however many stretches its
-    record waits for.
+    Records that are done with stay among them until the buffer is full; then those that wait move together, and what
+    follows has at least as much room as they take. So a byte is moved about once, however many stretches it waits for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stretch_bytes: int) -> None:
         import numpy as np
 
         from palbo_assets.ctdna.umi_pairs import FRAGMENT, SINGLE
 
         self.fragments = np.empty((0, FRAGMENT), dtype=np.int64)
         self.singles = np.empty((0, SINGLE), dtype=np.int64)
+        self._stretch_bytes = stretch_bytes
         self._buffer = np.empty(0, dtype=np.uint8)
-        self._used = 0
+        self._known = self._used = 0  # where the stretch starts and ends
+        self._count = 0  # records of the stretch
 
-    def followed_by(self, chunk: np.ndarray) -> tuple[np.ndarray, int]:
-        """The buffer with the chunk's records behind the others, and where they start."""
+    def add(self, chunk: np.ndarray, count: int) -> None:
+        """Put ``count`` whole records at the stretch's end."""
         import numpy as np
 
         from palbo_assets.ctdna.umi_pairs import move_waiting, waiting_bytes
 
         if self._used + chunk.size > self._buffer.size:
-            least = 2 * waiting_bytes(self._buffer, self.fragments, self.singles) + chunk.size
-            enough = least <= self._buffer.size
-            room = self._buffer if enough else np.empty(least + least // 2, dtype=np.uint8)
-            self._used = move_waiting(self._buffer, self.fragments, self.singles, room)
-            self._buffer = room
-        start = self._used
+            fresh = self._used - self._known
+            needed = waiting_bytes(self._buffer, self.fragments, self.singles) + fresh
+            least = 2 * needed + max(chunk.size, self._stretch_bytes)
+            room = self._buffer if least <= self._buffer.size else np.empty(least + least // 2, dtype=np.uint8)
+            end = move_waiting(self._buffer, self.fragments, self.singles, room)
+            room[end : end + fresh] = self._buffer[self._known : self._used]
+            self._buffer, self._known, self._used = room, end, end + fresh
+        self._buffer[self._used : self._used + chunk.size] = chunk
         self._used += chunk.size
-        self._buffer[start : self._used] = chunk
-        return self._buffer[: self._used], start
+        self._count += count
+
+    @property
+    def enough(self) -> bool:
+        """Whether the stretch is long enough; the more waits, the longer, because all of it is gone through again."""
+        waiting = 2 * len(self.fragments) + len(self.singles)
+        return self._used - self._known >= self._stretch_bytes * max(1.0, waiting / _WAITING)
+
+    def stretch(self) -> tuple[np.ndarray, int, int]:
+        """All records, where the stretch starts and how many it has; the next one starts behind it."""
+        start, count = self._known, self._count
+        self._known, self._count = self._used, 0
+        return self._buffer[: self._used], start, count
 
 
 def survey(bam: Path, source: UmiSource) -> tuple[int, int, int]:
@@ -139,7 +163,7 @@ def survey(bam: Path, source: UmiSource) -> tuple[int, int, int]:
 
     totals = _new_totals()
     lengths = np.array([umi for umi, _ in source.structure], dtype=np.int64)
-    for chunk in record_chunks(bam, chunk_bytes=_CHUNK):
+    for chunk in record_chunks(bam):
         records.survey(chunk, _PLACES[source.place], lengths, totals)
         _refuse(totals, bam)
     reads, masked = int(totals[records.READS]), int(totals[records.WITH_N])
@@ -284,12 +308,12 @@ def _new_totals() -> np.ndarray:
     return totals
 
 
-def _with_last(chunks: Iterator[np.ndarray]) -> Iterator[tuple[np.ndarray, bool]]:
-    """Each chunk, and whether it is the last one; one empty chunk for a file without records."""
+def _with_last(chunks: Iterator[tuple[np.ndarray, int]]) -> Iterator[tuple[np.ndarray, int, bool]]:
+    """Each chunk, its records, and whether it is the last one; one empty chunk for a file without records."""
     import numpy as np
 
-    held = next(chunks, np.zeros(0, dtype=np.uint8))
+    held = next(chunks, (np.zeros(0, dtype=np.uint8), 0))
     for chunk in chunks:
-        yield held, False
+        yield *held, False
         held = chunk
-    yield held, True
+    yield *held, True

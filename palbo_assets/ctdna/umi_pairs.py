@@ -46,6 +46,7 @@ SINGLE = (
 def pair_mates(
     data: np.ndarray,
     known: Any,
+    count: Any,
     held: np.ndarray,
     singles: np.ndarray,
     source: Any,
@@ -62,7 +63,7 @@ def pair_mates(
     Parameters
     ----------
     data
-        Whole records; the first ``known`` bytes were read in an earlier stretch.
+        Whole records; the first ``known`` bytes were read in an earlier stretch, behind them are ``count`` records.
     held, singles
         Fragments and records that wait, as returned for the stretch before; (0, 7) and (0, 5) at first.
     structure
@@ -86,11 +87,8 @@ def pair_mates(
     """
     data, totals, structure = borrowed(data), borrowed(totals), borrowed(structure)
     contigs, starts, ends = borrowed(contigs), borrowed(starts), borrowed(ends)
-    count = singles.shape[0]
-    at = np.int64(known)
-    while at < data.size:
-        at += 4 + int32(data, at)
-        count += 1
+    umi_lengths = structure[:, 0].copy()
+    count += singles.shape[0]
     size = 16
     while size < 2 * count:
         size *= 2
@@ -112,7 +110,7 @@ def pair_mates(
         record = at
         at += 4 + int32(data, record)
         reference, flag = int32(data, record + 4), u16(data, record + 18)
-        usable, code, code2 = account(data, record, source, structure[:, 0], totals)
+        usable, code, code2 = account(data, record, source, umi_lengths, totals)
         if reference < 0 or flag & UNUSED:
             continue
         start, end, before, behind = alignment(data, record)

@@ -38,14 +38,15 @@ def reference(chrom: str, start: int, end: int) -> str:
 def count(bam: Path, rules: Settings = PLAIN, records: int = 0) -> tuple[MoleculeCounts, UmiQuality]:
     """``records``: cut the file into stretches of so many records, whatever its blocks are."""
 
-    def cut(path: Path, chunk_bytes: int = 0) -> Iterator[np.ndarray]:
+    def cut(path: Path) -> Iterator[tuple[np.ndarray, int]]:
         for chunk in bgzf.record_chunks(path):
-            offsets = [*record_offsets(chunk)[:: records or len(chunk)], len(chunk)]
-            yield from (chunk[start:end] for start, end in pairwise(offsets))
+            offsets = [*record_offsets(chunk)[::records], len(chunk)]
+            for start, end in pairwise(offsets):
+                yield chunk[start:end], len(record_offsets(chunk[start:end]))
 
-    reads = mock.patch("palbo_assets.ctdna.umi_consensus.record_chunks", cut) if records else nullcontext()
+    reads = mock.patch("palbo_assets.ctdna.umi_consensus.counted_chunks", cut) if records else nullcontext()
     with reads:
-        return consensus_molecules(bam, TAG, PANEL, reference, rules)
+        return consensus_molecules(bam, TAG, PANEL, reference, rules, *([0] if records else []))
 
 
 def depth_at(counts: MoleculeCounts, pos: int) -> int:

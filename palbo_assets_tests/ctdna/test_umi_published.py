@@ -23,6 +23,7 @@ from palbo_assets.ctdna.panel import Panel, Target
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.umi import UmiPlace, UmiQuality, UmiSource
 from palbo_assets.ctdna.umi_consensus import consensus_molecules
+from palbo_assets.genomics.bam import record_offsets
 from palbo_assets.genomics.bgzf import record_chunks
 from palbo_assets_tests.ctdna.raw_reads import GENOME, pair, write
 
@@ -61,8 +62,8 @@ def pairs_of(bam: Path, panel: Panel, bases: int, place: int = umi_records.TAG) 
     starts, ends = (np.array([edge]) for edge in panel.regions[0][1:])
     nothing = (np.empty((0, width), dtype=np.int64) for width in (umi_pairs.FRAGMENT, umi_pairs.SINGLE))
     fragments, _, _ = umi_pairs.pair_mates(
-        data, 0, *nothing, place, np.zeros((2, 2), dtype=np.int64), np.array([30, 1000]), np.array([[0, 1], [1, 1]]),
-        starts, ends, totals, True,
+        data, 0, len(record_offsets(data)), *nothing, place, np.zeros((2, 2), dtype=np.int64), np.array([30, 1000]),
+        np.array([[0, 1], [1, 1]]), starts, ends, totals, True,
     )  # fmt: skip
     for row in fragments[np.argsort(np.minimum(fragments[:, 5], fragments[:, 6]))]:
         name = bytes(data[row[5] + 36 : row[5] + 35 + data[row[5] + 12]]).decode()
