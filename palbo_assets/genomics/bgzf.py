@@ -75,7 +75,7 @@ def inflate(path: Path, *, need_eof: bool = False) -> bytes:
         raise _damaged(path) from None
 
 
-def line_chunks(path: Path, size: int = 1 << 19) -> Iterator[bytes | bytearray]:
+def line_chunks(path: Path, size: int = 3 << 17) -> Iterator[bytes | bytearray]:
     """Text of a BGZF, gzip or plain file in chunks of about ``size`` bytes, cut at a line's end; the last one as it is.
 
     Memory stays bounded, and each chunk is worked on while it is in the processor's cache.

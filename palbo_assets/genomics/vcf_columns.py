@@ -115,8 +115,8 @@ def read_columns(
     """
     if not text.endswith(b"\n"):
         raise ValueError("the text must end with a line's end")
-    data, words = np.frombuffer(text, np.uint8), np.frombuffer(text, "<u8", len(text) // 8)
-    data.flags.writeable = words.flags.writeable = False  # one compiled kernel, whatever holds the text
+    data = np.frombuffer(text, np.uint8)
+    data.flags.writeable = False  # one compiled kernel, whatever holds the text
     n = int(count_lines(data, start))
     keys, key_at = _packed((*wanted.counts, *wanted.values, *wanted.unusual))
     infos, info_at = _packed(wanted.info)
@@ -129,7 +129,7 @@ def read_columns(
     info = np.full((n, len(wanted.info), 2), -1, np.int64)
     samples = np.asarray(wanted.samples, np.int64)
     rows = parse(
-        data, words, start, first_line, n_cells, keys, key_at, len(wanted.counts), len(wanted.values), samples,
+        data, start, first_line, n_cells, keys, key_at, len(wanted.counts), len(wanted.values), samples,
         infos, info_at, line, starts, plain, pos, alt_base, counts, n_counts, values, info,
     )  # fmt: skip
     return VcfColumns(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from palbo_assets.genomics.unaligned import borrowed
+from palbo_assets.genomics.unaligned import borrowed, load64, trailing_zeros
 
 CELLS = 10
 _TAB, _LINE, _COLON, _COMMA, _DOT, _SEMICOLON, _EQUALS = 9, 10, 58, 44, 46, 59, 61
@@ -24,45 +24,53 @@ def count_lines(text, start):  # type: ignore[no-untyped-def]
     return n
 
 
-@njit(cache=True, nogil=True)
-def _skip(text, words, at):  # type: ignore[no-untyped-def]
-    """Where the INFO field ends that ``at`` stands in: at ``;``, tab or line end, eight bytes looked at at once.
+# Eight bytes as one integer: ``(x - 0x01..) & ~x & 0x80..`` tells where a byte of x is zero, with 11 in place of 1
+# where one is below 11. Its lowest bit is right; a byte above one that it names may be named wrongly (Warren, Hacker's
+# Delight, 6-1).
+_ONES, _ELEVENS = np.uint64(0x0101010101010101), np.uint64(0x0B0B0B0B0B0B0B0B)
+_HIGH, _LOW_SEVEN = np.uint64(0x8080808080808080), np.uint64(0x7F7F7F7F7F7F7F7F)
+_SEMICOLONS, _COLONS = np.uint64(0x3B3B3B3B3B3B3B3B), np.uint64(0x3A3A3A3A3A3A3A3A)
 
-    ``(x - 0x01..) & ~x & 0x80..`` tells whether a byte of x is zero, with 11 in place of 1 whether one is below 11
-    (Warren, Hacker's Delight, 6-1).
-    """
-    place, one, seven = np.uint64(at), np.uint64(1), np.uint64(7)  # unsigned: no test for places from the end
+
+@njit(cache=True, nogil=True)
+def skip(text, at):  # type: ignore[no-untyped-def]
+    """Where the INFO field ends that ``at`` stands in: at ``;``, tab or line end."""
     while True:
-        while place & seven:
-            if text[place] == _SEMICOLON or text[place] < 11:
+        while at + 8 <= text.size:
+            x = load64(text, at)
+            y = x ^ _SEMICOLONS
+            ends = (((y - _ONES) & ~y) | ((x - _ELEVENS) & ~x)) & _HIGH
+            if ends:
+                at += np.int64(trailing_zeros(ends) >> np.uint64(3))
                 break
-            place += one
-        else:
-            word, n_words = place >> np.uint64(3), np.uint64(words.size)
-            while word < n_words:
-                x = words[word]
-                y = x ^ np.uint64(0x3B3B3B3B3B3B3B3B)
-                zero = (y - np.uint64(0x0101010101010101)) & ~y
-                low = (x - np.uint64(0x0B0B0B0B0B0B0B0B)) & ~x
-                if (zero | low) & np.uint64(0x8080808080808080):
-                    break
-                word += one
-            place = word << np.uint64(3)
-            while text[place] != _SEMICOLON and text[place] >= 11:
-                place += one
-        if text[place] in (_SEMICOLON, _TAB, _LINE):
-            return np.int64(place)
-        place += one
+            at += 8
+        if text[at] in (_SEMICOLON, _TAB, _LINE):
+            return at
+        at += 1
 
 
 @njit(cache=True, nogil=True)
-def _cell_end(text, at):  # type: ignore[no-untyped-def]
+def cell_end(text, at):  # type: ignore[no-untyped-def]
     """Where the cell that ``at`` stands in ends, and how many colons lie before."""
-    place, colons = np.uint64(at), 0
-    while text[place] != _TAB and text[place] != _LINE:
-        colons += text[place] == _COLON
-        place += np.uint64(1)
-    return np.int64(place), colons
+    colons = 0
+    while at + 8 <= text.size:
+        x = load64(text, at)
+        y = x ^ _COLONS
+        found = ~(((y & _LOW_SEVEN) + _LOW_SEVEN) | y) & _HIGH  # exactly the bytes that are colons
+        ends = (x - _ELEVENS) & ~x & _HIGH
+        before = np.uint64(0)
+        if ends:
+            before = trailing_zeros(ends) & np.uint64(56)
+            found &= (np.uint64(1) << before) - np.uint64(1)
+        colons += np.int64(((found >> np.uint64(7)) * _ONES) >> np.uint64(56))
+        if ends:
+            at += np.int64(before >> np.uint64(3))
+            break
+        at += 8
+    while text[at] != _TAB and text[at] != _LINE:
+        colons += text[at] == _COLON
+        at += 1
+    return at, colons
 
 
 @njit(cache=True, nogil=True)
@@ -151,17 +159,17 @@ def _count_cell(text, at, numbers):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def parse(  # type: ignore[no-untyped-def]
-    text, words, at, number, n_cells, keys, key_at, n_wanted, n_values, samples, infos, info_at,
+    text, at, number, n_cells, keys, key_at, n_wanted, n_values, samples, infos, info_at,
     line, starts, plain, pos, alt_base, counts, n_counts, values, info,
 ):  # fmt: skip
-    text, words, samples = borrowed(text), borrowed(words), borrowed(samples)
+    text, samples = borrowed(text), borrowed(samples)
     keys, key_at, infos, info_at = borrowed(keys), borrowed(key_at), borrowed(infos), borrowed(info_at)
     line, starts, plain, pos, alt_base = (
         borrowed(line), borrowed(starts), borrowed(plain), borrowed(pos), borrowed(alt_base),
     )  # fmt: skip
     counts, n_counts, values, info = borrowed(counts), borrowed(n_counts), borrowed(values), borrowed(info)
     field_key = np.full(64, -1, np.int64)
-    n_fields, format_start, format_size = 0, -1, -1
+    n_fields, last_field, format_start, format_size = 0, -1, -1, -1
     n_info = info_at.size - 1
     last_sample = -1
     for sample in samples:
@@ -181,7 +189,7 @@ def parse(  # type: ignore[no-untyped-def]
         starts[row, 0] = at
         # CHROM to FILTER
         while cell < 7:
-            at, _ = _cell_end(text, at)
+            at, _ = cell_end(text, at)
             if text[at] == _LINE:
                 good = False
                 break
@@ -199,12 +207,12 @@ def parse(  # type: ignore[no-untyped-def]
                             ends = after in (_EQUALS, _SEMICOLON, _TAB, _LINE)
                             if ends and _equal(text, at, at + length, infos, info_at, which):
                                 first = at + length + (1 if after == _EQUALS else 0)
-                                stop = _skip(text, words, first)
+                                stop = skip(text, first)
                                 if info[row, which, 0] < 0:
                                     info[row, which, 0], info[row, which, 1] = first, stop
                                 at = stop
                                 break
-                at = _skip(text, words, at)
+                at = skip(text, at)
                 if text[at] != _SEMICOLON:
                     break
                 at += 1
@@ -220,6 +228,10 @@ def parse(  # type: ignore[no-untyped-def]
                     at += 1
                 if not same or at - start != format_size:
                     n_fields = _learn_format(text, start, at, keys, key_at, n_wanted + n_values, field_key)
+                    last_field = -1
+                    for field in range(n_fields):
+                        if field_key[field] >= 0:
+                            last_field = field
                 format_start, format_size = start, at - start
                 good = n_fields >= 0
                 cell = 9
@@ -234,8 +246,9 @@ def parse(  # type: ignore[no-untyped-def]
                     if which >= 0 and good:
                         field = 0
                         while True:
-                            if field >= n_fields:
-                                good = False
+                            if field > last_field:  # nothing more is wanted
+                                at, colons = cell_end(text, at)
+                                good = field + colons < n_fields
                                 break
                             key = field_key[field]
                             if 0 <= key < n_wanted:
@@ -256,7 +269,7 @@ def parse(  # type: ignore[no-untyped-def]
                             at += 1
                             field += 1
                     elif good:
-                        at, colons = _cell_end(text, at)
+                        at, colons = cell_end(text, at)
                         good = colons < n_fields
                     while text[at] != _TAB and text[at] != _LINE:
                         at += 1

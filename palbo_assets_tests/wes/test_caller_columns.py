@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from palbo_assets.genomics.bgzf import line_chunks
 from palbo_assets.genomics.vcf_columns import Wanted, read_columns
+from palbo_assets.genomics.vcf_kernel import cell_end, skip
 from palbo_assets.genomics.vcf_texts import Dictionary, codes, pieces, reals
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.callers import CallerVcf, read_vcf
@@ -132,3 +133,15 @@ def test_a_dictionary_holds_more_texts_than_it_began_with() -> None:
     found, names = codes(np.frombuffer(b"".join(raw), np.uint8), np.concatenate((spans, spans[::-1])))
     assert found.tolist() == [*range(5000), *reversed(range(5000))]
     assert names == [one.decode() for one in raw]
+
+
+EDGES = b"\t\n:;,Ax\x00\x08\x0b\x0c\x7f\x80\xba\xbb\xff"
+
+
+@given(st.lists(st.sampled_from(EDGES), max_size=60).map(bytes), st.integers(0, 60))
+def test_ends_of_cells_and_fields_are_found_as_byte_by_byte(line: bytes, at: int) -> None:
+    text, at = line + b"\n", min(at, len(line))
+    data = np.frombuffer(text, np.uint8)
+    end = min(found for found in (text.find(byte, at) for byte in b"\t\n") if found >= 0)
+    assert cell_end(data, at) == (end, text.count(b":", at, end))
+    assert skip(data, at) == min(found for found in (text.find(byte, at) for byte in b";\t\n") if found >= 0)
