@@ -4,7 +4,7 @@ Records stay where they were put. Of those that wait for their mate, and of frag
 ends, only what is known of them is kept, so that every record is looked at once however deep the library is.
 """
 
-# mypy: disable-error-code="assignment"
+# mypy: disable-error-code="assignment,arg-type"
 # Compiled code has one kind of integer; numpy's stubs have many.
 
 from __future__ import annotations

@@ -210,7 +210,8 @@ def same_name(data: np.ndarray, one: Any, other: Any) -> Any:
     # The last eight bytes, of which some were compared before or, for a short name, are no part of it.
     end = 36 + length - 8
     unlike = load64(data, one + end) ^ load64(data, other + end)
-    return unlike >> np.uint64(8 * max(0, 8 - length)) == 0
+    beyond = 8 - length if length < 8 else 0
+    return unlike >> np.uint64(8 * beyond) == 0
 
 
 @njit(cache=True, nogil=True)

@@ -62,7 +62,7 @@ def cell_end(text, at):  # type: ignore[no-untyped-def]
         if ends:
             before = trailing_zeros(ends) & np.uint64(56)
             found &= (np.uint64(1) << before) - np.uint64(1)
-        colons += np.int64(((found >> np.uint64(7)) * _ONES) >> np.uint64(56))
+        colons += int(((found >> np.uint64(7)) * _ONES) >> np.uint64(56))
         if ends:
             at += np.int64(before >> np.uint64(3))
             break

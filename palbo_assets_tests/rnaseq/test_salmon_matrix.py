@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.platform.errors import InputError
@@ -106,7 +106,7 @@ NAMES = st.text("ET0123456789.|-", min_size=1, max_size=40)
     st.sampled_from(["nothing", "byte", "row", "end"]),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_kernel_equals_its_plain_twin(rows: list, damage: str, chance: Random) -> None:
     names = [name for name, _ in rows]
     lines = ["\t".join([name, *(form.format(value) for value, form in numbers)]) for name, numbers in rows]
