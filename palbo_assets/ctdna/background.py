@@ -80,18 +80,23 @@ def context_of(reference: str, at: int, ref: str, alt: str) -> str:
     """
     kind = kind_of(ref, alt)
     if kind in (INSERTION, DELETION):
-        repeated = reference[at + 1 : at + 2]
-        if repeated not in BASES or not repeated:
-            return ""
-        behind = reference[at + 1 : at + 1 + _LONGEST_RUN]
-        run = len(behind) - len(behind.lstrip(repeated))
-        return f"{kind}:{0 if reference[at] == repeated else run}"
+        run = _run_behind(reference, at)
+        return "" if run < 0 else f"{kind}:{run}"
     triplet = reference[max(at - 1, 0) : at + 2]
     if len(triplet) != 3 or at == 0 or any(base not in BASES for base in triplet + alt):
         return ""
     if triplet[1] in "AG":
         triplet, alt = "".join(_COMPLEMENT[base] for base in reversed(triplet)), _COMPLEMENT[alt]
     return f"{triplet[0]}[{triplet[1]}>{alt}]{triplet[2]}"
+
+
+def _run_behind(reference: str, at: int) -> int:
+    """Bases of the homopolymer that begins behind ``at``, up to `_LONGEST_RUN`; 0 inside one, -1 where unknown."""
+    repeated = reference[at + 1 : at + 2]
+    if repeated not in BASES or not repeated:
+        return -1
+    behind = reference[at + 1 : at + 1 + _LONGEST_RUN]
+    return 0 if reference[at] == repeated else len(behind) - len(behind.lstrip(repeated))
 
 
 def read_background(path: Path, settings: Settings, panel_version: str = "") -> Background | None:
@@ -158,7 +163,8 @@ def estimate_background(
 
     Per kind, sites start from the lower 90 % of allele fractions and a beta-binomial is fitted by moments; then sites
     that the fit explains (tail probability at least one in ten expected) come back in, until the set is stable. So a
-    real variant never feeds its own background, and the tail of the errors isn't cut off.
+    real variant never feeds its own background, and the tail of the errors isn't cut off. Indels have a rate for each
+    length of the homopolymer behind their anchor (`context_of`), lengths of few sites together.
 
     Parameters
     ----------
@@ -168,46 +174,76 @@ def estimate_background(
     import numpy as np
 
     observed = _sites(counts, left_out)
-    parameters = {}
+    parameters: dict[str, tuple[float, float]] = {}
+    contexts: dict[str, tuple[float, float]] = {}
     for kind in KINDS:
-        alt, depth = observed[kind]
+        alt, depth, run = observed[kind]
         keep = (depth > 0) & (alt <= settings.variant_free_vaf * depth)
-        parameters[kind] = _robust_fit(alt[keep].astype(np.float64), depth[keep].astype(np.float64), settings)
-    return Background(parameters, IN_SAMPLE)
+        errors, molecules, run = alt[keep].astype(np.float64), depth[keep].astype(np.float64), run[keep]
+        parameters[kind] = _robust_fit(errors, molecules, settings)
+        if kind in (INSERTION, DELETION):
+            for runs in _classes(run, settings.min_sites_of_run):
+                here = np.isin(run, runs)
+                contexts |= dict.fromkeys(
+                    (f"{kind}:{one}" for one in runs), _robust_fit(errors[here], molecules[here], settings)
+                )
+    return Background(parameters, IN_SAMPLE, contexts)
+
+
+def _classes(run: NDArray[np.int64], least: int) -> list[list[int]]:
+    """Lengths of homopolymers (1 to `_LONGEST_RUN`) that share a rate, longest first: neighbours, until enough sites.
+
+    Empty where not even all of them together have ``least`` sites.
+    """
+    classes: list[list[int]] = []
+    waiting: list[int] = []
+    for one in range(_LONGEST_RUN, 0, -1):
+        waiting.append(one)
+        if sum(int((run == length).sum()) for length in waiting) >= least:
+            classes.append(waiting)
+            waiting = []
+    if classes:
+        classes[-1].extend(waiting)
+    return classes
 
 
 def _sites(
     counts: MoleculeCounts, left_out: frozenset[tuple[str, int]]
-) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """(alternative molecules, depth) per site and kind over all panel bases."""
+) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """(alternative molecules, depth, homopolymer behind an indel's anchor or -1) per site and kind over all bases."""
     import numpy as np
 
-    alts: dict[str, list[NDArray[np.int64]]] = {kind: [] for kind in KINDS}
-    depths: dict[str, list[NDArray[np.int64]]] = {kind: [] for kind in KINDS}
+    found: dict[str, list[list[NDArray[np.int64]]]] = {kind: [[], [], []] for kind in KINDS}
+
+    def add(kind: str, *columns: NDArray[np.int64]) -> None:
+        for column, values in zip(found[kind], columns, strict=True):
+            column.append(values)
+
     for region in counts.regions:
         depth = region.depth
-        known = np.array(
-            [(region.chrom, region.start + at + 1) not in left_out for at in range(region.end - region.start)]
-        )
+        size = region.end - region.start
+        known = np.array([(region.chrom, region.start + at + 1) not in left_out for at in range(size)])
         votes = region.counts[:, :4].sum(axis=0)
         reference = np.frombuffer(region.reference.encode("ascii"), dtype=np.uint8)
         for ref in BASES:
             here = (reference == ord(ref)) & known
             for alt in BASES:
                 if alt != ref:
-                    kind = kind_of(ref, alt)
-                    alts[kind].append(votes[BASES.index(alt), here])
-                    depths[kind].append(depth[here])
+                    none = np.full(int(here.sum()), -1)
+                    add(kind_of(ref, alt), votes[BASES.index(alt), here], depth[here], none)
+        runs = np.array([_run_behind(region.reference, at) for at in range(size)])
         for kind in (INSERTION, DELETION):
-            seen = np.zeros(region.end - region.start, dtype=np.int64)
+            seen = np.zeros(size, dtype=np.int64)
             for event, (forward, reverse) in counts.indels.items():
                 inside = event.chrom == region.chrom and region.start < event.pos <= region.end
                 if inside and kind_of(event.ref, event.alt) == kind:
                     at = event.pos - 1 - region.start
                     seen[at] = max(seen[at], forward + reverse)
-            alts[kind].append(seen[known])
-            depths[kind].append(depth[known])
-    return {kind: (np.concatenate(alts[kind]), np.concatenate(depths[kind])) for kind in KINDS}
+            add(kind, seen[known], depth[known], runs[known])
+    return {
+        kind: (np.concatenate(alt), np.concatenate(depth), np.concatenate(run))
+        for kind, (alt, depth, run) in found.items()
+    }
 
 
 def _robust_fit(alt: NDArray[np.float64], depth: NDArray[np.float64], settings: Settings) -> tuple[float, float]:
@@ -233,23 +269,42 @@ def _moments(alt: NDArray[np.float64], depth: NDArray[np.float64], settings: Set
     import numpy as np
 
     mean = (alt.sum() + 0.5) / (depth.sum() + 1.0)
-    return bounded(float(mean), concentration(alt, depth, np.float64(mean), settings), settings)
+    relative = spread(alt, depth, np.float64(mean), settings)
+    return bounded(float(mean), float(concentration(relative, float(mean), settings)), settings)
+
+
+def spread(
+    alt: NDArray[np.float64], depth: NDArray[np.float64], mean: NDArray[np.float64] | float, settings: Settings
+) -> float:
+    """Relative variance of rates around their ``mean`` (broadcast): the widest that the counts leave possible.
+
+    Errors vary by factors (a damaged library, a hard site), so sites of unlike means share it. By moments of the
+    negative binomial, E(x - m)^2 - m = spread m^2; weights 1 / (1 + m)^2, so that sites of many errors count alike and
+    those of few hardly. The upper limit of the estimate is taken (``spread_confidence``; a Poisson count's (x - m)^2
+    has the variance m + 2 m^2), so few data make a wide background and not a sure one.
+    """
+    import numpy as np
+    from scipy.special import ndtri
+
+    errors = depth * mean
+    weight = 1.0 / (1.0 + errors) ** 2
+    known = float(np.sum(weight * errors**2))
+    if known == 0:
+        return 0.0
+    beyond = float(np.sum(weight * ((alt - errors) ** 2 - errors)))
+    doubt = float(ndtri(settings.spread_confidence)) * float(np.sqrt(np.sum(weight**2 * (errors + 2.0 * errors**2))))
+    return max((beyond + doubt) / known, 0.0)
 
 
 def concentration(
-    alt: NDArray[np.float64], depth: NDArray[np.float64], mean: NDArray[np.float64] | float, settings: Settings
-) -> float:
-    """alpha + beta from Pearson's statistic of counts around ``mean`` (broadcast); the cap where nothing varies."""
+    relative: NDArray[np.float64] | float, mean: NDArray[np.float64] | float, settings: Settings
+) -> NDArray[np.float64]:
+    """alpha + beta of rates with a relative variance (`spread`) around ``mean``, kept within 10 and the cap."""
     import numpy as np
 
-    seen = depth > 0
-    alt, expected = alt[seen], np.broadcast_to(np.asarray(mean), depth.shape)[seen]
-    depth = depth[seen]
-    pearson = float(np.sum((alt - depth * expected) ** 2 / (depth * expected * (1.0 - expected))))
-    spare = float(np.sum(depth - 1.0))
-    correlation = (pearson - alt.size) / spare if spare > 0 else 0.0
-    found = 1.0 / correlation - 1.0 if correlation > 0 else settings.concentration_cap
-    return min(max(found, 10.0), settings.concentration_cap)
+    share = np.asarray(relative * mean / (1.0 - np.asarray(mean)), dtype=np.float64)
+    found = 1.0 / np.maximum(share, 1.0 / (settings.concentration_cap + 1.0)) - 1.0
+    return np.clip(found, 10.0, settings.concentration_cap)
 
 
 def bounded(mean: float, concentration: float, settings: Settings) -> tuple[float, float]:

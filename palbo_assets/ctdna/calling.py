@@ -29,6 +29,8 @@ TRACKED_COLUMNS = ("chrom", "pos", "ref", "alt", "gene", "hgvsp_short", "lof")
 PASS = "PASS"
 STRAND, GERMLINE, NOT_SHORT, SAMPLE_QC = "strand_bias", "germline_band", "not_snv_or_indel", "sample_qc"
 NO_GENOME, UNKNOWN_PANEL = "no_genome", "unknown_panel"
+NEAR_MISS = "near_miss"  # an allele that BH would call, and that errors make too often per megabase
+_ALLELES_PER_BASE = 5  # three other bases, an insertion and a deletion
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,10 @@ def _de_novo(
     known: set[tuple[str, int, str, str]],
     settings: Settings,
 ) -> Iterator[Call]:
-    tests = panel.size * 5  # three other bases, an insertion and a deletion at every base
-    threshold = settings.alpha_de_novo / max(tests, 1)
+    tests = panel.size * _ALLELES_PER_BASE
+    # BH alone lets a plasma with many variants have as many more false calls; per base this much is left to errors.
+    by_megabase = settings.false_calls_per_megabase * 1e-6 / _ALLELES_PER_BASE
+    threshold = min(settings.alpha_de_novo / max(tests, 1), by_megabase)
     candidates = [
         _measured(
             Call(chrom, pos, ref, alt, panel.gene_at(chrom, pos), "", None, False, CallState.PRESENT),
@@ -204,6 +208,8 @@ def _de_novo(
         if q_value >= settings.alpha_de_novo:
             continue
         flags = [] if call.filter == PASS else [call.filter]
+        if call.p_value is None or call.p_value > by_megabase:
+            flags.append(NEAR_MISS)
         if _looks_germline(call.vaf, settings):
             flags.append(GERMLINE)
         state = CallState.NOT_EVALUABLE if flags else CallState.PRESENT

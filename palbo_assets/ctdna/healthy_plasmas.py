@@ -23,6 +23,7 @@ from palbo_assets.ctdna.background import (
     concentration,
     context_of,
     kind_of,
+    spread,
 )
 from palbo_assets.ctdna.consensus_reads import BASES
 from palbo_assets.ctdna.molecules import MoleculeCounts
@@ -174,24 +175,25 @@ def _fitted(shown: _Errors, settings: Settings) -> Iterator[dict[str, object]]:
     names = sorted(set(shown.contexts))
     number = {name: place for place, name in enumerate(names)}
     group = np.array([number[name] for name in shown.contexts])
-    explained, of_context, between_sites = _explained(errors, molecules, group, settings)
+    explained, of_context, of_sites = _explained(errors, molecules, group, settings)
     mean = of_context[group]
+    between_sites = concentration(of_sites, np.maximum(of_context, settings.error_floor), settings)
     # An explained site is drawn to its context; a noisy one keeps to its own counts (Jeffreys' prior).
-    prior = np.where(explained, between_sites, 1.0)
-    of_site = (errors + np.where(explained, mean * between_sites, 0.5)) / (molecules + prior)
-    between_plasmas = np.full(errors.size, concentration(alt[:, explained], depth[:, explained], of_site[explained],
-                                                         settings))  # fmt: skip
+    prior = np.where(explained, between_sites[group], 1.0)
+    of_site = (errors + np.where(explained, mean * prior, 0.5)) / (molecules + prior)
+    of_plasmas = spread(alt[:, explained], depth[:, explained], of_site[explained], settings)
+    wider = np.full(errors.size, of_plasmas)
     for noisy in np.flatnonzero(~explained):
-        own = concentration(alt[:, noisy], depth[:, noisy], of_site[noisy], settings)
-        between_plasmas[noisy] = min(own, between_plasmas[noisy])
-    usual = float(between_plasmas[explained][0]) if explained.any() else settings.concentration_cap
+        wider[noisy] = max(spread(alt[:, noisy], depth[:, noisy], of_site[noisy], settings), of_plasmas)
+    between_plasmas = concentration(wider, np.maximum(of_site, settings.error_floor), settings)
     rate = (errors[explained].sum() + 0.5) / (molecules[explained].sum() + 1.0)
-    over_all = concentration(errors[explained], molecules[explained], rate, settings)
-    alpha, beta = bounded(float(rate), _joined(over_all, usual), settings)
+    over_all = spread(errors[explained], molecules[explained], rate, settings)
+    alpha, beta = bounded(float(rate), float(concentration(over_all + of_plasmas, rate, settings)), settings)
     yield _row(KIND, shown.kind, alpha, beta, errors.sum(), molecules.sum())
     for index, name in enumerate(names):
         if name:
-            alpha, beta = bounded(float(of_context[index]), _joined(between_sites, usual), settings)
+            own = max(float(of_context[index]), settings.error_floor)
+            alpha, beta = bounded(own, float(concentration(of_sites + of_plasmas, own, settings)), settings)
             here = group == index
             yield _row(CONTEXT, name, alpha, beta, errors[here].sum(), molecules[here].sum())
     for index, place in enumerate(shown.places):
@@ -220,7 +222,7 @@ def _joined(one: float, other: float) -> float:
 def _explained(
     errors: NDArray[np.float64], molecules: NDArray[np.float64], group: NDArray[np.int64], settings: Settings
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64], float]:
-    """Sites that their context explains, the contexts' rates, and the concentration of sites around them.
+    """Sites that their context explains, the contexts' rates, and the relative variance of sites around them.
 
     Starts from the lower 90 % of rates in each context and takes back each site whose count the fit would show at least
     once in ten panels, until the set is stable: as in `background.estimate_background`.
@@ -237,13 +239,15 @@ def _explained(
         rate = (errors[keep].sum() + 0.5) / (molecules[keep].sum() + 1.0)
         in_context = np.bincount(group[keep], weights=errors[keep], minlength=size).astype(np.float64)
         total = np.bincount(group[keep], weights=molecules[keep], minlength=size).astype(np.float64)
-        prior = concentration(in_context, total, rate, settings)
-        of_context = np.maximum((in_context + rate * prior) / (total + prior), settings.error_floor)
-        mean = of_context[group]
-        between_sites = concentration(errors[keep], molecules[keep], mean[keep], settings)
-        tail = nbinom.sf(errors - 1, mean * between_sites, between_sites / (between_sites + molecules))
+        prior = float(concentration(spread(in_context, total, rate, settings), rate, settings))
+        # Not raised to the floor yet: a context that never errs would seem to say that sites are alike.
+        of_context = (in_context + rate * prior) / (total + prior)
+        of_sites = spread(errors[keep], molecules[keep], of_context[group][keep], settings)
+        mean = np.maximum(of_context, settings.error_floor)[group]
+        total_weight = concentration(of_sites, mean, settings)
+        tail = nbinom.sf(errors - 1, mean * total_weight, total_weight / (total_weight + molecules))
         explained = (errors < 2) | (tail * errors.size >= 0.1)
         if bool((explained == keep).all()):
             break
         keep = explained
-    return keep, of_context, between_sites
+    return keep, of_context, of_sites

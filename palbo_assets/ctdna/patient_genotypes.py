@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from palbo_assets.ctdna.molecules import MoleculeCounts
+    from palbo_assets.ctdna.panel import Panel
     from palbo_assets.genomics.allele_counts import Evidence
     from palbo_assets.genomics.alleles import Fetch
 
@@ -197,16 +198,19 @@ def plasma_rows(
     *,
     panel_version: str | None = None,
     foreign: bool = False,
+    panel: Panel | None = None,
 ) -> Iterable[dict[str, Any]]:
     """Rows of one plasma. Off its panel version a variant is NOT_ASSAYED; a plasma that sheds nothing excludes nothing.
 
     A variant is expected at the plasma's own largest tumour fraction, or less where no plasma ever showed so much.
-    ``foreign``: the plasma isn't the patient's, nothing may be said of it.
+    ``foreign``: the plasma isn't the patient's, nothing may be said of it. ``panel``: says which sites it has because
+    of this cohort (`Panel.chosen_from_cohort`): what a plasma shows there doesn't tell how common the variant is.
     """
     for variant, known in union.items():
         ceiling = [value for value in (shed, known.largest(PLASMA)) if value]
         expected = min(ceiling) if shed else None
-        row = _row(PLASMA, variant, known, expected) | {"panel_version": panel_version}
+        chosen = panel.chosen_from_cohort(variant.chrom, variant.pos) if panel else None
+        row = _row(PLASMA, variant, known, expected) | {"panel_version": panel_version, "chosen_from_cohort": chosen}
         if foreign:
             yield row | {"state": str(CallState.NOT_EVALUABLE), "reason": IDENTITY}
             continue

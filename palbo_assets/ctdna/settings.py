@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from palbo_assets.genomics.large_clone import CHIP_GENES
+
 
 class Settings(BaseModel):
     """Thresholds of molecule counting, calling, power and plasma quality."""
@@ -94,6 +96,13 @@ class Settings(BaseModel):
         lt=1,
         description="1; false discovery rate over all panel bases. Source: BH over the panel < 0.01",
     )
+    false_calls_per_megabase: float = Field(
+        default=0.2,
+        gt=0,
+        description="1/Mb; new alleles that errors alone may make in a megabase of one plasma, at most: each of five"
+        " alleles of a base is tested at 1e-6 / 5 of it, however many variants the plasma holds. Source: product"
+        " default, a fifth of the one per megabase that is allowed, for libraries that differ more than the donors'",
+    )
     alpha_tracked: float = Field(
         default=0.05,
         gt=0,
@@ -131,7 +140,7 @@ class Settings(BaseModel):
         default=0.95, ge=0, le=1, description="1; VAF from here looks homozygous. Source: >= 95 %"
     )
     chip_genes: tuple[str, ...] = Field(
-        default=("DNMT3A", "TET2", "ASXL1", "JAK2", "PPM1D", "TP53", "ATM", "CHEK2", "SF3B1", "GNB1", "CBL"),
+        default=CHIP_GENES,
         description="genes of clonal haematopoiesis; a call there without white blood cells on the same panel may come"
         " from blood. Source: genes of clonal haematopoiesis seen in plasma (Razavi 2019, Nat Med)",
     )
@@ -198,6 +207,21 @@ class Settings(BaseModel):
     concentration_cap: float = Field(
         default=1e6, gt=1, description="1; alpha + beta above this is binomial in practice. Source: numerical"
     )
+    spread_confidence: float = Field(
+        default=0.84,
+        ge=0.5,
+        lt=1,
+        description="1; one-sided confidence of the limit up to which error rates vary between sites and plasmas;"
+        " the limit is taken, so thin backgrounds are wide. 0.5 takes the estimate. Source: product"
+        " default, one standard error",
+    )
+    min_sites_of_run: int = Field(
+        default=20,
+        ge=2,
+        description="sites; where a plasma's own bases are the background, homopolymers of a length with fewer sites"
+        " share the indel rate of the next shorter ones. Source: product default, a variant at one site is then outside"
+        " the lower 90 % that the fit starts from",
+    )
     variant_free_vaf: float = Field(
         default=0.1,
         gt=0,
@@ -252,7 +276,20 @@ class Settings(BaseModel):
         gt=0,
         le=1,
         description="1; VAF in white cells from here is taken for germline. Source: product default, 4 SD below a"
-        " heterozygous 0.5 at 100 fragments; a clone of blood cells above it is called germline, never tumour",
+        " heterozygous 0.5 at 100 fragments. In chip_genes a VAF significantly below heterozygous is CHIP all the same",
+    )
+    heterozygous_vaf: float = Field(
+        default=0.48,
+        gt=0,
+        lt=1,
+        description="1; alternative fraction of a heterozygous germline variant in white cells. Source: one half, less"
+        " the reference bias of aligned reads (Degner 2009, Bioinformatics)",
+    )
+    heterozygous_concentration: float = Field(
+        default=100.0,
+        gt=1,
+        description="1; alpha + beta of that fraction over variants: an SD of 0.05 beside the binomial's own. Source:"
+        " product default, of the size of overdispersion of exomes (Heinrich 2012, Nucleic Acids Res)",
     )
     white_cell_min_base_quality: int = Field(
         default=30, ge=0, le=93, description="Phred; white cells' bases below don't count. Source: white_cell_error"

@@ -161,8 +161,8 @@ CTDNA_CALLS = Table(
         boolean("lof", "Loss of function: the list's for tracked sites, the gene models' for new alleles"),
         boolean("tracked", "Whether the site was looked at by name rather than found", nullable=False),
         text("state", "State of the allele in this plasma", nullable=False, allowed=tuple(CallState)),
-        text("filter", "PASS or flags, ';'-joined: strand_bias, germline_band, not_snv_or_indel, sample_qc, no_genome,"
-             " unknown_panel"),
+        text("filter", "PASS or flags, ';'-joined: strand_bias, near_miss, germline_band, not_snv_or_indel, sample_qc,"
+             " no_genome, unknown_panel"),
         boolean("chip_gene", "Gene of clonal haematopoiesis: the allele may come from blood cells", nullable=False),
         integer("unique_depth", "Molecules that vote at the site", unit="molecules", minimum=0),
         integer("alt_molecules", "Molecules with the alternative allele", unit="molecules", minimum=0),
@@ -224,6 +224,8 @@ PATIENT_GENOTYPES = Table(
         text("state", "ABSENT needs power; off the panel NOT_ASSAYED", nullable=False, allowed=tuple(CallState)),
         text("reason", "Why the state is neither PRESENT nor ABSENT"),
         text("panel_version", "Panel version that the plasma was captured with; null for tissue"),
+        boolean("chosen_from_cohort", "The plasma's panel has the site because of what this cohort showed: such rows"
+                " don't count for how common the variant is in these patients; null for tissue and off the panel"),
     ),
 )  # fmt: skip
 

@@ -12,11 +12,13 @@ from typing import NamedTuple
 from palbo_assets.ctdna.power import detection_power
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.genomics.exact import binomial_at_least, fisher_greater
+from palbo_assets.genomics.large_clone import large_clone
 
 TUMOUR, CHIP, GERMLINE, UNRESOLVED = "TUMOUR", "CHIP", "GERMLINE", "UNRESOLVED"
 ORIGINS = (TUMOUR, CHIP, GERMLINE, UNRESOLVED)
 NO_WHITE_CELLS, SHALLOW, FREE = "no_white_cells", "white_cells_too_shallow", "white_cells_free_of_it"
 IN_WHITE_CELLS, FAR_LESS, IN_TISSUE = "in_white_cells", "far_less_in_white_cells", "called_in_tissue"
+LARGE_CLONE = "below_heterozygous_in_white_cells"
 
 
 class Origin(NamedTuple):
@@ -33,7 +35,7 @@ BLOCKED = Origin(UNRESOLVED, "E_IDENTITY_MISMATCH")
 
 def origin_of(
     plasma_alt: int, plasma_depth: int, white_alt: int | None, white_depth: int | None, settings: Settings,
-    *, in_tissue: bool = False,
+    *, in_tissue: bool = False, chip_gene: bool = False,
 ) -> Origin:  # fmt: skip
     """Origin of one allele from its molecules in plasma and its fragments in white cells.
 
@@ -43,6 +45,8 @@ def origin_of(
         Fragments of the patient's white cells; None where there are none or the allele can't be counted.
     in_tissue
         Whether it was called somatic in the patient's tumour tissue: decides where white cells can't.
+    chip_gene
+        Whether the gene is one of clonal haematopoiesis: there a large clone is no germline (`large_clone`).
 
     Source: Razavi 2019 (Nat Med) for matched white cells; thresholds in `Settings`.
     """
@@ -58,6 +62,14 @@ def origin_of(
     )
     power = detection_power(white_depth, plasma_vaf, critical)
     if white_alt >= critical:
+        clone = chip_gene and large_clone(
+            white_alt, white_depth,
+            heterozygous=settings.heterozygous_vaf,
+            concentration=settings.heterozygous_concentration,
+            alpha=settings.white_cell_alpha,
+        )  # fmt: skip
+        if clone:
+            return Origin(CHIP, LARGE_CLONE, power)
         if white_vaf >= settings.germline_white_vaf:
             return Origin(GERMLINE, IN_WHITE_CELLS, power)
         differ = fisher_greater(plasma_alt, plasma_depth - plasma_alt, white_alt, white_depth - white_alt)

@@ -210,7 +210,7 @@ def _segments_from_reads(step: Step, files: list[Any]) -> list[tuple[Path, str]]
     upstream=(SAMPLE_IDENTITY, COPY_NUMBER_SEGMENTS),
     references=("genome_fasta", "target_bed", "genes_gff3", "transcripts", "hotspots", *LISTS),
     settings=Settings,
-    code_version="5",
+    code_version="6",
     group="wes",
     kinds={"bam", "vcf", "sql"},
 )

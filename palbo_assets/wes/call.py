@@ -129,9 +129,12 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
     if specimen.tumour is None or references.fasta is None:
         for known in seen.values():
             _take_caller_counts(known)
-    germline = [variant for variant, known in seen.items() if somatic_filter.is_germline(known.normal, settings)]
-    for variant in germline:
-        del seen[variant]
+    inherited = [variant for variant, known in seen.items() if somatic_filter.is_germline(known.normal, settings)]
+    # A large clone of blood cells looks inherited by its fraction alone: its gene, known below, decides.
+    perhaps = {variant for variant in inherited if somatic_filter.is_clone(seen[variant].normal, settings)}
+    for variant in inherited:
+        if variant not in perhaps:
+            del seen[variant]
     if references.gff3 is not None and references.fasta is not None:
         found = annotate(seen, contigs, references.fasta, references.gff3, pinned, workdir)
         for variant, consequence in found.items():
@@ -139,6 +142,9 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
     else:
         for known in seen.values():
             known.consequence = known.of_lab
+    clones = {one for one in perhaps if (seen[one].consequence or Consequence()).gene in settings.chip_genes}
+    for variant in perhaps - clones:
+        del seen[variant]
     known_of = _known_reasons(seen, references, settings)
     order = {name: index for index, name in enumerate(contigs)}
     listed = sorted(seen, key=lambda one: (order.get(one.chrom, len(order)), *one))
@@ -156,7 +162,7 @@ def call_specimen(specimen: Specimen, references: References, settings: Settings
             )
             for one in listed
         ],
-        len(germline),
+        len(inherited) - len(clones),
     )
 
 
@@ -280,6 +286,7 @@ def _row(
         homopolymer=homopolymer,
         variant=variant,
         known=listed,
+        chip_gene=effect.gene in settings.chip_genes,
     )
     passing = frozenset(known.passing | ({"bam"} & asked if verdict == somatic_filter.PASS else set()))
     objection = ""

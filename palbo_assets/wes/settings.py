@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from palbo_assets.genomics.large_clone import CHIP_GENES
+
 
 class Settings(BaseModel):
     """Thresholds. "Design" marks a value of this study's analysis plan; other sources are named."""
@@ -52,6 +54,27 @@ class Settings(BaseModel):
     )
     germline_vaf: float = Field(
         default=0.2, description="fraction in the normal from which a variant is germline and leaves the table. Design"
+    )
+    chip_genes: tuple[str, ...] = Field(
+        default=CHIP_GENES,
+        description="genes of clonal haematopoiesis; a variant that the normal shows there clearly below heterozygous"
+        " is a clone of blood cells and stays, flagged. Source: Razavi 2019 (Nat Med)",
+    )
+    heterozygous_vaf: float = Field(
+        default=0.48,
+        gt=0,
+        lt=1,
+        description="fraction of a heterozygous germline variant in the normal. One half, less the reference bias of"
+        " aligned reads (Degner 2009, Bioinformatics)",
+    )
+    heterozygous_concentration: float = Field(
+        default=100.0,
+        gt=1,
+        description="1, alpha + beta of that fraction over variants: SD 0.05 beside the binomial's own. Design, of the"
+        " size of overdispersion of exomes (Heinrich 2012, Nucleic Acids Res)",
+    )
+    clone_alpha: float = Field(
+        default=0.01, gt=0, lt=1, description="p below which the normal excludes a heterozygous variant. Design"
     )
     max_somatic_p: float = Field(
         default=0.05, description="one-sided Fisher p, tumour above normal. VarScan2's default"

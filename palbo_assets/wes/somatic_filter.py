@@ -8,6 +8,7 @@ from __future__ import annotations
 from palbo_assets.genomics.allele_counts import Evidence
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.genomics.exact import binomial_at_least, fisher_greater, fisher_two_sided
+from palbo_assets.genomics.large_clone import large_clone
 from palbo_assets.wes.settings import Settings
 
 PASS = "PASS"
@@ -17,6 +18,7 @@ REASONS = (
     "low_vaf",
     "low_normal_depth",
     "normal_evidence",
+    "clonal_haematopoiesis",
     "not_somatic",
     "weak_evidence",
     "strand_bias",
@@ -45,6 +47,17 @@ def is_germline(normal: Evidence | None, settings: Settings) -> bool:
     )
 
 
+def is_clone(normal: Evidence | None, settings: Settings) -> bool:
+    """Whether the normal shows the variant too rarely for a heterozygous one: in a gene for it, a clone of blood."""
+    return normal is not None and large_clone(
+        normal.alt,
+        normal.depth,
+        heterozygous=settings.heterozygous_vaf,
+        concentration=settings.heterozygous_concentration,
+        alpha=settings.clone_alpha,
+    )
+
+
 def somatic_filter(
     tumour: Evidence | None,
     normal: Evidence | None,
@@ -55,6 +68,7 @@ def somatic_filter(
     homopolymer: int = 0,
     variant: Variant | None = None,
     known: frozenset[str] = frozenset(),
+    chip_gene: bool = False,
 ) -> str:
     """``PASS`` or the reasons against the variant, joined by ``;`` in the order of `REASONS`.
 
@@ -70,6 +84,8 @@ def somatic_filter(
         The alleles; without them the filters that ask for a kind of change aren't applied.
     known
         Reasons of `REASONS` that lists of places and alleles give.
+    chip_gene
+        Whether the gene is one of clonal haematopoiesis: what the normal holds there is then named so (`is_clone`).
     """
     if tumour is None:
         return "not_countable"
@@ -88,6 +104,8 @@ def somatic_filter(
         against.add("no_normal")
     else:
         against |= _against_normal(tumour, normal, settings)
+        if chip_gene and "normal_evidence" in against and is_clone(normal, settings):
+            against.add("clonal_haematopoiesis")
     return ";".join(reason for reason in REASONS if reason in against) or PASS
 
 

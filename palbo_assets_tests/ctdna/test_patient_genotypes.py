@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from palbo_assets.ctdna.molecules import MoleculeCounts, RegionCounts
+from palbo_assets.ctdna.panel import Panel, Target
 from palbo_assets.ctdna.patient_genotypes import (
     TissueCounts,
     clonal_fractions,
@@ -25,6 +26,7 @@ from palbo_assets.genomics.allele_counts import Evidence
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.genomics.force_genotype import Rules, judge, smallest_visible
 from palbo_assets.genomics.regions import reference
+from palbo_assets.study.vocabulary import CHOSEN_FROM_COHORT
 
 RULES = Settings()
 RB1, ESR1, FAT1 = Variant("chr1", 105, "A", "T"), Variant("chr1", 110, "A", "G"), Variant("chr9", 5, "A", "C")
@@ -198,3 +200,12 @@ def test_power_is_that_of_the_analysis_plan(depth: int, vaf: float, power: float
     smallest = smallest_visible(depth, 3, 0.8)
     assert smallest is not None
     assert judge(depth, 0, None, smallest, called=False, rules=rules).power == pytest.approx(0.8)
+
+
+def test_a_site_that_the_panel_has_because_of_this_cohort_is_named_and_others_and_off_panel_ones_are_not() -> None:
+    panel = Panel("v2", (Target("chr1", 100, 107), Target("chr1", 108, 120, reason=f"n=2;{CHOSEN_FROM_COHORT}")))
+    rows = plasma_rows("P2", UNION, counts(2000), "pass", 0.02, RULES, panel_version="v2", panel=panel)
+    said = {Variant(row["chrom"], row["pos"], row["ref"], row["alt"]): row["chosen_from_cohort"] for row in rows}
+    assert said == {RB1: False, ESR1: True, FAT1: None}
+    of_tissue = tissue_rows("tumour", "T2", UNION, None, RULES)
+    assert all(row.get("chosen_from_cohort") is None for row in of_tissue)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.white_cells import CHIP, GERMLINE, TUMOUR, UNRESOLVED, origin_of
+from palbo_assets.genomics.large_clone import heterozygous_at_most
 
 
 @pytest.mark.parametrize(
@@ -45,3 +47,31 @@ def test_planted_clones_and_germline_are_told_apart() -> None:
             found.append(origin_of(int(rng.binomial(2500, in_plasma)), 2500, white, 1000, settings).origin)
         assert found.count(origin) >= 190, (origin, found.count(origin))
         assert not (origin != TUMOUR and TUMOUR in found and found.count(TUMOUR) > 2)
+
+
+def test_large_clones_in_their_genes_are_no_germline_and_heterozygous_variants_are() -> None:
+    """Clones at 20 to 33 % of 400 fragments, against heterozygous variants that scatter and lack alternative reads."""
+    rng = np.random.default_rng(3)
+    settings = Settings()
+
+    def origins(fractions: np.ndarray, *, chip_gene: bool) -> list[str]:
+        found = []
+        for fraction in fractions:
+            plasma, white = int(rng.binomial(2500, fraction)), int(rng.binomial(400, fraction))
+            found.append(origin_of(plasma, 2500, white, 400, settings, chip_gene=chip_gene, in_tissue=True).origin)
+        return found
+
+    clones = rng.uniform(0.2, 0.33, size=300)
+    heterozygous = rng.beta(48, 52, size=300)
+    assert origins(clones, chip_gene=True).count(CHIP) >= 285
+    assert TUMOUR not in origins(clones, chip_gene=False)
+    of_germline = origins(heterozygous, chip_gene=True)
+    assert of_germline.count(GERMLINE) >= 290 and TUMOUR not in of_germline
+    assert origin_of(900, 2500, 12, 36, settings, chip_gene=True).origin == GERMLINE  # too shallow to tell
+
+
+@pytest.mark.parametrize(("alt", "depth"), [(0, 5), (3, 20), (60, 200), (250, 500)])
+def test_the_heterozygous_tail_is_the_beta_binomial_one(alt: int, depth: int) -> None:
+    assert heterozygous_at_most(alt, depth, 0.48, 100.0) == pytest.approx(
+        stats.betabinom.cdf(alt, depth, 48.0, 52.0), rel=1e-8
+    )

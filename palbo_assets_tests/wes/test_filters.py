@@ -16,7 +16,7 @@ from palbo_assets.genomics.site_lists import Mask, listed_alleles, population_fr
 from palbo_assets.platform.errors import InputError
 from palbo_assets.wes.call import Specimen, call_specimen
 from palbo_assets.wes.settings import Settings
-from palbo_assets.wes.somatic_filter import is_germline, orientation_p, somatic_filter, tumour_lod
+from palbo_assets.wes.somatic_filter import is_clone, is_germline, orientation_p, somatic_filter, tumour_lod
 from palbo_assets_tests.wes.conftest import Twin
 
 SETTINGS = Settings()
@@ -109,6 +109,17 @@ def test_what_blood_shows_below_a_germline_share_keeps_its_row_and_its_counts() 
     assert not is_germline(blood, SETTINGS)
     assert somatic_filter(tumour, blood, SETTINGS, hotspot=True) == "normal_evidence"
     assert is_germline(Evidence(100, 45, 27, 28, 22, 23), SETTINGS)
+
+
+def test_a_large_clone_of_blood_is_named_in_its_genes_alone_and_never_passes() -> None:
+    """25 of 100 fragments exclude a heterozygous variant; 40 of 100 don't, nor do 5 of 16."""
+    tumour, clone = Evidence(200, 80, 60, 60, 40, 40), Evidence(100, 25, 38, 37, 12, 13)
+    named = somatic_filter(tumour, clone, SETTINGS, chip_gene=True)
+    assert named == "normal_evidence;clonal_haematopoiesis"
+    assert somatic_filter(tumour, clone, SETTINGS) == "normal_evidence"
+    assert is_clone(clone, SETTINGS)
+    assert not is_clone(Evidence(100, 40, 30, 30, 20, 20), SETTINGS)
+    assert not is_clone(Evidence(16, 5, 6, 5, 2, 3), SETTINGS)
 
 
 def test_what_lists_say_becomes_a_reason_and_the_row_stays(twin: Twin, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def ctdna_panels(step: Step) -> pd.DataFrame:
     roles=("healthy_plasma_bam", "panel_bed"),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"bam", "scipy", "parquet"},
     by_panel="background_sha256",

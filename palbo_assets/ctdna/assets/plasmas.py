@@ -137,7 +137,7 @@ def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFr
     upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_BACKGROUND),
     references=("genome_fasta", "ctdna_background", "hotspot_sites", "genes_gff3", "transcripts", "hotspots"),
     settings=Settings,
-    code_version="5",
+    code_version="6",
     group=GROUP,
     kinds={"scipy", "sql"},
 )

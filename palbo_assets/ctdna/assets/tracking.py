@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     PATIENT_GENOTYPES,
     PATIENT,
     reads=("wes", *READS),
-    roles=("tumour_bam", "normal_bam", "consensus_bam", "raw_umi_bam"),
+    roles=("tumour_bam", "normal_bam", "consensus_bam", "raw_umi_bam", "panel_bed"),
     upstream=(
         SOMATIC_CALLS,
         READ_QC,
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     ),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
@@ -111,6 +111,7 @@ def patient_genotypes(
     for qc in ctdna_qc.to_dict("records"):
         specimen = str(qc["specimen_id"])
         plasma = plasma_of(ctdna_molecules[ctdna_molecules["specimen_id"] == specimen])
+        panel = panel_of_version(step, plasma.panel_version) if plasma else None
         verdict = qc["verdict"] if isinstance(qc["verdict"], str) else None
         found = plasma_rows(
             specimen,
@@ -121,6 +122,7 @@ def patient_genotypes(
             settings,
             panel_version=plasma.panel_version if plasma else None,
             foreign=specimen in foreign,
+            panel=panel,
         )
         rows += [{**{name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}, **row} for row in found]
     frame = frame_from_rows(PATIENT_GENOTYPES, rows)
@@ -137,7 +139,7 @@ def patient_genotypes(
     upstream=(CTDNA_CALLS, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
@@ -191,6 +193,7 @@ def ctdna_origins(
                 depth,
                 settings,
                 in_tissue=tuple(allele) in tissue,
+                chip_gene=call["gene"] in settings.chip_genes,
             )
         rows.append(
             {
@@ -225,7 +228,7 @@ def ctdna_origins(
     ),
     references=("genome_fasta", "ctdna_background"),
     settings=Settings,
-    code_version="3",
+    code_version="4",
     group=GROUP,
     kinds={"bam", "scipy", "sql"},
 )
