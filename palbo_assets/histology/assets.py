@@ -50,7 +50,7 @@ def til_model(step: Step) -> pd.DataFrame:
     path = step.references.get("til_training")
     if path is not None and calibration.is_scored_fields(path):
         training = scored_fields.calibrated(
-            classifier.train(settings), calibration.read(path), step.settings.calibration, settings
+            classifier.train(settings), calibration.read(path), step.settings.calibration
         )
     else:
         training = classifier.train(settings, classifier.read_training(path, settings) if path is not None else None)
@@ -86,7 +86,7 @@ def til_scores(step: Step, til_model: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for number, slide in enumerate(step.files("slide"), start=1):
         drawn = _annotations_of(slide, step.files("slide"), step.files("annotations"))
-        result, mpp = _scored(slide, drawn, model, step.settings.slides)
+        result, mpp = _scored(slide, drawn, model, step.settings.slides, step.timepoint)
         rows.append(
             {
                 "patient_id": step.patient_id,
@@ -138,7 +138,7 @@ def _annotations_of(slide: Any, slides: list[Any], annotations: list[Any]) -> An
     return mine[0] if mine else None
 
 
-def _scored(slide: Any, drawn: Any, model: Any, settings: Any) -> tuple[Any, float]:
+def _scored(slide: Any, drawn: Any, model: Any, settings: Any, timepoint: str) -> tuple[Any, float]:
     from palbo_assets.histology import regions
     from palbo_assets.histology.score import score
     from palbo_assets.histology.slide import Slide
@@ -148,38 +148,17 @@ def _scored(slide: Any, drawn: Any, model: Any, settings: Any) -> tuple[Any, flo
         if drawn is not None:
             chosen = regions.Regions(regions.read(drawn.path, opened.scanned_from), opened.mpp)
             chosen.check_within(opened.level_sizes[0], drawn.path.name)
-        return score(opened, model, settings, site=slide.site, regions=chosen), opened.mpp
+        result = score(opened, model, settings, site=slide.site, timepoint=timepoint, regions=chosen)
+        return result, opened.mpp
 
 
 def _card(row: dict[str, Any]) -> Any:
-    """The model's card as Markdown that the UI shows: what it is, what it learnt from, how accurate, and for what."""
+    """The model's card as Markdown that the UI shows."""
     from dagster import MetadataValue
 
-    lines = [
-        f"**Nucleus classifier {row['model_version']}** (sha256 `{row['sha256']}`)",
-        f"- trained on: {row['training_source']}",
-        f"- balanced accuracy over left-out groups: {_rounded(row['cv_balanced_accuracy'])}",
-        f"- validated: {'yes' if row['validated'] else 'no'}",
-        "- for: differences of stromal TILs within a patient and stain batch; not for treatment decisions, "
-        "not for lymph nodes",
-    ]
-    if row.get("n_fields"):
-        lines += [f"- scored fields: {row['n_fields']} of {row['n_field_patients']} patients"]
-        for who, prefix in (("left-out patients", "field"), ("median expert against the others", "reader")):
-            lines += [
-                f"- {label}, {who}: {_rounded(row[name])} "
-                f"({_rounded(row[name + '_low'])} to {_rounded(row[name + '_high'])})"
-                for label, name in (
-                    ("Spearman with the experts' mean", f"{prefix}_spearman"),
-                    ("ICC(2,1)", f"{prefix}_icc"),
-                    ("mean error [points]", f"{prefix}_mae_points"),
-                )
-            ]
-    return MetadataValue.md("\n".join(lines))
+    from palbo_assets.histology import model_card
 
-
-def _rounded(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.2f}"
+    return MetadataValue.md(model_card.text(row))
 
 
 def _picture(png: bytes) -> Any:

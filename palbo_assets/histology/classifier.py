@@ -17,6 +17,7 @@ import numpy as np
 
 from palbo_assets.histology.agreement import Agreement
 from palbo_assets.histology.calibration import Calibration, Study
+from palbo_assets.histology.region_model import shipped
 from palbo_assets.histology.settings import ModelSettings
 from palbo_assets.histology.synthetic import CLASSES
 from palbo_assets.platform.errors import InputError, PalboError
@@ -34,7 +35,8 @@ SCORED = "rendered nuclei, calibrated on scored fields"
 
 @dataclass(frozen=True)
 class Model:
-    """Standardisation and coefficients: ``coefficients[class, predictor]`` on standardised predictors."""
+    """Standardisation and coefficients: ``coefficients[class, predictor]`` on standardised predictors; ``areas`` is the
+    sha256 of the model of lymphoid area that goes with it, None where labelled nuclei tell the area themselves."""
 
     classes: tuple[str, ...]
     mean: NDArray[np.float64]
@@ -42,6 +44,7 @@ class Model:
     coefficients: NDArray[np.float64]
     intercept: NDArray[np.float64]
     calibration: Calibration | None = None
+    areas: str | None = None
 
     def to_json(self) -> str:
         """The model as text, the same for the same model."""
@@ -55,6 +58,7 @@ class Model:
                 "coefficients": self.coefficients.tolist(),
                 "intercept": self.intercept.tolist(),
                 "calibration": None if self.calibration is None else asdict(self.calibration),
+                "areas": self.areas,
             },
             sort_keys=True,
         )
@@ -78,6 +82,7 @@ class Model:
                 coefficients=np.asarray(content["coefficients"], dtype=float),
                 intercept=np.asarray(content["intercept"], dtype=float),
                 calibration=None if calibration is None else Calibration(float(calibration["slope"])),
+                areas=content["areas"],
             )
             fits = (
                 tuple(content["predictors"]) == PREDICTORS
@@ -176,15 +181,13 @@ def predictors(features: pd.DataFrame) -> NDArray[np.float64]:
     return values
 
 
-def train(settings: ModelSettings, labelled: pd.DataFrame | None = None, *, scan_mpp: float = 0.5) -> Training:
+def train(settings: ModelSettings, labelled: pd.DataFrame | None = None) -> Training:
     """Train the classifier, on human-labelled nuclei where given, else on rendered ones.
 
     Parameters
     ----------
     labelled
         `read_training`'s table, or None.
-    scan_mpp
-        Resolution of the images [um/px] that rendered nuclei are seen through, if coarser than 0.5.
 
     Returns
     -------
@@ -197,7 +200,7 @@ def train(settings: ModelSettings, labelled: pd.DataFrame | None = None, *, scan
 
     from palbo_assets.histology.synthetic import training_nuclei
 
-    table = labelled if labelled is not None else training_nuclei(settings.nuclei_per_class, settings.seed, scan_mpp)
+    table = labelled if labelled is not None else training_nuclei(settings.nuclei_per_class, settings.seed)
     x, y, groups = predictors(table), table["label"].to_numpy(dtype=str), table["group"].to_numpy(dtype=str)
     folds = min(settings.folds, len(np.unique(groups)))
     accuracy = float("nan")
@@ -211,6 +214,7 @@ def train(settings: ModelSettings, labelled: pd.DataFrame | None = None, *, scan
     pipeline = _fit(x, y)
     scaler, regression = pipeline[0], pipeline[1]
     order = [list(regression.classes_).index(name) for name in CLASSES]
+    validated = labelled is not None and accuracy >= settings.validated_accuracy
     model = Model(
         classes=CLASSES,
         # Rounded so that the last bits of a solver don't change the version.
@@ -218,13 +222,14 @@ def train(settings: ModelSettings, labelled: pd.DataFrame | None = None, *, scan
         scale=np.round(scaler.scale_, 8),
         coefficients=np.round(regression.coef_[order], 6),
         intercept=np.round(regression.intercept_[order], 6),
+        areas=None if validated else shipped()[1],
     )
     return Training(
         model=model,
         source=RENDERED if labelled is None else LABELLED,
         n_per_class={name: int((y == name).sum()) for name in CLASSES},
         accuracy=accuracy,
-        validated=labelled is not None and accuracy >= settings.validated_accuracy,
+        validated=validated,
     )
 
 

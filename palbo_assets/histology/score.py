@@ -1,24 +1,27 @@
 """Stromal TILs of a slide: the share of stroma that mononuclear cells occupy.
 
 The definition is the TIL working group's (Salgado et al. Ann Oncol 2015; Hendry et al. 2017): area of stroma
-occupied by mononuclear inflammatory cells over total stromal area; not a share of nuclei, no hot spots. The occupied
-area is the nuclear area of lymphocytes times a footprint factor (settings), since cytoplasm of a lymphocyte can't be
-segmented.
+occupied by mononuclear inflammatory cells over total stromal area; not a share of nuclei, no hot spots. Both areas are
+estimated by grain (`region_model`). Where labelled nuclei validated the classifier, its nuclei tell them: the occupied
+area is then the nuclear area of lymphocytes times a footprint factor (settings), since cytoplasm of a lymphocyte can't
+be segmented, and tumour nuclei make nests. Densities are counts of classified nuclei in either case.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from palbo_assets.histology.classifier import CLASSES, Model
 from palbo_assets.histology.evidence import CELL_UM, Evidence, Source, measure
+from palbo_assets.histology.region_model import RegionModel, shipped
 from palbo_assets.histology.regions import Regions
 from palbo_assets.histology.settings import SlideSettings
 from palbo_assets.histology.stain import PALEST_THRESHOLD
-from palbo_assets.study.vocabulary import OBSERVED, Absence, Qc
+from palbo_assets.platform.errors import PalboError
+from palbo_assets.study.vocabulary import OBSERVED, Absence, Qc, Timepoint
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +47,8 @@ NOT_EVALUABLE_REASONS = {
 }
 WARN_REASONS = {
     "SITE_NOT_VALIDATED": "no validated scoring rule exists for this metastatic site",
+    "RULE_NOT_VALIDATED_AFTER_TREATMENT": "no scoring rule is validated after treatment: fibrosis where tumour was "
+    "counts as stroma and lowers the share",
     "FOLDED": "much of the tissue lies in folds, which aren't scored",
     "SAMPLED": "tiles are an even sample of the section",
     "NO_PYRAMID": "the slide has no reduced levels",
@@ -77,7 +82,13 @@ class SlideScore:
 
 
 def score(
-    source: Source, model: Model, settings: SlideSettings, *, site: str = "", regions: Regions | None = None
+    source: Source,
+    model: Model,
+    settings: SlideSettings,
+    *,
+    site: str = "",
+    timepoint: str = "",
+    regions: Regions | None = None,
 ) -> SlideScore:
     """Score a slide or an image.
 
@@ -86,9 +97,11 @@ def score(
     source
         `slide.Slide` or `slide.Field`.
     model
-        The nucleus classifier.
+        The nucleus classifier, and which model of lymphoid area goes with it.
     site
         Anatomical site of the specimen as the lab states it; empty where it doesn't.
+    timepoint
+        Of the specimen; empty where there is none.
     regions
         Annotated regions that restrict what is scored.
 
@@ -96,23 +109,38 @@ def score(
     ------
     InputError
         ``E_TRUNCATED`` where pixels can't be decoded.
+    PalboError
+        ``E_MODEL`` when the model names another model of lymphoid area than the installed one.
     """
-    return judge(source, measure(source, settings, regions), model, settings, site=site)
+    evidence = measure(source, settings, regions, areas=areas_of(model))
+    return judge(source, evidence, model, settings, site=site, timepoint=timepoint)
 
 
-def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSettings, *, site: str = "") -> SlideScore:
+def areas_of(model: Model) -> RegionModel | None:
+    """The model of lymphoid area that goes with a classifier."""
+    if model.areas is None:
+        return None
+    areas, sha256 = shipped()
+    if model.areas != sha256:
+        raise PalboError(
+            "E_MODEL", "the model was made with another model of lymphoid area", fix="materialise til_model again"
+        )
+    return areas
+
+
+def judge(
+    source: Source, evidence: Evidence, model: Model, settings: SlideSettings, *, site: str = "", timepoint: str = ""
+) -> SlideScore:
     """Scores and verdict from a slide's measurements."""
     nuclei = evidence.nuclei
     kind = model.predict(nuclei)
-    nest = nest_map(nuclei, kind == TUMOUR, evidence.tissue, settings)
-    stroma = evidence.tissue & ~nest
-    in_nest = _at(nest, nuclei)
     lymphocyte = kind == LYMPHOCYTE
-    stroma_mm2, nest_mm2 = (float(area.sum()) * CELL_UM**2 * 1e-6 for area in (stroma, nest))
-    occupied_mm2 = float(nuclei["area_um2"].to_numpy()[lymphocyte & ~in_nest].sum()) * settings.footprint_factor * 1e-6
+    parts = _parts(evidence, kind, settings)
+    in_nest = _at(parts.nest >= CELL_UM**2 / 2, nuclei)
+    occupied_mm2, stroma_mm2, nest_mm2 = (float(part.sum(dtype=float)) * 1e-6 for part in parts)
     n_lymphocytes, n_tumour = int(lymphocyte.sum()), int((kind == TUMOUR).sum())
 
-    fails, gaps, warnings = _verdict(source, evidence, stroma_mm2, settings, site)
+    fails, gaps, warnings = _verdict(source, evidence, stroma_mm2, settings, site, timepoint)
     status = Absence.QC_FAIL if fails else Absence.NOT_EVALUABLE if gaps else OBSERVED
     observed = status == OBSERVED
     immune_or_tumour = n_lymphocytes + n_tumour
@@ -137,8 +165,28 @@ def judge(source: Source, evidence: Evidence, model: Model, settings: SlideSetti
         qc=str(Qc.FAIL if fails or gaps else Qc.WARN if warnings else Qc.PASS),
         status=str(status),
         reasons=(*fails, *gaps, *warnings),
-        heatmap_png=heatmap(nuclei, lymphocyte & ~in_nest, stroma, settings),
+        heatmap_png=heatmap(parts.occupied, parts.stroma),
     )
+
+
+class Parts(NamedTuple):
+    """Maps of `CELL_UM` cells [um2]: stroma that mononuclear cells occupy, stroma, nests."""
+
+    occupied: NDArray[np.float32]
+    stroma: NDArray[np.float32]
+    nest: NDArray[np.float32]
+
+
+def _parts(evidence: Evidence, kind: NDArray[np.int64], settings: SlideSettings) -> Parts:
+    """The slide's areas: by grain where that was measured, else by classified nuclei."""
+    cell = np.float32(CELL_UM**2)
+    if evidence.shares is not None:
+        lymphoid, nest = (evidence.shares[..., k].astype(np.float32) * cell for k in range(2))
+        return Parts(lymphoid, evidence.tissue.astype(np.float32) * cell - nest, nest)
+    nests = nest_map(evidence.nuclei, kind == TUMOUR, evidence.tissue, settings)
+    chosen = (kind == LYMPHOCYTE) & ~_at(nests, evidence.nuclei)
+    occupied = _rasterise(evidence.nuclei, chosen, nests.shape) * np.float32(settings.footprint_factor)
+    return Parts(occupied, (evidence.tissue & ~nests).astype(np.float32) * cell, nests.astype(np.float32) * cell)
 
 
 def _calibrated(model: Model, area_rule: float | None) -> float | None:
@@ -149,7 +197,7 @@ def _calibrated(model: Model, area_rule: float | None) -> float | None:
 
 
 def _verdict(
-    source: Source, evidence: Evidence, stroma_mm2: float, settings: SlideSettings, site: str
+    source: Source, evidence: Evidence, stroma_mm2: float, settings: SlideSettings, site: str, timepoint: str
 ) -> tuple[list[str], list[str], list[str]]:
     """(reasons to fail, reasons not to evaluate, warnings) as codes."""
     place = _place(site)
@@ -167,6 +215,7 @@ def _verdict(
     gaps = {"LYMPH_NODE": place in NODAL_SITES, "NO_STROMA": stroma_mm2 < settings.min_stroma_mm2}
     warnings = {
         "SITE_NOT_VALIDATED": place not in NODAL_SITES | BREAST_SITES,
+        "RULE_NOT_VALIDATED_AFTER_TREATMENT": timepoint not in ("", Timepoint.BL),
         "FOLDED": evidence.folded_share > settings.max_folded,
         "SAMPLED": evidence.n_tiles < evidence.n_tiles_tissue,
         "NO_PYRAMID": len(source.level_sizes) == 1 and width * height > LARGE_WITHOUT_PYRAMID_PX,
@@ -194,11 +243,9 @@ def nest_map(
     return np.asarray((smooth >= settings.nest_fraction) & tissue)
 
 
-def heatmap(
-    nuclei: pd.DataFrame, chosen: NDArray[np.bool_], stroma: NDArray[np.bool_], settings: SlideSettings
-) -> bytes:
-    """PNG of the share of stroma that the chosen nuclei's cells occupy: dark 0 %, bright 60 % and more, white no
-    stroma.
+def heatmap(occupied: NDArray[np.float32], stroma: NDArray[np.float32]) -> bytes:
+    """PNG of the share of stroma that mononuclear cells occupy, from maps of both areas [um2]: dark 0 %, bright 60 %
+    and more, white no stroma.
 
     At most 44 kB, for the asset's metadata.
     """
@@ -206,13 +253,11 @@ def heatmap(
 
     if not stroma.any():
         return b""
-    occupied = _rasterise(nuclei, chosen, stroma.shape) * np.float32(settings.footprint_factor)
-    area = stroma.astype(np.float32) * np.float32(CELL_UM**2)
     edge = 192
     while True:
         scale = min(1.0, edge / max(stroma.shape))
         size = (max(1, int(stroma.shape[1] * scale)), max(1, int(stroma.shape[0] * scale)))
-        over, under = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (occupied, area))
+        over, under = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (occupied, stroma))
         share = cv2.GaussianBlur(over, (0, 0), 1.5) / np.maximum(cv2.GaussianBlur(under, (0, 0), 1.5), 1e-6)
         level = np.floor(np.clip(share / 0.6, 0, 1) * 15) * 17  # sixteen steps, so that it compresses
         picture = cv2.applyColorMap(level.astype(np.uint8), cv2.COLORMAP_VIRIDIS)
