@@ -50,7 +50,7 @@ def til_model(step: Step) -> pd.DataFrame:
     path = step.references.get("til_training")
     if path is not None and calibration.is_scored_fields(path):
         training = scored_fields.calibrated(
-            classifier.train(settings), calibration.read(path), step.settings.calibration
+            classifier.train(settings), calibration.read(path), step.settings.calibration, settings
         )
     else:
         training = classifier.train(settings, classifier.read_training(path, settings) if path is not None else None)

@@ -17,7 +17,6 @@ import numpy as np
 
 from palbo_assets.histology.agreement import Agreement
 from palbo_assets.histology.calibration import Calibration, Study
-from palbo_assets.histology.region_model import shipped
 from palbo_assets.histology.settings import ModelSettings
 from palbo_assets.histology.synthetic import CLASSES
 from palbo_assets.platform.errors import InputError, PalboError
@@ -35,8 +34,7 @@ SCORED = "rendered nuclei, calibrated on scored fields"
 
 @dataclass(frozen=True)
 class Model:
-    """Standardisation and coefficients: ``coefficients[class, predictor]`` on standardised predictors; ``areas`` is the
-    sha256 of the model of lymphoid area that goes with it, None where labelled nuclei tell the area themselves."""
+    """Standardisation and coefficients: ``coefficients[class, predictor]`` on standardised predictors."""
 
     classes: tuple[str, ...]
     mean: NDArray[np.float64]
@@ -44,7 +42,6 @@ class Model:
     coefficients: NDArray[np.float64]
     intercept: NDArray[np.float64]
     calibration: Calibration | None = None
-    areas: str | None = None
 
     def to_json(self) -> str:
         """The model as text, the same for the same model."""
@@ -58,7 +55,6 @@ class Model:
                 "coefficients": self.coefficients.tolist(),
                 "intercept": self.intercept.tolist(),
                 "calibration": None if self.calibration is None else asdict(self.calibration),
-                "areas": self.areas,
             },
             sort_keys=True,
         )
@@ -82,7 +78,6 @@ class Model:
                 coefficients=np.asarray(content["coefficients"], dtype=float),
                 intercept=np.asarray(content["intercept"], dtype=float),
                 calibration=None if calibration is None else Calibration(float(calibration["slope"])),
-                areas=content["areas"],
             )
             fits = (
                 tuple(content["predictors"]) == PREDICTORS
@@ -181,13 +176,15 @@ def predictors(features: pd.DataFrame) -> NDArray[np.float64]:
     return values
 
 
-def train(settings: ModelSettings, labelled: pd.DataFrame | None = None) -> Training:
+def train(settings: ModelSettings, labelled: pd.DataFrame | None = None, *, scan_mpp: float = 0.5) -> Training:
     """Train the classifier, on human-labelled nuclei where given, else on rendered ones.
 
     Parameters
     ----------
     labelled
         `read_training`'s table, or None.
+    scan_mpp
+        Resolution of the images [um/px] that rendered nuclei are seen through, if coarser than 0.5.
 
     Returns
     -------
@@ -200,7 +197,7 @@ def train(settings: ModelSettings, labelled: pd.DataFrame | None = None) -> Trai
 
     from palbo_assets.histology.synthetic import training_nuclei
 
-    table = labelled if labelled is not None else training_nuclei(settings.nuclei_per_class, settings.seed)
+    table = labelled if labelled is not None else training_nuclei(settings.nuclei_per_class, settings.seed, scan_mpp)
     x, y, groups = predictors(table), table["label"].to_numpy(dtype=str), table["group"].to_numpy(dtype=str)
     folds = min(settings.folds, len(np.unique(groups)))
     accuracy = float("nan")
@@ -214,7 +211,6 @@ def train(settings: ModelSettings, labelled: pd.DataFrame | None = None) -> Trai
     pipeline = _fit(x, y)
     scaler, regression = pipeline[0], pipeline[1]
     order = [list(regression.classes_).index(name) for name in CLASSES]
-    validated = labelled is not None and accuracy >= settings.validated_accuracy
     model = Model(
         classes=CLASSES,
         # Rounded so that the last bits of a solver don't change the version.
@@ -222,14 +218,13 @@ def train(settings: ModelSettings, labelled: pd.DataFrame | None = None) -> Trai
         scale=np.round(scaler.scale_, 8),
         coefficients=np.round(regression.coef_[order], 6),
         intercept=np.round(regression.intercept_[order], 6),
-        areas=None if validated else shipped()[1],
     )
     return Training(
         model=model,
         source=RENDERED if labelled is None else LABELLED,
         n_per_class={name: int((y == name).sum()) for name in CLASSES},
         accuracy=accuracy,
-        validated=validated,
+        validated=labelled is not None and accuracy >= settings.validated_accuracy,
     )
 
 

@@ -1,26 +1,23 @@
 """Stromal TILs of a slide: the share of stroma that mononuclear cells occupy.
 
 The definition is the TIL working group's (Salgado et al. Ann Oncol 2015; Hendry et al. 2017): area of stroma
-occupied by mononuclear inflammatory cells over total stromal area; not a share of nuclei, no hot spots. Both areas are
-estimated by grain (`region_model`). Where labelled nuclei validated the classifier, its nuclei tell them: the occupied
-area is then the nuclear area of lymphocytes times a footprint factor (settings), since cytoplasm of a lymphocyte can't
-be segmented, and tumour nuclei make nests. Densities are counts of classified nuclei in either case.
+occupied by mononuclear inflammatory cells over total stromal area; not a share of nuclei, no hot spots. The occupied
+area is the nuclear area of lymphocytes times a footprint factor (settings), since cytoplasm of a lymphocyte can't be
+segmented.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from palbo_assets.histology.classifier import CLASSES, Model
 from palbo_assets.histology.evidence import CELL_UM, Evidence, Source, measure
-from palbo_assets.histology.region_model import RegionModel, shipped
 from palbo_assets.histology.regions import Regions
 from palbo_assets.histology.settings import SlideSettings
 from palbo_assets.histology.stain import PALEST_THRESHOLD
-from palbo_assets.platform.errors import PalboError
 from palbo_assets.study.vocabulary import OBSERVED, Absence, Qc, Timepoint
 
 if TYPE_CHECKING:
@@ -97,7 +94,7 @@ def score(
     source
         `slide.Slide` or `slide.Field`.
     model
-        The nucleus classifier, and which model of lymphoid area goes with it.
+        The nucleus classifier.
     site
         Anatomical site of the specimen as the lab states it; empty where it doesn't.
     timepoint
@@ -109,23 +106,9 @@ def score(
     ------
     InputError
         ``E_TRUNCATED`` where pixels can't be decoded.
-    PalboError
-        ``E_MODEL`` when the model names another model of lymphoid area than the installed one.
     """
-    evidence = measure(source, settings, regions, areas=areas_of(model))
+    evidence = measure(source, settings, regions)
     return judge(source, evidence, model, settings, site=site, timepoint=timepoint)
-
-
-def areas_of(model: Model) -> RegionModel | None:
-    """The model of lymphoid area that goes with a classifier."""
-    if model.areas is None:
-        return None
-    areas, sha256 = shipped()
-    if model.areas != sha256:
-        raise PalboError(
-            "E_MODEL", "the model was made with another model of lymphoid area", fix="materialise til_model again"
-        )
-    return areas
 
 
 def judge(
@@ -134,10 +117,12 @@ def judge(
     """Scores and verdict from a slide's measurements."""
     nuclei = evidence.nuclei
     kind = model.predict(nuclei)
+    nest = nest_map(nuclei, kind == TUMOUR, evidence.tissue, settings)
+    stroma = evidence.tissue & ~nest
+    in_nest = _at(nest, nuclei)
     lymphocyte = kind == LYMPHOCYTE
-    parts = _parts(evidence, kind, settings)
-    in_nest = _at(parts.nest >= CELL_UM**2 / 2, nuclei)
-    occupied_mm2, stroma_mm2, nest_mm2 = (float(part.sum(dtype=float)) * 1e-6 for part in parts)
+    stroma_mm2, nest_mm2 = (float(area.sum()) * CELL_UM**2 * 1e-6 for area in (stroma, nest))
+    occupied_mm2 = float(nuclei["area_um2"].to_numpy()[lymphocyte & ~in_nest].sum()) * settings.footprint_factor * 1e-6
     n_lymphocytes, n_tumour = int(lymphocyte.sum()), int((kind == TUMOUR).sum())
 
     fails, gaps, warnings = _verdict(source, evidence, stroma_mm2, settings, site, timepoint)
@@ -165,28 +150,8 @@ def judge(
         qc=str(Qc.FAIL if fails or gaps else Qc.WARN if warnings else Qc.PASS),
         status=str(status),
         reasons=(*fails, *gaps, *warnings),
-        heatmap_png=heatmap(parts.occupied, parts.stroma),
+        heatmap_png=heatmap(nuclei, lymphocyte & ~in_nest, stroma, settings),
     )
-
-
-class Parts(NamedTuple):
-    """Maps of `CELL_UM` cells [um2]: stroma that mononuclear cells occupy, stroma, nests."""
-
-    occupied: NDArray[np.float32]
-    stroma: NDArray[np.float32]
-    nest: NDArray[np.float32]
-
-
-def _parts(evidence: Evidence, kind: NDArray[np.int64], settings: SlideSettings) -> Parts:
-    """The slide's areas: by grain where that was measured, else by classified nuclei."""
-    cell = np.float32(CELL_UM**2)
-    if evidence.shares is not None:
-        lymphoid, nest = (evidence.shares[..., k].astype(np.float32) * cell for k in range(2))
-        return Parts(lymphoid, evidence.tissue.astype(np.float32) * cell - nest, nest)
-    nests = nest_map(evidence.nuclei, kind == TUMOUR, evidence.tissue, settings)
-    chosen = (kind == LYMPHOCYTE) & ~_at(nests, evidence.nuclei)
-    occupied = _rasterise(evidence.nuclei, chosen, nests.shape) * np.float32(settings.footprint_factor)
-    return Parts(occupied, (evidence.tissue & ~nests).astype(np.float32) * cell, nests.astype(np.float32) * cell)
 
 
 def _calibrated(model: Model, area_rule: float | None) -> float | None:
@@ -243,9 +208,11 @@ def nest_map(
     return np.asarray((smooth >= settings.nest_fraction) & tissue)
 
 
-def heatmap(occupied: NDArray[np.float32], stroma: NDArray[np.float32]) -> bytes:
-    """PNG of the share of stroma that mononuclear cells occupy, from maps of both areas [um2]: dark 0 %, bright 60 %
-    and more, white no stroma.
+def heatmap(
+    nuclei: pd.DataFrame, chosen: NDArray[np.bool_], stroma: NDArray[np.bool_], settings: SlideSettings
+) -> bytes:
+    """PNG of the share of stroma that the chosen nuclei's cells occupy: dark 0 %, bright 60 % and more, white no
+    stroma.
 
     At most 44 kB, for the asset's metadata.
     """
@@ -253,11 +220,13 @@ def heatmap(occupied: NDArray[np.float32], stroma: NDArray[np.float32]) -> bytes
 
     if not stroma.any():
         return b""
+    occupied = _rasterise(nuclei, chosen, stroma.shape) * np.float32(settings.footprint_factor)
+    area = stroma.astype(np.float32) * np.float32(CELL_UM**2)
     edge = 192
     while True:
         scale = min(1.0, edge / max(stroma.shape))
         size = (max(1, int(stroma.shape[1] * scale)), max(1, int(stroma.shape[0] * scale)))
-        over, under = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (occupied, stroma))
+        over, under = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (occupied, area))
         share = cv2.GaussianBlur(over, (0, 0), 1.5) / np.maximum(cv2.GaussianBlur(under, (0, 0), 1.5), 1e-6)
         level = np.floor(np.clip(share / 0.6, 0, 1) * 15) * 17  # sixteen steps, so that it compresses
         picture = cv2.applyColorMap(level.astype(np.uint8), cv2.COLORMAP_VIRIDIS)

@@ -43,7 +43,7 @@ MORPHOLOGY = {
 CHROMATIN = (0.05, 0.3)  # contrast, the same for every class: no source tells them apart at this resolution
 
 
-def training_nuclei(per_class: int, seed: int) -> pd.DataFrame:
+def training_nuclei(per_class: int, seed: int, scan_mpp: float = MPP) -> pd.DataFrame:
     """Features of rendered and segmented nuclei with their class.
 
     Parameters
@@ -52,6 +52,9 @@ def training_nuclei(per_class: int, seed: int) -> pd.DataFrame:
         Nuclei a class that the table holds at most.
     seed
         Same seed, same table.
+    scan_mpp
+        Resolution [um/px] of the images to come, where it is coarser than that at which nuclei are read: nuclei are
+        rendered through it, so that the table carries its blur.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def training_nuclei(per_class: int, seed: int) -> pd.DataFrame:
     fields: list[pd.DataFrame] = []
     have = dict.fromkeys(CLASSES, 0)
     while min(have.values()) < per_class and len(fields) < 40:
-        frame = _field(rng)
+        frame = _field(rng, scan_mpp)
         frame["group"] = f"field{len(fields):02d}"
         fields.append(frame)
         for name, number in frame["label"].value_counts().items():
@@ -74,7 +77,7 @@ def training_nuclei(per_class: int, seed: int) -> pd.DataFrame:
     return every.groupby("label", sort=True).head(per_class).reset_index(drop=True)
 
 
-def _field(rng: np.random.Generator) -> pd.DataFrame:
+def _field(rng: np.random.Generator, scan_mpp: float) -> pd.DataFrame:
     """One rendered field, segmented, each nucleus labelled by the planted nucleus under its centroid."""
     import cv2
 
@@ -96,6 +99,10 @@ def _field(rng: np.random.Generator) -> pd.DataFrame:
         kinds.append(kind)
     density = cv2.GaussianBlur(density, (0, 0), rng.uniform(0.3, 0.7) / MPP)  # optics and scanner
     density += rng.normal(0, 0.06, density.shape).astype(np.float32)
+    if scan_mpp > MPP:
+        scanned = (round(FIELD_PX * MPP / scan_mpp),) * 2
+        density = cv2.resize(density, scanned, interpolation=cv2.INTER_AREA)
+        density = cv2.resize(density, (FIELD_PX, FIELD_PX), interpolation=cv2.INTER_CUBIC)
     np.maximum(density, 0, out=density)
 
     od = density / np.float32(nuclear_threshold(density))

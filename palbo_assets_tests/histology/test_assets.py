@@ -178,6 +178,12 @@ def test_annotations_restrict_what_a_run_scores(home: Home) -> None:
     assert scores.loc["W06", "slide_sha256"] == scores.loc["BL", "slide_sha256"]
 
 
+def test_a_slide_after_treatment_is_published_with_its_remark(home: Home) -> None:
+    scores = home[0].warehouse.read(TIL_SCORES).set_index("timepoint")
+    assert scores.loc["W06", ["qc", "reasons"]].tolist() == ["warn", "RULE_NOT_VALIDATED_AFTER_TREATMENT"]
+    assert scores.loc["W06", "status"] == "OBSERVED" and pd.isna(scores.loc["BL", "reasons"])
+
+
 def test_a_delivered_image_is_held_against_its_reading(home: Home) -> None:
     warehouse = home[0].warehouse
     (image,) = warehouse.read(IHC_IMAGES).to_dict("records")

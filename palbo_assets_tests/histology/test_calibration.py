@@ -14,7 +14,7 @@ from palbo_assets.demo import slides
 from palbo_assets.histology import agreement, calibration, classifier, scored_fields
 from palbo_assets.histology.calibration import ScoredField
 from palbo_assets.histology.classifier import Model, Training
-from palbo_assets.histology.settings import CalibrationSettings
+from palbo_assets.histology.settings import CalibrationSettings, ModelSettings
 from palbo_assets.platform.errors import InputError
 
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
@@ -92,7 +92,7 @@ def _table(folder: Path, shares: list[float], **replace: object) -> Path:
 def test_scored_fields_calibrate_the_model_and_its_text_carries_it(tmp_path: Path, training: Training) -> None:
     path = _table(tmp_path, [3, 8, 12, 20, 25, 30, 40, 45, 50, 60])
     assert calibration.is_scored_fields(path)
-    found = scored_fields.calibrated(training, calibration.read(path), CalibrationSettings())
+    found = scored_fields.calibrated(training, calibration.read(path), CalibrationSettings(), ModelSettings())
     assert found.study is not None and found.validated and found.source == classifier.SCORED
     assert found.study.accuracy.spearman > 0.9 and found.study.accuracy.mae_points < 6
     again = Model.from_json(found.model.to_json())
@@ -103,7 +103,7 @@ def test_scored_fields_calibrate_the_model_and_its_text_carries_it(tmp_path: Pat
 
 def test_a_calibration_that_doesnt_hold_moves_no_score(tmp_path: Path, training: Training) -> None:
     path = _table(tmp_path, [3, 30, 60])  # three patients are too few
-    found = scored_fields.calibrated(training, calibration.read(path), CalibrationSettings())
+    found = scored_fields.calibrated(training, calibration.read(path), CalibrationSettings(), ModelSettings())
     assert not found.validated and found.model.calibration is None
     row = classifier.model_row(found)
     assert row["calibration_slope"] > 0 and not row["validated"]

@@ -13,7 +13,7 @@ from palbo_assets.histology import agreement, calibration, classifier, model_car
 from palbo_assets.histology.calibration import ScoredField
 from palbo_assets.histology.classifier import Training
 from palbo_assets.histology.model_card import Claims, Figure
-from palbo_assets.histology.settings import CalibrationSettings
+from palbo_assets.histology.settings import CalibrationSettings, ModelSettings
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def expert_fields(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="module")
-def study(expert_fields: list[ScoredField], training: Training) -> calibration.Study:
-    values = scored_fields.area_rule(expert_fields, training.model)
+def study(expert_fields: list[ScoredField]) -> calibration.Study:
+    values = scored_fields.area_rule(expert_fields, lambda mpp: classifier.train(ModelSettings(), scan_mpp=mpp).model)
     found = calibration.study(expert_fields, values, CalibrationSettings())
     for name, agreed in (("as it is", found.order), ("left out", found.accuracy), ("readers", found.readers)):
         sys.stdout.write(f"{name}: {agreed}\n")
