@@ -96,7 +96,7 @@ def plain_parse(content: bytes, names: list[str], code: list[int], sums: np.ndar
     return reads, unmapped, total
 
 
-NUMBER = re.compile(r"(?=[\d.]*\d)\d*\.?\d*(e[+-]?\d+)?")
+NUMBER = re.compile(r"(?=[\d.]*\d)\d*\.?\d*([eE][+-]?\d+)?")
 FORMS = st.sampled_from(["{:.6f}", "{:.3f}", "{:.0f}", "{:e}", "{:.9f}"])
 NAMES = st.text("ET0123456789.|-", min_size=1, max_size=40)
 
