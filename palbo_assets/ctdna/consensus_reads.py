@@ -83,6 +83,8 @@ def votes_of(read: pysam.AlignedSegment, low_quality: bytes, trimmed: int) -> Se
     events: list[tuple[int, int, str]] = []
     at, position = 0, read.reference_start
     for operation, length in cigar:
+        if not length:  # allowed by the standard, and changes nothing
+            continue
         if operation in (0, 7, 8):  # aligned bases
             pieces.append(codes[at : at + length])
             at += length

@@ -58,7 +58,7 @@ def add_read(
             deleted = size - inserted
             anchor = position - 1
             code = np.int64(0)
-            known = position > start and size <= longest and end > anchor + deleted + 1
+            known = 0 < size <= longest and position > start and end > anchor + deleted + 1
             for step in range(inserted):
                 place = query + step
                 channel = CHANNEL[data[bases + (place >> 1)] >> (4 - 4 * (place & 1)) & 15]

@@ -121,7 +121,8 @@ def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
                 query += size
             elif kind == 1 or kind == 2:
                 # Next to the alignment's end it is no indel: nothing of the read anchors it.
-                anchored = query > 0 and number + 1 < operations and there > position
+                # An operation of no length, which the standard allows, changes nothing.
+                anchored = size > 0 and query > 0 and number + 1 < operations and there > position
                 total = 0
                 if kind == 1:
                     for index in range(query, query + size):

@@ -154,6 +154,12 @@ def test_an_indel_that_only_one_of_two_overlapping_mates_shows_is_not_believed(t
     assert count(tmp_path, [left, Read("a", 14, GENOME[14:34], flag=147, mate=12)]).indels == {}
 
 
+@pytest.mark.parametrize("cigar", ["9M0I11M", "9M0D11M", "3H9=2P1X10=", "9M0N11M4H"])
+def test_padding_hard_clips_and_operations_of_no_length_are_no_indels(tmp_path: Path, cigar: str) -> None:
+    counts = count(tmp_path, [Read("a", 20, GENOME[20:40], cigar=cigar)])
+    assert counts.indels == {} and counts.regions[0].depth.sum() == 20
+
+
 def test_reads_out_of_order_are_refused(tmp_path: Path) -> None:
     reads = [Read("a", 40, GENOME[40:60]), Read("b", 20, GENOME[20:40])]
     with pytest.raises(InputError, match="E_SCHEMA"):

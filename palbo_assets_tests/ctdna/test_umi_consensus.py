@@ -140,6 +140,15 @@ def test_reads_with_the_same_ends_and_barcode_are_one_molecule_however_they_are_
     assert [depth_at(counts, pos) for pos in (30, 31, 80)] == [0, 1, 1]
 
 
+@pytest.mark.parametrize("operation", ["0I", "0D", "2P"])
+def test_padding_and_operations_of_no_length_are_no_indels(tmp_path: Path, operation: str) -> None:
+    reads = family(3)
+    for read in reads:
+        read.cigar = f"15M{operation}{len(read.sequence) - 15}M"
+    counts, quality = count(write(tmp_path / "x.bam", reads))
+    assert (quality.molecules, counts.indels, depth_at(counts, 60)) == (1, {}, 1)
+
+
 def test_an_error_in_a_barcode_makes_no_molecule_and_two_barcodes_make_two(tmp_path: Path) -> None:
     reads = family(5) + family(1, umi="ACGA-TTGA") + family(4, umi="GGCC-AATT")
     _, quality = count(write(tmp_path / "x.bam", reads))

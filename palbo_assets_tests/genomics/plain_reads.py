@@ -35,14 +35,20 @@ def fragments(path: Path, min_mapping: int, *, mates_once: bool = True) -> Itera
             yield [read]
 
 
+def aligned_pairs(read: pysam.AlignedSegment) -> Iterator[tuple[int, int]]:
+    """(index in the read's bases, 0-based reference position) of aligned bases. pysam's own takes padding for bases."""
+    query, place = 0, read.reference_start
+    for operation, length in read.cigartuples or ():
+        if operation in (ALIGNED, 7, 8):
+            yield from zip(range(query, query + length), range(place, place + length), strict=True)
+        query += length if operation in (ALIGNED, INSERTED, CLIPPED, 7, 8) else 0
+        place += length if operation in (ALIGNED, DELETED, SKIPPED, 7, 8) else 0
+
+
 def bases_of(read: pysam.AlignedSegment) -> dict[int, tuple[str, int]]:
     """0-based reference position -> (base, quality) of the aligned bases."""
     assert read.query_sequence is not None and read.query_qualities is not None
-    return {
-        place: (read.query_sequence[query], read.query_qualities[query])
-        for query, place in read.get_aligned_pairs(matches_only=True)
-        if place is not None and query is not None
-    }
+    return {place: (read.query_sequence[query], read.query_qualities[query]) for query, place in aligned_pairs(read)}
 
 
 def counts(
@@ -80,7 +86,7 @@ def decide(votes: list[tuple[int, str, bool]]) -> tuple[int, str, bool] | None:
 
 def said(read: pysam.AlignedSegment, variant: Variant, fetch: Fetch, min_base: int) -> tuple[int, str] | None:
     """(quality, "ref", "alt" or "other") of one read at a left-aligned SNV, MNV, insertion or deletion."""
-    known = {place: query for query, place in read.get_aligned_pairs(matches_only=True) if place is not None}
+    known = {place: query for query, place in aligned_pairs(read)}
     assert read.query_sequence is not None and read.query_qualities is not None
     start = variant.pos - 1
 
@@ -142,7 +148,8 @@ def operations(read: pysam.AlignedSegment) -> list[tuple[int, int]]:
     place = read.reference_start
     found = []
     for operation, length in read.cigartuples or ():
-        found.append((operation, place))
+        if length:
+            found.append((operation, place))
         if operation in (ALIGNED, DELETED, SKIPPED, 7, 8):
             place += length
     return found
@@ -166,8 +173,11 @@ def evidence(path: Path, variant: Variant, fetch: Fetch, min_base: int, min_mapp
     return sum(total.values()), strands[2] + strands[3], *strands
 
 
-def random_bam(path: Path, contigs: dict[str, str], rng: np.random.Generator, pairs: int) -> Path:
-    """Sorted pairs with errors, Ns, indels, clips, skips, overlaps, duplicates, lost mates and bad mapping."""
+def random_bam(path: Path, contigs: dict[str, str], rng: np.random.Generator, pairs: int, *, odd: bool = False) -> Path:
+    """Sorted pairs with errors, Ns, indels, clips, skips, overlaps, duplicates, lost mates and bad mapping.
+
+    ``odd``: CIGARs that the standard allows and few aligners write (`odd_cigar`), and reads without any base.
+    """
     header = {"HD": {"VN": "1.6", "SO": "coordinate"}, "SQ": [{"SN": n, "LN": len(s)} for n, s in contigs.items()]}
     made = pysam.AlignmentHeader.from_dict(header)
     reads = []
@@ -183,6 +193,10 @@ def random_bam(path: Path, contigs: dict[str, str], rng: np.random.Generator, pa
             read = pysam.AlignedSegment(made)
             read.query_name, read.reference_id, read.reference_start = f"f{number}", contig, start
             cigar, text = _random_alignment(sequence, start, rng)
+            if odd:
+                cigar = odd_cigar(cigar, rng)
+                if rng.random() < 0.05:
+                    cigar, text = [(DELETED, 5)], ""
             read.query_sequence, read.cigartuples = text, cigar
             read.query_qualities = pysam.qualitystring_to_array(
                 "".join(
@@ -210,6 +224,26 @@ def random_bam(path: Path, contigs: dict[str, str], rng: np.random.Generator, pa
         for read in reads:
             out.write(read)
     return path
+
+
+def odd_cigar(cigar: list[tuple[int, int]], rng: np.random.Generator) -> list[tuple[int, int]]:
+    """The same alignment with = and X for M, padding, operations of length 0 and hard clips."""
+    found: list[tuple[int, int]] = []
+    for operation, length in cigar:
+        if operation == ALIGNED and rng.random() < 0.7:
+            first = int(rng.integers(0, length + 1))
+            found += [(7, first), (8, length - first)]  # a part may be empty
+        else:
+            found.append((operation, length))
+        if rng.random() < 0.2:
+            found.append((int(rng.choice([6, 6, INSERTED, DELETED])), 0 if rng.random() < 0.5 else 2))
+            if found[-1][0] != 6:
+                found[-1] = (found[-1][0], 0)
+    if rng.random() < 0.3:
+        found.insert(0, (5, 4))
+    if rng.random() < 0.3:
+        found.append((5, 3))
+    return found
 
 
 def _random_alignment(sequence: str, start: int, rng: np.random.Generator) -> tuple[list[tuple[int, int]], str]:

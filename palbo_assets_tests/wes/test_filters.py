@@ -153,6 +153,25 @@ def test_a_cram_gives_the_rows_of_its_bam(twin: Twin, tmp_path: Path) -> None:
     assert first and first == second
 
 
+def test_a_cram_of_another_reference_or_without_any_is_refused_and_leaves_nothing_to_read(
+    twin: Twin, tmp_path: Path
+) -> None:
+    """The reference that it was made on is gone, and the study's has other bases under the same names."""
+    gone, other = tmp_path / "gone.fa", tmp_path / "other.fa"
+    bases = twin.genome.fasta.read_text()
+    gone.write_text(bases)
+    other.write_text("".join(line if line[0] == ">" else line[::-1].lstrip() + "\n" for line in bases.splitlines(True)))
+    cram = tmp_path / "tumour.cram"
+    source = str(twin.bam("PALBO-001-BL-T"))
+    pysam.samtools.view("-C", "-T", str(gone), "-o", str(cram), source, catch_stdout=False)  # type: ignore[attr-defined]
+    gone.unlink()
+    for fasta in (None, other):
+        with pytest.raises(InputError, match=r"E_TRUNCATED.*reference.*tumour\.cram"):
+            as_bam(cram, tmp_path, fasta)
+        assert not list(tmp_path.glob("*.bam"))
+    assert as_bam(cram, tmp_path, twin.genome.fasta).suffix == ".bam"
+
+
 def test_files_that_cannot_be_read_are_told_and_not_traced(twin: Twin, tmp_path: Path) -> None:
     whole = twin.bam("PALBO-001-BL-T").read_bytes()
     bad = tmp_path / "bad.bam"
