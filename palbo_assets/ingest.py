@@ -80,7 +80,7 @@ def prepare(home: Home) -> None:
             known.setdefault(spec.room, set()).update(spec.settings.model_fields)
     check_names(home.settings_file, known)
     home.create()
-    for folder in (home.objects, home.products, home.pages):
+    for folder in (home.objects, home.products, home.pages, home.releases):
         sweep(folder, older_than_seconds=STAGING_SECONDS)
     write_instance_file(home)
     warehouse = Warehouse(home)

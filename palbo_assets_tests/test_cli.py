@@ -25,7 +25,7 @@ from palbo_assets.platform.config import Home
 UNREACHABLE = "postgresql://palbo:secret-canary@127.0.0.1:1/x"
 COMMANDS = (
     [], ["demo"], ["ingest"], ["check"], ["ledger"], ["trace"], ["up"], ["reference"], ["reference", "check"],
-    ["reference", "add"],
+    ["reference", "add"], ["release"], ["releases"], ["compare"],
 )  # fmt: skip
 
 
@@ -110,7 +110,7 @@ def test_checking_what_is_not_there_is_a_usage_error(tmp_path: Path, home: Home)
 
 @pytest.mark.parametrize(
     "command",
-    [["ledger"], ["trace", "PALBO-001", "BL", "wes__n_somatic"], ["panel-bed", "v2"]],
+    [["ledger"], ["trace", "PALBO-001", "BL", "wes__n_somatic"], ["panel-bed", "v2"], ["release", "one"], ["releases"]],
     ids=lambda c: c[0],
 )
 @pytest.mark.parametrize("folder_exists", [False, True])
@@ -345,3 +345,20 @@ def test_up_prepares_the_installation_and_hands_it_to_dagster(home: Home, monkey
     assert environment["DAGSTER_HOME"] == str(home.dagster_home)
     assert (home.dagster_home / "dagster.yaml").is_file()
     assert palbo("ledger", "--json").stdout.strip() == "[]"
+
+
+# --- releases ---
+
+
+def test_a_release_waits_for_what_is_due_unless_told_otherwise(home: Home) -> None:
+    ingest_module.prepare(home)
+    delivery(home.landing, good=True)
+    assert palbo("releases", "--json").stdout == "[]\n"
+    assert one_clear_line(palbo("release", "one"), "E_DUE")
+    assert not home.releases.exists()
+    assert one_clear_line(palbo("release", "one", "--as-it-is"), "E_NOT_PUBLISHED")
+
+
+def test_comparing_with_a_release_that_is_not_there_is_said(home: Home) -> None:
+    line = one_clear_line(palbo("compare", "one", "two"), "E_NO_RELEASE")
+    assert "palbo releases" in line

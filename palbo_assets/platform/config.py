@@ -75,6 +75,11 @@ class Home:
         return self.root / "pages"
 
     @property
+    def releases(self) -> Path:
+        """Frozen releases, a folder each."""
+        return self.root / "releases"
+
+    @property
     def settings_file(self) -> Path:
         return self.root / "settings.yaml"
 

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +44,7 @@ def staging_path(folder: Path) -> Path:
 
 
 def sweep(folder: Path, older_than_seconds: float) -> int:
-    """Delete staging files below ``folder`` that dead processes left behind; how many.
+    """Delete staging files and folders below ``folder`` that dead processes left behind; how many.
 
     A staging file names the process that writes it, and is left alone while a process of that number is alive here.
     ``older_than_seconds`` protects writers on other hosts or in other containers, whose processes can't be seen.
@@ -54,7 +55,7 @@ def sweep(folder: Path, older_than_seconds: float) -> int:
         name = _STAGING.fullmatch(staging.name)
         with suppress(FileNotFoundError):
             if name and now - staging.lstat().st_mtime >= older_than_seconds and not _alive(int(name["pid"])):
-                staging.unlink()
+                shutil.rmtree(staging) if staging.is_dir() and not staging.is_symlink() else staging.unlink()
                 swept += 1
     return swept
 

@@ -50,6 +50,7 @@ class Published:
     content_sha256: str
     n_rows: int
     run_id: str
+    code_version: str
     inputs: Mapping[str, Any]
     published_at: str
 
@@ -129,6 +130,7 @@ class Warehouse:
             content,
             len(typed),
             run_id,
+            version.code_version,
             version.inputs,
             utc_now(),
         )
@@ -137,7 +139,7 @@ class Warehouse:
             self._check_token(connection, table.name, partition_key, token)
             if table.storage is Storage.SQL:
                 self._replace_rows(connection, table, partition_key, stored)
-            self._record_version(connection, published, version.code_version)
+            self._record_version(connection, published)
         if table.storage is Storage.PARQUET:
             self._link(table.name, partition_key, content)
         return published
@@ -157,7 +159,7 @@ class Warehouse:
                 fix="one specimen belongs to one partition: correct the manifest",
             ) from None
 
-    def _record_version(self, connection: sa.Connection, published: Published, code_version: str) -> None:
+    def _record_version(self, connection: sa.Connection, published: Published) -> None:
         row = {
             "asset": published.asset,
             "partition_key": published.partition_key,
@@ -165,7 +167,7 @@ class Warehouse:
             "content_sha256": published.content_sha256,
             "n_rows": published.n_rows,
             "run_id": published.run_id,
-            "code_version": code_version,
+            "code_version": published.code_version,
             "inputs": json.dumps(published.inputs, sort_keys=True),
             "published_at": published.published_at,
         }
@@ -315,6 +317,7 @@ class Warehouse:
                 content_sha256=row["content_sha256"],
                 n_rows=row["n_rows"],
                 run_id=row["run_id"],
+                code_version=row["code_version"],
                 inputs=json.loads(row["inputs"]),
                 published_at=row["published_at"],
             )

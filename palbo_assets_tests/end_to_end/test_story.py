@@ -30,6 +30,10 @@ from palbo_assets.platform.product import SPECS
 from palbo_assets.platform.store import file_sha256
 from palbo_assets.platform.tables import Storage
 from palbo_assets.platform.warehouse import Warehouse
+from palbo_assets.release.compare import compare
+from palbo_assets.release.disclosure import WITHHELD
+from palbo_assets.release.freeze import State, freeze
+from palbo_assets.release.verify import verify
 from palbo_assets.resistance.panel_bed import next_panel_bed
 from palbo_assets.study.vocabulary import Absence
 from palbo_assets.trace import trace_value
@@ -376,6 +380,23 @@ def test_the_cohort_page_is_one_file_without_network_or_dates(trial: Trial) -> N
     assert '"state": "PRESENT"' in page or '"PRESENT"' in page
 
 
+def frozen(trial: Trial, name: str) -> Path:
+    return freeze(trial.warehouse, SPECS, name, study="TWIN", state=State(), withdrawn=frozenset({WITHDRAWN})).folder
+
+
+def test_a_release_holds_every_table_that_may_leave_and_nobody_who_withdrew(trial: Trial) -> None:
+    folder = frozen(trial, "first")
+    assert verify(folder, {WITHDRAWN}).whole
+    assert verify(folder, {WITHDRAWN}).withdrawn == ()
+    tables = {file.stem for file in (folder / "tables").iterdir()}
+    assert set(SPECS) - tables == set(WITHHELD)
+    integrated = pd.read_csv(folder / "csv" / "integrated_resistance_table.csv")
+    assert set(integrated["patient_id"]) == set(trial.patients) - {WITHDRAWN}
+    for file in folder.rglob("*"):
+        if file.suffix in (".csv", ".json", ".md"):
+            assert WITHDRAWN not in file.read_text(encoding="utf-8"), file
+
+
 def test_a_second_ingest_changes_nothing(trial: Trial) -> None:
     before = trial.warehouse.versions()
     again = ingest(trial.home, workers=1)
@@ -385,6 +406,7 @@ def test_a_second_ingest_changes_nothing(trial: Trial) -> None:
 
 def test_a_corrected_file_renews_its_sample_and_what_depends_on_it_and_nothing_else(trial: Trial) -> None:
     before = trial.warehouse.versions()
+    old = frozen(trial, "before-correction")
     source = next(trial.home.landing.glob("rna/rna-01/PALBO-009-BL-T1/quant.sf"))
     lines = source.read_text().splitlines(keepends=True)
     fields = lines[1].rstrip("\n").split("\t")
@@ -410,6 +432,12 @@ def test_a_corrected_file_renews_its_sample_and_what_depends_on_it_and_nothing_e
     receipt = json.loads((trial.home.landing / "rna" / "rna-01" / "receipt.json").read_text(encoding="utf-8"))
     replaced = next(file for file in receipt["files"] if "PALBO-009-BL" in file["file"])
     assert replaced["status"] == "SUPERSEDED"
+
+    changes = compare(old, frozen(trial, "after-correction"))
+    assert {"expression", "rna_qc"} <= {one.table for one in changes}
+    told = {cause for one in changes for cause in one.causes}
+    assert "file rnaseq/quant of PALBO-009 BL" in told
+    assert told <= {"file rnaseq/quant of PALBO-009 BL", "what has been delivered"}
 
 
 def test_rna_is_compared_with_all_others_and_is_its_own_patients(trial: Trial) -> None:

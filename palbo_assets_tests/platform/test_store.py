@@ -177,6 +177,14 @@ def test_files_of_dead_writers_are_swept_and_all_others_kept(tmp_path: Path) -> 
     assert sweep(tmp_path / "not there", older_than_seconds=0) == 0
 
 
+def test_a_folder_of_a_dead_writer_is_swept_with_all_that_it_holds(tmp_path: Path) -> None:
+    orphan = tmp_path / f".{dead_pid()}.{'0' * 16}.part"
+    (orphan / "tables").mkdir(parents=True)
+    (orphan / "tables" / "half.parquet").write_bytes(b"PAR1")
+    assert sweep(tmp_path, older_than_seconds=0) == 1
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_staging_name_is_what_sweep_recognises(tmp_path: Path) -> None:
     staging = staging_path(tmp_path)
     orphan = staging.with_name(staging.name.replace(f".{os.getpid()}.", f".{dead_pid()}.", 1))

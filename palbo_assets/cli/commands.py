@@ -1,7 +1,4 @@
-"""`palbo`: the same things as the Dagster UI, for people at a terminal.
-
-Errors are one clear line and a non-zero exit code; ``--json`` where a script would want it.
-"""
+"""Taking in, asking and serving: what `palbo` does with an installation."""
 
 from __future__ import annotations
 
@@ -10,19 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from palbo_assets.cli.support import AsJson, check_database, clear_errors, new_console, open_warehouse
 from palbo_assets.platform.config import Home
 from palbo_assets.platform.errors import PalboError
 
 if TYPE_CHECKING:
     from palbo_assets.ingest import IngestResult, Progress
-    from palbo_assets.platform.warehouse import Warehouse
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,104 +27,6 @@ app = typer.Typer(
 )
 reference_app = typer.Typer(no_args_is_help=True, help="The reference bundle.")
 app.add_typer(reference_app, name="reference")
-
-LOG_WIDTH = 150
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """What somebody can mend is one line and exit code 2, never a traceback; Ctrl-C is exit code 130."""
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except PalboError as error:
-        _say(str(error))
-        raise typer.Exit(2) from None
-    except SQLAlchemyError as error:
-        _say(str(_database_error(error)))
-        raise typer.Exit(2) from None
-    except OSError as error:
-        _say(f"E_FILE_SYSTEM: {error.strerror or type(error).__name__} ({error.filename or 'no file named'})")
-        raise typer.Exit(2) from None
-    except KeyboardInterrupt:
-        _say("Interrupted. What was published stays; the same command goes on from there.")
-        raise typer.Exit(INTERRUPTED) from None
-
-
-def _say(line: str) -> None:
-    typer.secho(line, fg=typer.colors.RED, err=True)
-
-
-def _database_error(error: Exception) -> PalboError:
-    """What the driver says may hold the URL with its password, or rows: only where and what kind are passed on."""
-    from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError, OperationalError
-
-    try:
-        url = make_url(Home.from_environment().database_url)
-        server = f"{url.host or 'localhost'}:{url.port}" if url.port else url.host or ""
-        where = f"{url.get_backend_name()} {server or url.database or ''}".strip()
-    except ArgumentError:
-        where = "PALBO_DATABASE_URL"
-    if isinstance(error, OperationalError):
-        return PalboError(
-            "E_DATABASE",
-            f"the database doesn't answer or refuses ({where})",
-            fix="check that it runs, that PALBO_DATABASE_URL is right, and that the disk isn't full",
-        )
-    kind = type(error).__name__
-    return PalboError("E_DATABASE", f"the database can't be used ({where}): {kind}", fix="check PALBO_DATABASE_URL")
-
-
-def _check_database(home: Home) -> None:
-    """Fail before long work, and not in the background, when the database can't be reached."""
-    from palbo_assets.platform.warehouse import Warehouse
-
-    if home.database_url.startswith("sqlite"):
-        return
-    warehouse = Warehouse(home)
-    try:
-        warehouse.engine.connect().close()
-    finally:
-        warehouse.close()
-
-
-@contextmanager
-def _warehouse() -> Iterator[Warehouse]:
-    """The warehouse of an installation that exists already."""
-    import palbo_assets.definitions  # noqa: F401  (declares every product)
-    from palbo_assets.platform.database import missing_tables
-    from palbo_assets.platform.warehouse import Warehouse
-
-    home = Home.from_environment()
-    warehouse = Warehouse(home)
-    # SQLite would make an empty database where there is none.
-    absent = home.database_url.startswith("sqlite") and not Path(home.database_url.partition(":///")[2]).is_file()
-    try:
-        if absent or missing_tables(warehouse.engine, ["product_version"]):
-            raise PalboError(
-                "E_NO_INSTALLATION",
-                f"there is no installation in {home.root}",
-                fix="set PALBO_HOME, or start one with `palbo demo` or `palbo ingest`",
-            )
-        yield warehouse
-    finally:
-        warehouse.close()
-
-
-def _console(*, stderr: bool = False) -> Any:
-    """A console that doesn't fold tables to 80 columns where there is no terminal."""
-    from rich.console import Console
-
-    console = Console(stderr=stderr)
-    if not console.is_terminal:
-        console.width = LOG_WIDTH
-    return console
 
 
 @app.command()
@@ -141,10 +38,10 @@ def demo(
     from palbo_assets.demo.summary import demo_summary
     from palbo_assets.demo.twin import write_twin
 
-    console = _console()
+    console = new_console()
     home = Home.from_environment()
-    with _clear_errors():
-        _check_database(home)
+    with clear_errors():
+        check_database(home)
         with console.status(f"Writing the twin: {patients} patients, seed {seed}"):
             twin = write_twin(home, patients=patients, seed=seed)
         console.print(f"Wrote {twin.n_files} raw files in {twin.n_deliveries} deliveries under {home.landing}")
@@ -167,8 +64,8 @@ def ingest(
     home = Home.from_environment()
     if not wait:
         log = home.root / "ingest.log"
-        with _clear_errors():
-            _check_database(home)
+        with clear_errors():
+            check_database(home)
             home.create()
         with log.open("ab") as stream:
             subprocess.Popen(
@@ -180,8 +77,8 @@ def ingest(
             )
         typer.echo(f"Ingest runs in the background; it reports to {log}")
         return
-    console = _console(stderr=as_json)
-    with _clear_errors():
+    console = new_console(stderr=as_json)
+    with clear_errors():
         result = _ingest_with_progress(home, console)
     counts = _status_counts(result)
     if as_json:
@@ -256,12 +153,12 @@ def check(
     from palbo_assets.landing.scan import check as check_delivery
     from palbo_assets.platform.resources import InstallationResource
 
-    with _clear_errors():
+    with clear_errors():
         report = check_delivery(path, genome=genome_context(InstallationResource()))
     if as_json:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False, indent=1))
     else:
-        _console().print(report.as_table())
+        new_console().print(report.as_table())
     if report.refused:
         raise typer.Exit(1)
 
@@ -278,7 +175,7 @@ def ledger(
     from palbo_assets.clinical.tables import DELIVERY_LEDGER
     from palbo_assets.landing.relabel import events, in_force
 
-    with _clear_errors(), _warehouse() as warehouse:
+    with clear_errors(), open_warehouse() as warehouse:
         rows = warehouse.read(DELIVERY_LEDGER)
         corrected = list(in_force(events(warehouse.engine)).values())
     if patient:
@@ -303,7 +200,7 @@ def ledger(
     table = Table("patient", "timepoint", "assay", "state", "reason")
     for row in rows[rows["state"] != "NOT_EXPECTED"].fillna("").to_dict("records"):
         table.add_row(row["patient_id"], row["timepoint"], row["assay"], row["state"], row["reason"])
-    console = _console()
+    console = new_console()
     console.print(table)
     for one in corrected:
         console.print(one.sentence(), markup=False, highlight=False)
@@ -328,7 +225,7 @@ def relabel(
     from palbo_assets.platform.product import SPECS
     from palbo_assets.study.vocabulary import TIMEPOINTS
 
-    with _clear_errors(), _warehouse() as warehouse:
+    with clear_errors(), open_warehouse() as warehouse:
         actor = by.strip() or getpass.getuser()
         if sum((bool(to), swap, undo)) != 1:
             raise PalboError("E_RELABEL", "say one of --to, --swap and --undo", fix="see `palbo relabel --help`")
@@ -355,7 +252,7 @@ def relabel(
                 actor=actor,
                 withdrawn=withdrawn_patients(warehouse, SPECS),
             )
-    console = _console(stderr=as_json)
+    console = new_console(stderr=as_json)
     if as_json:
         typer.echo(json.dumps([vars(one) for one in written]))
     else:
@@ -364,7 +261,7 @@ def relabel(
         if not wait:
             console.print("The landing sensor, or `palbo ingest --wait`, makes anew what depends on it.")
     if wait:
-        with _clear_errors():
+        with clear_errors():
             result = _ingest_with_progress(Home.from_environment(), console)
         _say_failures(console, result)
         if result.failed:
@@ -381,7 +278,7 @@ def panel_bed(
     from palbo_assets.resistance.panel_bed import next_panel_bed
     from palbo_assets.resistance.tables import CTDNA_PANEL_EXTENSION
 
-    with _clear_errors(), _warehouse() as warehouse:
+    with clear_errors(), open_warehouse() as warehouse:
         text = next_panel_bed(warehouse.read(CTDNA_PANELS), warehouse.read(CTDNA_PANEL_EXTENSION), version)
     if out is None:
         typer.echo(text, nl=False)
@@ -396,12 +293,12 @@ def trace(patient: str, timepoint: str, column: str, as_json: AsJson = False) ->
 
     from palbo_assets.trace import trace_value
 
-    with _clear_errors(), _warehouse() as warehouse:
+    with clear_errors(), open_warehouse() as warehouse:
         found = trace_value(warehouse, patient, timepoint, column)
     if as_json:
         typer.echo(json.dumps(found.as_json(), indent=1))
     else:
-        _console().print(found.as_tree())
+        new_console().print(found.as_tree())
 
 
 @app.command()
@@ -410,7 +307,7 @@ def up(port: Annotated[int, typer.Option(help="Port of the UI on this machine.")
     from palbo_assets.ingest import prepare
 
     home = Home.from_environment()
-    with _clear_errors():
+    with clear_errors():
         prepare(home)
     environment = {
         **os.environ,
@@ -439,7 +336,7 @@ def reference_check(as_json: AsJson = False) -> None:
     from palbo_assets.platform.product import SPECS
     from palbo_assets.platform.references import ReferenceBundle
 
-    with _clear_errors():
+    with clear_errors():
         bundle = ReferenceBundle.load(Home.from_environment().reference)
     users: dict[str, list[str]] = {}
     for spec in SPECS.values():
@@ -459,7 +356,7 @@ def reference_check(as_json: AsJson = False) -> None:
         table = Table("entry", "verdict", "needed by", title=f"{bundle.folder} (build {bundle.build or 'none'})")
         for row in rows:
             table.add_row(row["name"], row["verdict"], ", ".join(row["needed_by"]))
-        _console().print(table)
+        new_console().print(table)
     if any(row["verdict"] == "E_REFERENCE_CHECKSUM" for row in rows):
         raise typer.Exit(1)
 
@@ -476,12 +373,8 @@ def reference_add(
     """Copy a file into the reference bundle and register it with its checksum."""
     from palbo_assets.platform.references import add_entry
 
-    with _clear_errors():
+    with clear_errors():
         entry = add_entry(
             Home.from_environment().reference, name, file, build=build, version=version, licence=licence, source=source
         )
     typer.echo(f"{entry.name}: {entry.file}, sha256 {entry.sha256}")
-
-
-if __name__ == "__main__":
-    app()

@@ -1,0 +1,3 @@
+from palbo_assets.cli import app
+
+app()
