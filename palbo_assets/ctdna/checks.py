@@ -11,6 +11,7 @@ from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
     CTDNA_BURDEN,
     CTDNA_CALLS,
+    CTDNA_FITNESS,
     CTDNA_MOLECULES,
     CTDNA_ORIGINS,
     CTDNA_PANELS,
@@ -123,6 +124,13 @@ def fraction_is_plausible(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 @row_check(
+    CTDNA_FITNESS, PATIENT, description="No plasma holds so much of another person's DNA that nothing can be said"
+)
+def plasma_is_fit(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["verdict"] == "fail"]
+
+
+@row_check(
     PATIENT_GENOTYPES,
     PATIENT,
     description="ABSENT is said only where the expected fraction would have been seen",
@@ -184,6 +192,8 @@ CHECKS = (
     schema_check(CTDNA_BURDEN, SAMPLE),
     fractions_are_explained,
     fraction_is_plausible,
+    schema_check(CTDNA_FITNESS, PATIENT),
+    plasma_is_fit,
     schema_check(PATIENT_GENOTYPES, PATIENT),
     genotype_absence_has_power,
     blood_shows_no_tumour_variant,

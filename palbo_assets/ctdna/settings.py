@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from palbo_assets.ctdna.fitness_settings import FitnessSettings
 from palbo_assets.genomics.large_clone import CHIP_GENES
 
 
-class Settings(BaseModel):
+class Settings(FitnessSettings):
     """Thresholds of molecule counting, calling, power and plasma quality."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Which consensus reads and bases vote.
     min_family_size: int = Field(

@@ -331,6 +331,25 @@ CTDNA_RESIDUAL_DISEASE = Table(
     ),
 )  # fmt: skip
 
+CTDNA_FITNESS = Table(
+    name="ctdna_fitness",
+    description="What only other samples tell of a plasma: another person's DNA. A plasma that isn't fit says nothing"
+    " of a tumour, as one that failed quality.",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        real("foreign_dna", "Share of another person's DNA (plasma_contamination); null where it can't be told",
+             unit="1", minimum=0, maximum=1),
+        real("explained_vaf", "VAF up to which an allele may be that person's (upper end of the share's 95 % interval);"
+             " null where the share is below the limit or unknown", unit="1", minimum=0, maximum=1),
+        text("verdict", "Verdict on what was checked; fail: nothing is evaluable", nullable=False, allowed=tuple(Qc)),
+        text("reasons", "What the verdict rests on, ';'-joined; empty when nothing was found", nullable=False),
+        text("not_checked", "What couldn't be checked, ';'-joined: it didn't pass", nullable=False),
+    ),
+)  # fmt: skip
+
 TABLES = (
     CTDNA_WET_LAB,
     CTDNA_PANELS,
@@ -339,6 +358,7 @@ TABLES = (
     CTDNA_CALLS,
     CTDNA_MOLECULES,
     CTDNA_BURDEN,
+    CTDNA_FITNESS,
     PATIENT_GENOTYPES,
     CTDNA_ORIGINS,
     CTDNA_RESIDUAL_DISEASE,

@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
 from palbo_assets.ctdna.tables import (
     CTDNA_CALLS,
+    CTDNA_FITNESS,
     CTDNA_PANELS,
     CTDNA_QC,
     PATIENT_GENOTYPES,
 )
+from palbo_assets.genomics.plasma_fitness import alleles_of, tissue_variants, with_fitness, without_foreign_alleles
 from palbo_assets.histology.tables import CYCLIN_E_PAIRS
 from palbo_assets.platform.product import SPECS, Step, product
 from palbo_assets.platform.tables import frame_from_rows
@@ -73,6 +75,7 @@ _OF_RESPONSE = CLINICAL_COLUMNS[-len(CLINICAL_OF_RESPONSE) :]
         IDENTITY_FAILURES,
         CTDNA_CALLS,
         CTDNA_QC,
+        CTDNA_FITNESS,
         PATIENT_GENOTYPES,
         NRG1_ELISA,
         CYCLIN_E_PAIRS,
@@ -88,7 +91,11 @@ def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
     from palbo_assets.resistance.states import as_rows, patient_states
 
     unpaired = unpaired_features(CATALOGUE, {CYCLIN_E_PAIRS.name: tables.pop(CYCLIN_E_PAIRS.name)})
-    failures = tables.pop("identity_failures")
+    failures, fitness = tables.pop("identity_failures"), tables.pop("ctdna_fitness")
+    tables["ctdna_qc"] = with_fitness(tables["ctdna_qc"], fitness)
+    tables["ctdna_calls"] = without_foreign_alleles(
+        tables["ctdna_calls"], fitness, alleles_of(tissue_variants(tables["somatic_calls"]))
+    )
     of_tumours = failures[failures["source"] == "tumour"]
     tables["sample_identity"] = with_failures(tables["sample_identity"], of_tumours)
     foreign = frozenset(failures.loc[failures["source"] == "plasma", "specimen_id"])

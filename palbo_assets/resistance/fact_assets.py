@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.ctdna.tables import (
     CTDNA_BURDEN,
     CTDNA_CALLS,
+    CTDNA_FITNESS,
     CTDNA_ORIGINS,
     CTDNA_QC,
     CTDNA_RESIDUAL_DISEASE,
@@ -72,6 +73,7 @@ FACT_SOURCES = (
     CTDNA_QC,
     CTDNA_CALLS,
     CTDNA_BURDEN,
+    CTDNA_FITNESS,
     TIL_SCORES,
     TIL_MARKER_IHC,
     CYCLIN_E_IHC,
@@ -91,6 +93,7 @@ PATIENT_FACT_SOURCES = (
     CLONAL_VARIANTS,
     CLONE_PREVALENCE,
     CTDNA_QC,
+    CTDNA_FITNESS,
     CTDNA_ORIGINS,
     CTDNA_RESIDUAL_DISEASE,
     ACQUIRED_ALTERATIONS,
@@ -132,6 +135,10 @@ def _published(
             version = current.get((name, step.partition_key))
             if version is not None:
                 published[name], versions[name] = frame, (step.partition_key, version)
+        elif spec.level is Level.PATIENT:
+            version = current.get((name, step.patient_id))
+            if version is not None:
+                published[name], versions[name] = frame, (step.patient_id, version)
         elif name == IDENTITY_FAILURES.name:  # of the cohort's failures a patient without rows has none
             published[name] = frame
         elif not frame.empty:  # of a table of many patients only the rows say that the sample is in it

@@ -19,6 +19,7 @@ import palbo_assets.definitions  # noqa: F401  declares the tables of other room
 from palbo_assets.ctdna.assets import (
     ASSETS,
     ctdna_background,
+    ctdna_fitness,
     ctdna_origins,
     ctdna_panels,
     ctdna_residual_disease,
@@ -56,8 +57,8 @@ from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Table, frame_from_rows, sql_table
 from palbo_assets.resistance.panel_bed import next_panel_bed
 from palbo_assets.resistance.tables import CTDNA_PANEL_EXTENSION
-from palbo_assets.study.partitions import SAMPLE
-from palbo_assets.wes.tables import IDENTITY_FAILURES, SAMPLE_IDENTITY, SOMATIC_CALLS
+from palbo_assets.study.partitions import PATIENT, SAMPLE
+from palbo_assets.wes.tables import IDENTITY_FAILURES, PLASMA_CONTAMINATION, SAMPLE_IDENTITY, SOMATIC_CALLS
 from palbo_assets_tests.ctdna.conftest import Plasma
 from palbo_assets_tests.ctdna.donors import Truth
 
@@ -66,10 +67,11 @@ OF_WES = tuple(
     dg.AssetSpec(name, partitions_def=definition).with_io_manager_key("warehouse")
     for name, definition in (
         ("somatic_calls", SAMPLE.definition), ("sample_identity", SAMPLE.definition), ("identity_failures", None),
+        ("plasma_contamination", PATIENT.definition),
     )
 )  # fmt: skip
 OWN = tuple(asset for asset in ASSETS if asset is not patient_genotypes)
-OF_PATIENT = (ctdna_origins, ctdna_residual_disease)
+OF_PATIENT = (ctdna_fitness, ctdna_origins, ctdna_residual_disease)
 BATCH_KEY = "ctdna-wet-lab-1"
 SCOPES = {
     "healthy_plasma_bam": Scope.COHORT,
@@ -128,7 +130,7 @@ class House:
         self.installation = InstallationResource(root=str(self.root), reference=str(self.reference))
         self.installation.home.create()
         metadata = sa.MetaData()
-        for table in (*TABLES, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES):
+        for table in (*TABLES, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES, PLASMA_CONTAMINATION):
             sql_table(table, metadata)
         for tables in (SYSTEM, metadata):
             tables.create_all(self.installation.warehouse.engine)
@@ -181,6 +183,7 @@ class House:
             "ctdna_wet_lab": BATCH_KEY,
             "ctdna_panels": "",
             "ctdna_background": "",
+            "ctdna_fitness": "PALBO-001",
             "ctdna_origins": "PALBO-001",
             "ctdna_residual_disease": "PALBO-001",
         }.get(table.name, KEY)

@@ -16,7 +16,7 @@ from palbo_assets.ctdna.assets import ctdna_origins, ctdna_residual_disease
 from palbo_assets.ctdna.molecule_table import frame_of
 from palbo_assets.ctdna.molecules import MoleculeCounts
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BACKGROUND, CTDNA_CALLS, CTDNA_QC, CTDNA_WET_LAB
+from palbo_assets.ctdna.tables import CTDNA_BACKGROUND, CTDNA_CALLS, CTDNA_FITNESS, CTDNA_QC, CTDNA_WET_LAB
 from palbo_assets.platform.tables import empty_frame, frame_from_rows
 from palbo_assets.wes.tables import IDENTITY_FAILURES, SAMPLE_IDENTITY, SOMATIC_CALLS
 from palbo_assets_tests.ctdna.conftest import Plasma
@@ -110,12 +110,20 @@ def failed(*specimens: tuple[str, str]) -> pd.DataFrame:
 
 
 def origins(
-    plasma: Plasma, counts: MoleculeCounts, white: Path, tmp_path: Path, failures: pd.DataFrame
+    plasma: Plasma,
+    counts: MoleculeCounts,
+    white: Path,
+    tmp_path: Path,
+    failures: pd.DataFrame,
+    fit: pd.DataFrame | None = None,
+    variants: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     bed = SimpleNamespace(role="normal_bam", path=white, sha256="w", specimen_id=WHITE)
     return body(ctdna_origins)(
-        step(plasma, tmp_path, bed), called(plasma, counts), tissue(plasma), empty_frame(SAMPLE_IDENTITY), failures
-    )
+        step(plasma, tmp_path, bed), called(plasma, counts), tissue(plasma) if variants is None else variants,
+        empty_frame(SAMPLE_IDENTITY), failures,
+        empty_frame(CTDNA_FITNESS) if fit is None else fit,
+    )  # fmt: skip
 
 
 def test_white_cells_tell_a_clone_of_blood_from_the_tumour(
@@ -146,7 +154,13 @@ def test_blood_or_a_tumour_of_somebody_else_is_no_witness(
 
 
 def residual(
-    plasma: Plasma, counts: MoleculeCounts, white: Path, tmp_path: Path, failures: pd.DataFrame, unlike: pd.DataFrame
+    plasma: Plasma,
+    counts: MoleculeCounts,
+    white: Path,
+    tmp_path: Path,
+    failures: pd.DataFrame,
+    unlike: pd.DataFrame,
+    fit: pd.DataFrame | None = None,
 ) -> Any:
     bed = SimpleNamespace(role="panel_bed", path=plasma.bed, panel_version="v1", sha256="b")
     keys = {**KEYS, "specimen_id": PLASMA}
@@ -160,6 +174,7 @@ def residual(
         tissue(plasma),
         unlike,
         failures,
+        empty_frame(CTDNA_FITNESS) if fit is None else fit,
     ).to_dict("records")
     return row
 
@@ -185,3 +200,35 @@ def test_residual_disease_of_a_swapped_plasma_or_tumour_is_blocked_with_the_reas
         row = residual(plasma, plasma_counts, white_cells, tmp_path, failures, mismatch)
         assert (row["state"], row["reason"]) == ("NOT_EVALUABLE", "E_IDENTITY_MISMATCH")
         assert pd.isna(row["p_value"])
+
+
+def fit(verdict: str, explained: float) -> pd.DataFrame:
+    row = {**KEYS, "specimen_id": PLASMA, "verdict": verdict, "explained_vaf": explained, "reasons": "foreign_dna"}
+    return frame_from_rows(CTDNA_FITNESS, [{**row, "foreign_dna": explained, "not_checked": ""}])
+
+
+def test_an_allele_that_another_persons_dna_explains_is_not_the_tumours_though_white_cells_lack_it(
+    plasma: Plasma, plasma_counts: MoleculeCounts, white_cells: Path, tmp_path: Path
+) -> None:
+    """PIK3CA at 5 % stands for a SNP of a person whose DNA makes 8 %: nothing but the share tells it apart."""
+    known = tissue(plasma)
+    known = known[known["gene"] == "ESR1"]
+
+    def said(share: float, variants: pd.DataFrame) -> dict[str, tuple[str, str]]:
+        rows = origins(plasma, plasma_counts, white_cells, tmp_path, failed(), fit("warn", share), variants)
+        return {row["gene"]: (row["origin"], row["reason"]) for row in rows.to_dict("records")}
+
+    assert said(0.022, known)["PIK3CA"][0] == "TUMOUR"  # 5 % is more than it explains
+    doubted = said(0.08, known)
+    assert doubted["PIK3CA"] == doubted["RB1"] == ("UNRESOLVED", "foreign_dna") and doubted["ESR1"][0] == "CHIP"
+    assert said(0.08, tissue(plasma))["PIK3CA"][0] == "TUMOUR"  # the patient's own tumour has it
+
+
+def test_residual_disease_of_a_plasma_full_of_another_persons_dna_is_blocked(
+    plasma: Plasma, plasma_counts: MoleculeCounts, white_cells: Path, tmp_path: Path
+) -> None:
+    nothing = empty_frame(SAMPLE_IDENTITY)
+    row = residual(plasma, plasma_counts, white_cells, tmp_path, failed(), nothing, fit("fail", 0.06))
+    assert (row["state"], row["reason"]) == ("NOT_EVALUABLE", "sample_unfit") and pd.isna(row["tumour_fraction"])
+    row = residual(plasma, plasma_counts, white_cells, tmp_path, failed(), nothing, fit("warn", 0.02))
+    assert row["state"] == "PRESENT"  # the tissue's own variants aren't another person's SNPs

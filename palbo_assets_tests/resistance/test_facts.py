@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_QC
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_FITNESS, CTDNA_QC
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
 from palbo_assets.platform.tables import validate
 from palbo_assets.resistance.facts import sample_facts
@@ -33,7 +33,9 @@ from palbo_assets_tests.resistance.frames import (
 
 
 def facts_of(**tables) -> dict[str, dict[str, Any]]:
-    rows = sample_facts(CATALOGUE, {"identity_failures": rows_of(IDENTITY_FAILURES), **tables})
+    rows = sample_facts(
+        CATALOGUE, {"identity_failures": rows_of(IDENTITY_FAILURES), "ctdna_fitness": rows_of(CTDNA_FITNESS), **tables}
+    )
     validate(FACTS, rows_of(FACTS, *({"patient_id": P, "timepoint": "PD", **row} for row in rows)))
     for row in rows:
         assert row["status"] in STATUSES

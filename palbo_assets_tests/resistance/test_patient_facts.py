@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from palbo_assets.ctdna.tables import CTDNA_ORIGINS, CTDNA_QC, CTDNA_RESIDUAL_DISEASE
+from palbo_assets.ctdna.tables import CTDNA_FITNESS, CTDNA_ORIGINS, CTDNA_QC, CTDNA_RESIDUAL_DISEASE
 from palbo_assets.platform.tables import validate
 from palbo_assets.resistance.facts import facts_of_patient
 from palbo_assets.resistance.features import Grain
@@ -37,7 +37,7 @@ from palbo_assets_tests.resistance.frames import (
 
 
 def facts_of(**tables: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
-    tables = {"identity_failures": rows_of(IDENTITY_FAILURES), **tables}
+    tables = {"identity_failures": rows_of(IDENTITY_FAILURES), "ctdna_fitness": rows_of(CTDNA_FITNESS), **tables}
     rows = facts_of_patient(CATALOGUE.at(Grain.PATIENT, Grain.PAIR), tables)
     validate(PATIENT_FACTS, rows_of(PATIENT_FACTS, *({"patient_id": P, **row} for row in rows)))
     for row in rows:
@@ -267,3 +267,20 @@ def test_foreign_dna_in_plasma_is_told_with_its_verdict_and_never_0_where_it_was
     assert found["PD", "ctdna__contamination_qc"]["value_text"] == "fail"
     missing = found["W06", "ctdna__contamination"]
     assert (missing["value"], missing["status"], missing["reason"]) == (None, "NOT_EVALUABLE", "FEW_SNPS")
+
+
+def test_a_plasma_that_is_not_fit_has_no_tumour_dna_to_tell_of_and_says_why() -> None:
+    about = {"n_sites": 80, "method": "normal_homozygous", "frequencies": "snp_bed", "reason": ""}
+    foreign = {**specimen("PD", "P"), **about, "contamination": 0.05, "verdict": "fail"}
+    unfit = {**specimen("PD", "P"), "verdict": "fail", "reasons": "foreign_dna", "not_checked": "", "foreign_dna": 0.05}
+    residual = {**specimen("PD", "P"), "state": "PRESENT", "reason": "", "tumour_fraction": 0.02}
+    found = facts_of(
+        ctdna_qc=rows_of(CTDNA_QC, plasma_qc("PD")),
+        ctdna_fitness=rows_of(CTDNA_FITNESS, unfit),
+        plasma_contamination=rows_of(PLASMA_CONTAMINATION, foreign),
+        ctdna_residual_disease=rows_of(CTDNA_RESIDUAL_DISEASE, residual),
+    )
+    told = found["PD", "ctdna__residual_tumour_fraction"]
+    assert (told["value"], told["status"], told["reason"]) == (None, "QC_FAIL", "CTDNA_FITNESS_FAIL")
+    assert found["PD", "ctdna__contamination"]["value"] == 0.05
+    assert found["PD", "ctdna__fitness_reasons"]["value_text"] == "foreign_dna"

@@ -2,6 +2,7 @@
 
 from palbo_assets.ctdna.assets.deliveries import ctdna_background, ctdna_panels, ctdna_wet_lab
 from palbo_assets.ctdna.assets.plasmas import ctdna_burden, ctdna_calls, ctdna_molecules, ctdna_qc
+from palbo_assets.ctdna.assets.sample_fitness import ctdna_fitness
 from palbo_assets.ctdna.assets.tracking import ctdna_origins, ctdna_residual_disease, patient_genotypes
 
 ASSETS = (
@@ -12,6 +13,7 @@ ASSETS = (
     ctdna_qc,
     ctdna_calls,
     ctdna_burden,
+    ctdna_fitness,
     patient_genotypes,
     ctdna_origins,
     ctdna_residual_disease,

@@ -18,12 +18,20 @@ from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
     CTDNA_CALLS,
+    CTDNA_FITNESS,
     CTDNA_MOLECULES,
     CTDNA_ORIGINS,
     CTDNA_QC,
     CTDNA_RESIDUAL_DISEASE,
     CTDNA_WET_LAB,
     PATIENT_GENOTYPES,
+)
+from palbo_assets.genomics.plasma_fitness import (
+    alleles_of,
+    explained_by_foreign_dna,
+    tissue_variants,
+    with_fitness,
+    without_foreign_alleles,
 )
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
@@ -32,7 +40,7 @@ from palbo_assets.study.vocabulary import CallState, Modality, Qc
 from palbo_assets.wes.tables import IDENTITY_FAILURES, READ_QC, SAMPLE_IDENTITY, SOMATIC_CALLS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -50,10 +58,11 @@ if TYPE_CHECKING:
         CTDNA_MOLECULES,
         CTDNA_QC,
         CTDNA_CALLS,
+        CTDNA_FITNESS,
     ),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="3",
+    code_version="4",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
@@ -66,10 +75,12 @@ def patient_genotypes(
     ctdna_molecules: pd.DataFrame,
     ctdna_qc: pd.DataFrame,
     ctdna_calls: pd.DataFrame,
+    ctdna_fitness: pd.DataFrame,
 ) -> pd.DataFrame:
     """The union of the patient's variants in all samples: tumours and blood by fragments, plasmas by molecules.
 
-    Acquired, lost and absent rest on it. A sample that isn't the patient's adds no variant and gets no state.
+    Acquired, lost and absent rest on it. A sample that isn't the patient's adds no variant and gets no state, nor does
+    an allele that another person's DNA explains add one.
     """
     from palbo_assets.ctdna.molecule_table import plasma_of
     from palbo_assets.ctdna.patient_genotypes import (
@@ -89,7 +100,12 @@ def patient_genotypes(
     # A biopsy's RNA may carry the name of its DNA; where one tube was exchanged the other needn't be.
     foreign |= set(identity_failures.loc[identity_failures["source"] != "rna", "specimen_id"])
     failed = set(read_qc.loc[(read_qc["verdict"] == Qc.FAIL).fillna(False), "specimen_id"])
-    union = union_of_variants(somatic_calls, ctdna_calls, foreign)
+    ctdna_qc = with_fitness(ctdna_qc, ctdna_fitness)
+    unfit = set(ctdna_fitness.loc[ctdna_fitness["verdict"] == Qc.FAIL, "specimen_id"])
+    ctdna_calls = without_foreign_alleles(
+        ctdna_calls, ctdna_fitness, alleles_of(tissue_variants(somatic_calls, foreign))
+    )
+    union = union_of_variants(somatic_calls, ctdna_calls, foreign | unfit)
     fasta = step.references.get("genome_fasta")
     if not union or fasta is None:
         step.report(variants=len(union), reason="" if fasta else "E_REFERENCE_MISSING")
@@ -136,10 +152,10 @@ def patient_genotypes(
     PATIENT,
     reads=(*READS, str(Modality.WES)),
     roles=("consensus_bam", "raw_umi_bam", "normal_bam"),
-    upstream=(CTDNA_CALLS, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES),
+    upstream=(CTDNA_CALLS, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES, CTDNA_FITNESS),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="3",
+    code_version="4",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
@@ -149,12 +165,14 @@ def ctdna_origins(
     somatic_calls: pd.DataFrame,
     sample_identity: pd.DataFrame,
     identity_failures: pd.DataFrame,
+    ctdna_fitness: pd.DataFrame,
 ) -> pd.DataFrame:
     """Whether alleles found in plasma are the tumour's, of blood cells, or germline: the patient's white cells tell.
 
-    White cells and tumours that aren't the patient's are no witnesses; alleles of such a plasma stay UNRESOLVED.
+    White cells and tumours that aren't the patient's are no witnesses; alleles of such a plasma stay UNRESOLVED, as do
+    alleles that another person's DNA in the plasma explains: that person's SNPs aren't in the patient's white cells.
     """
-    from palbo_assets.ctdna.white_cells import BLOCKED, ORIGINS, origin_of
+    from palbo_assets.ctdna.white_cells import BLOCKED, FROM_OTHERS, ORIGINS, TUMOUR, UNRESOLVED, origin_of
     from palbo_assets.genomics.allele_counts import count_alleles
     from palbo_assets.genomics.alleles import Variant
     from palbo_assets.genomics.bam import as_bam
@@ -177,9 +195,10 @@ def ctdna_origins(
                 min_base_quality=settings.white_cell_min_base_quality,
                 min_mapping_quality=settings.min_mapping_quality,
             )  # fmt: skip
-    tissue = {tuple(key) for key in _tissue_variants(somatic_calls, foreign)[["chrom", "pos", "ref", "alt"]].to_numpy()}
+    tissue = alleles_of(tissue_variants(somatic_calls, foreign))
+    others = explained_by_foreign_dna(found, ctdna_fitness, tissue)
     rows = []
-    for allele, call in zip(alleles, found.to_dict("records"), strict=True):
+    for allele, call, anothers in zip(alleles, found.to_dict("records"), others, strict=True):
         seen = evidence.get(allele)
         depth, alt = (seen.depth, seen.alt) if seen is not None else (None, None)
         if call["specimen_id"] in foreign:
@@ -195,6 +214,8 @@ def ctdna_origins(
                 in_tissue=tuple(allele) in tissue,
                 chip_gene=call["gene"] in settings.chip_genes,
             )
+            if anothers and origin.origin in (TUMOUR, UNRESOLVED):
+                origin = FROM_OTHERS
         rows.append(
             {
                 **{name: call[name] for name in ("patient_id", "timepoint", "specimen_id", "gene", "hgvsp_short")},
@@ -225,10 +246,11 @@ def ctdna_origins(
         SOMATIC_CALLS,
         SAMPLE_IDENTITY,
         IDENTITY_FAILURES,
+        CTDNA_FITNESS,
     ),
     references=("genome_fasta", "ctdna_background"),
     settings=Settings,
-    code_version="4",
+    code_version="5",
     group=GROUP,
     kinds={"bam", "scipy", "sql"},
 )
@@ -242,19 +264,22 @@ def ctdna_residual_disease(
     somatic_calls: pd.DataFrame,
     sample_identity: pd.DataFrame,
     identity_failures: pd.DataFrame,
+    ctdna_fitness: pd.DataFrame,
 ) -> pd.DataFrame:
     """One test a plasma over all variants of the patient's own tissue, with tumour fraction, interval and LoD.
 
-    A tumour that isn't the patient's gives no variant, and of such a plasma nothing is said.
+    A tumour that isn't the patient's gives no variant, and of such a plasma nothing is said, nor of one that holds so
+    much of another person's DNA that it isn't fit.
     """
     from palbo_assets.ctdna.residual_disease import tissue_shares
 
     rows = []
     foreign = foreign_specimens(sample_identity, identity_failures)
-    tissue = _tissue_variants(somatic_calls, foreign)
-    anothers = tissue.empty and not _tissue_variants(somatic_calls, ()).empty
+    unfit = dict(zip(ctdna_fitness["specimen_id"], ctdna_fitness["verdict"] == Qc.FAIL, strict=True))
+    tissue = tissue_variants(somatic_calls, foreign)
+    anothers = tissue.empty and not tissue_variants(somatic_calls, ()).empty
     blood = ctdna_origins[ctdna_origins["origin"].isin(["CHIP", "GERMLINE"])]
-    of_blood = {tuple(key) for key in blood[["chrom", "pos", "ref", "alt"]].to_numpy()}
+    of_blood = alleles_of(blood)
     alleles = [key for key in map(tuple, tissue[["chrom", "pos", "ref", "alt"]].to_numpy()) if key not in of_blood]
     shares = tissue_shares(somatic_calls[~somatic_calls["specimen_id"].isin(list(foreign))])
     for qc in ctdna_qc.to_dict("records"):
@@ -264,7 +289,10 @@ def ctdna_residual_disease(
         concentration = (wet_lab_row(ctdna_wet_lab, str(qc["specimen_id"])) or {}).get("cfdna_ng_per_ml")
         found = _residual(
             step, molecules, alleles, shares, ctdna_background,
-            blocked=IDENTITY if anothers or qc["specimen_id"] in foreign else "sample_qc" if failed else "",
+            blocked=(
+                IDENTITY if anothers or qc["specimen_id"] in foreign
+                else "sample_qc" if failed else "sample_unfit" if unfit.get(qc["specimen_id"], False) else ""
+            ),
             cfdna_ng_per_ml=concentration,
         )  # fmt: skip
         rows.append({**keys, "n_tracked": len(alleles), **found})
@@ -327,10 +355,3 @@ def foreign_specimens(sample_identity: pd.DataFrame, identity_failures: pd.DataF
     """Specimens that aren't their patient's, by comparison with the own normal or with all other samples."""
     unlike = sample_identity.loc[sample_identity["verdict"] == "mismatch", "specimen_id"]
     return {*unlike, *identity_failures["specimen_id"]}
-
-
-def _tissue_variants(somatic_calls: pd.DataFrame, foreign: Collection[str]) -> pd.DataFrame:
-    """Variants that were called in the patient's own tumours, each once."""
-    called = somatic_calls[(somatic_calls["filter"] == "PASS") & ~somatic_calls["forced"].fillna(False).astype(bool)]
-    called = called[~called["specimen_id"].isin(list(foreign))]
-    return called.drop_duplicates(["chrom", "pos", "ref", "alt"]).sort_values(["chrom", "pos", "ref", "alt"])

@@ -1,0 +1,48 @@
+"""Whether a plasma is fit, by what only other samples tell of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from palbo_assets.ctdna.assets.steps import GROUP
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_FITNESS, CTDNA_QC
+from palbo_assets.platform.product import Step, product
+from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.study.partitions import PATIENT
+from palbo_assets.study.vocabulary import Qc
+from palbo_assets.wes.tables import PLASMA_CONTAMINATION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@product(
+    CTDNA_FITNESS,
+    PATIENT,
+    upstream=(CTDNA_QC, CTDNA_BURDEN, PLASMA_CONTAMINATION),
+    settings=Settings,
+    code_version="1",
+    group=GROUP,
+    kinds={"pandas", "sql"},
+)
+def ctdna_fitness(
+    step: Step, ctdna_qc: pd.DataFrame, ctdna_burden: pd.DataFrame, plasma_contamination: pd.DataFrame
+) -> pd.DataFrame:
+    """Whether a plasma is fit to tell of a tumour, by what only other samples tell of it: another person's DNA."""
+    from palbo_assets.ctdna.fitness import fitness
+
+    largest = {row["specimen_id"]: row["max_vaf"] for row in _records(ctdna_burden)}
+    foreign = {row["specimen_id"]: row for row in _records(plasma_contamination)}
+    rows = []
+    for qc in ctdna_qc.to_dict("records"):
+        specimen = qc["specimen_id"]
+        found = fitness(foreign.get(specimen), largest.get(specimen), step.settings)
+        rows.append({**{name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}, **found})
+    step.report(plasmas=len(rows), unfit=sum(row["verdict"] == Qc.FAIL for row in rows))
+    return frame_from_rows(CTDNA_FITNESS, rows)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
