@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Set
 from typing import TYPE_CHECKING
 
-from palbo_assets.study.vocabulary import CallState, Qc
-
 if TYPE_CHECKING:
     import pandas as pd
 
 FOREIGN_DNA = "foreign_dna"
+_FAIL, _PRESENT, _NOT_EVALUABLE = "fail", "PRESENT", "NOT_EVALUABLE"  # the study's words, which a library doesn't know
 _ALLELE = ["chrom", "pos", "ref", "alt"]
 
 
 def with_fitness(quality: pd.DataFrame, fitness: pd.DataFrame) -> pd.DataFrame:
     """Rows of ``ctdna_qc`` whose verdict is fail, too, where the plasma isn't fit."""
-    unfit = fitness.loc[fitness["verdict"] == Qc.FAIL, "specimen_id"]
-    return quality.assign(verdict=quality["verdict"].mask(quality["specimen_id"].isin(list(unfit)), str(Qc.FAIL)))
+    unfit = fitness.loc[fitness["verdict"] == _FAIL, "specimen_id"]
+    return quality.assign(verdict=quality["verdict"].mask(quality["specimen_id"].isin(list(unfit)), _FAIL))
 
 
 def explained_by_foreign_dna(
@@ -42,9 +41,9 @@ def without_foreign_alleles(
     calls: pd.DataFrame, fitness: pd.DataFrame, tissue: Set[tuple[str, int, str, str]] = frozenset()
 ) -> pd.DataFrame:
     """``calls`` with such alleles NOT_EVALUABLE where they were PRESENT: the numbers stay, the filter says why."""
-    doubted = explained_by_foreign_dna(calls, fitness, tissue) & (calls["state"] == CallState.PRESENT)
+    doubted = explained_by_foreign_dna(calls, fitness, tissue) & (calls["state"] == _PRESENT)
     return calls.assign(
-        state=calls["state"].mask(doubted, str(CallState.NOT_EVALUABLE)),
+        state=calls["state"].mask(doubted, _NOT_EVALUABLE),
         filter=calls["filter"].mask(doubted, FOREIGN_DNA),
     )
 

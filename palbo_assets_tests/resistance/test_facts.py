@@ -10,7 +10,7 @@ from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_FITNESS, 
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
 from palbo_assets.platform.tables import validate
 from palbo_assets.resistance.facts import sample_facts
-from palbo_assets.resistance.features import NONE_DETECTED
+from palbo_assets.resistance.features import NONE_DETECTED, Grain
 from palbo_assets.resistance.tables import CATALOGUE, FACTS
 from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, RNA_QC
 from palbo_assets.serum.tables import NRG1_ELISA
@@ -33,9 +33,8 @@ from palbo_assets_tests.resistance.frames import (
 
 
 def facts_of(**tables) -> dict[str, dict[str, Any]]:
-    rows = sample_facts(
-        CATALOGUE, {"identity_failures": rows_of(IDENTITY_FAILURES), "ctdna_fitness": rows_of(CTDNA_FITNESS), **tables}
-    )
+    also = {"identity_failures": rows_of(IDENTITY_FAILURES), "ctdna_fitness": rows_of(CTDNA_FITNESS)}
+    rows = sample_facts(CATALOGUE.at(Grain.SAMPLE), {**also, **tables})
     validate(FACTS, rows_of(FACTS, *({"patient_id": P, "timepoint": "PD", **row} for row in rows)))
     for row in rows:
         assert row["status"] in STATUSES
