@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,15 @@ _REACH = 60  # bases beside a target that are still fully baited
 _NIBBLE = np.zeros(256, dtype=np.uint8)
 for _base, _code in zip("ACGTN", (1, 2, 4, 8, 15), strict=True):
     _NIBBLE[ord(_base)] = _code
+# A record of one match, as the SAM specification lays it out.
+_RECORD = np.dtype(
+    [
+        ("size", "<i4"), ("reference", "<i4"), ("start", "<i4"), ("name_length", "u1"), ("mapping_quality", "u1"),
+        ("bin", "<u2"), ("operations", "<u2"), ("flag", "<u2"), ("length", "<i4"), ("mate_reference", "<i4"),
+        ("mate_start", "<i4"), ("span", "<i4"), ("name", "u1", 14), ("cigar", "<u4"), ("bases", "u1", READ // 2),
+        ("qualities", "u1", READ), ("read_group", "u1", 5),
+    ]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -159,51 +168,67 @@ def _encode(
 ) -> bytes:
     """Sequencing errors, then the records in coordinate order."""
     cigars: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for column in range(len(original)):
-        allele = indels.get(int(original[column]))
+    for read in range(len(original)):
+        allele = indels.get(int(original[read]))
         if allele is not None:
-            for mate in range(2):
-                made = _with_indel(sequence, int(begin[mate, column]), allele)
+            for side in range(2):
+                made = _with_indel(sequence, int(begin[side, read]), allele)
                 if made is not None:
-                    bases[mate, column], cigars[(mate, column)] = made
+                    bases[side, read], cigars[(side, read)] = made
     wrong = rng.random(bases.shape, dtype=np.float32) < (10.0 ** (-quality.astype(np.float32) / 10))
     letters = np.frombuffer(b"ACGT", dtype=np.uint8)
     place = np.searchsorted(letters, bases[wrong])
     bases[wrong] = letters[(place + rng.integers(1, 4, len(place))) % 4]
-    nibbles = _NIBBLE[bases]
-    packed = (nibbles[..., 0::2] << 4) | nibbles[..., 1::2]
     span = (begin[1] + READ - begin[0]).astype(np.int64)
     order = np.argsort(begin.ravel(), kind="stable")
-    columns = len(original)
-    records = []
-    plain = struct.pack("<I", READ << 4)
-    for flat in order.tolist():
-        mate, column = divmod(flat, columns)
-        first = forward_first[column]
-        flag = 0x3 | (0x20 if mate == 0 else 0x10) | (0x40 if (mate == 0) == first else 0x80)
-        flag |= 0x400 if duplicate[column] else 0
-        operations = cigars.get((mate, column))
-        cigar = plain if operations is None else b"".join(struct.pack("<I", n << 4 | op) for op, n in operations)
-        used = READ if operations is None else sum(n for op, n in operations if op in (0, 2))
-        at, other = int(begin[mate, column]), int(begin[1 - mate, column])
-        name = b"twin:%08d\0" % (serial * 2 + column)
-        body = struct.pack(
-            "<iiBBHHHiiii",
-            reference_id,
-            at,
-            len(name),
-            60,
-            _bin(at, at + used),
-            len(cigar) // 4,
-            flag,
-            READ,
-            reference_id,
-            other,
-            int(span[column]) if mate == 0 else -int(span[column]),
-        )
-        body += name + cigar + packed[mate, column].tobytes() + quality[mate, column].tobytes() + b"RGZ1\0"
-        records.append(struct.pack("<i", len(body)) + body)
-    return b"".join(records)
+    mate, column = np.divmod(order, len(original))
+    records = np.zeros(order.size, dtype=_RECORD)
+    start = begin.ravel()[order]
+    records["size"] = _RECORD.itemsize - 4
+    records["reference"] = records["mate_reference"] = reference_id
+    records["start"], records["mate_start"] = start, begin[1 - mate, column]
+    records["name_length"] = _RECORD["name"].itemsize
+    records["mapping_quality"] = 60
+    records["bin"] = _bins(start, start + READ)
+    records["operations"], records["cigar"] = 1, READ << 4
+    strand = np.where(mate == 0, 0x20, 0x10)
+    which = np.where((mate == 0) == forward_first[column], 0x40, 0x80)
+    records["flag"] = 0x3 | strand | which | np.where(duplicate[column], 0x400, 0)
+    records["length"] = READ
+    records["span"] = np.where(mate == 0, span[column], -span[column])
+    records["name"] = _names(serial * 2 + column)
+    nibbles = _NIBBLE[bases[mate, column]]
+    records["bases"] = (nibbles[:, 0::2] << 4) | nibbles[:, 1::2]
+    records["qualities"] = quality[mate, column]
+    records["read_group"] = np.frombuffer(b"RGZ1\0", dtype=np.uint8)
+    place_of = np.argsort(order)  # the inverse: where a read went
+    gapped = sorted((int(place_of[side * len(original) + read]), cigar) for (side, read), cigar in cigars.items())
+    parts, written = [], 0
+    for at, cigar in gapped:
+        parts += [records[written:at].tobytes(), _gapped(records[at : at + 1].copy(), cigar)]
+        written = at + 1
+    return b"".join([*parts, records[written:].tobytes()])
+
+
+def _gapped(record: np.ndarray, operations: list[tuple[int, int]]) -> bytes:
+    """The one record with these CIGAR operations instead of its single match."""
+    start = record["start"]
+    record["bin"] = _bins(start, start + sum(n for op, n in operations if op in (0, 2)))
+    record["operations"] = len(operations)
+    record["size"] += 4 * (len(operations) - 1)
+    content = record.tobytes()
+    fields: dict[str, Any] = dict(_RECORD.fields or {})
+    before, after = fields["cigar"][1], fields["bases"][1]
+    return content[:before] + b"".join(struct.pack("<I", n << 4 | op) for op, n in operations) + content[after:]
+
+
+def _names(numbers: np.ndarray) -> np.ndarray:
+    """``twin:00000042`` and its end, as rows of uint8."""
+    names = np.empty((numbers.size, _RECORD["name"].itemsize), dtype=np.uint8)
+    names[:] = np.frombuffer(b"twin:00000000\0", dtype=np.uint8)
+    for digit in range(8):
+        names[:, 12 - digit] += (numbers // 10**digit % 10).astype(np.uint8)
+    return names
 
 
 def _with_indel(sequence: str, begin: int, allele: Carried) -> tuple[np.ndarray, list[tuple[int, int]]] | None:
@@ -223,10 +248,10 @@ def _with_indel(sequence: str, begin: int, allele: Carried) -> tuple[np.ndarray,
     return np.frombuffer(text.encode(), dtype=np.uint8), [(0, before), gap, (0, after)]
 
 
-def _bin(start: int, end: int) -> int:
-    """The UCSC bin of the SAM specification."""
-    end -= 1
-    for shift, offset in ((14, 4681), (17, 585), (20, 73), (23, 9), (26, 1)):
-        if start >> shift == end >> shift:
-            return offset + (start >> shift)
-    return 0
+def _bins(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """The UCSC bins of the SAM specification; 0-based, half-open."""
+    last = end - 1
+    bins = np.zeros(start.size, dtype=np.int64)
+    for shift, offset in ((26, 1), (23, 9), (20, 73), (17, 585), (14, 4681)):
+        bins = np.where(start >> shift == last >> shift, offset + (start >> shift), bins)
+    return bins

@@ -91,26 +91,32 @@ def render(
     blue = np.where(nest, 0.14, 0.05).astype(np.float32)
 
     inner = nest & tissue
-    for y, x in _lattice(rng, size_px, NEST_SPACING_UM / MPP, jitter=5.0, where=inner):
-        _nucleus(blue, y, x, rng.uniform(50, 110), rng.uniform(1.0, 1.5), rng.uniform(0.38, 0.52), rng, rim=0.1)
+    sites = _lattice(rng, size_px, NEST_SPACING_UM / MPP, jitter=5.0, where=inner)
+    _nuclei(blue, sites, rng, area_um2=(50, 110), elongation=(1.0, 1.5), amount=(0.38, 0.52), rim=0.1)
     stroma = ~nest & tissue
     n_fibroblasts = round(FIBROBLASTS_PER_MM2 * stroma.sum() * MPP**2 * 1e-6)
-    for y, x in _anywhere(rng, stroma, n_fibroblasts):
-        _nucleus(blue, y, x, rng.uniform(25, 50), rng.uniform(3.5, 5.5), rng.uniform(0.5, 0.7), rng)
+    sites = _anywhere(rng, stroma, n_fibroblasts)
+    _nuclei(blue, sites, rng, area_um2=(25, 50), elongation=(3.5, 5.5), amount=(0.5, 0.7))
     # One lattice site holds one cell of CELL_UM2, so a share of sites is a share of area.
     spacing = np.sqrt(CELL_UM2 * 2 / np.sqrt(3)) / MPP
     sites = _lattice(rng, size_px, spacing, jitter=0.6, where=stroma)
     taken = rng.random(len(sites)) < til_pct / 100
-    for y, x in sites[taken]:
-        area = CELL_UM2 * NUCLEUS_SHARE * rng.uniform(0.85, 1.15)
-        _nucleus(blue, y, x, area, rng.uniform(1.0, 1.2), rng.uniform(0.75, 0.95), rng)
+    lymphocyte = CELL_UM2 * NUCLEUS_SHARE
+    _nuclei(
+        blue, sites[taken], rng,
+        area_um2=(0.85 * lymphocyte, 1.15 * lymphocyte), elongation=(1.0, 1.2), amount=(0.75, 0.95),
+    )  # fmt: skip
 
     blue = cv2.GaussianBlur(blue, (0, 0), 0.9) * np.float32(haematoxylin)  # optics
     blue[~tissue], eosin[~tissue] = 0, 0
-    density = blue[..., None] * HAEMATOXYLIN + np.maximum(eosin, 0)[..., None] * EOSIN
-    picture = 243 * np.power(np.float32(10), -density)
-    picture += rng.normal(0, 1.5, (size_px, size_px, 1)).astype(np.float32)
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    eosin = np.maximum(eosin, 0)
+    grain = rng.normal(0, 1.5, (size_px, size_px)).astype(np.float32)
+    picture = np.empty((size_px, size_px, 3), dtype=np.uint8)
+    for channel in range(3):
+        density = blue * HAEMATOXYLIN[channel] + eosin * EOSIN[channel]
+        light = np.exp(density * np.float32(-np.log(10)))
+        picture[..., channel] = np.clip(243 * light + grain, 0, 255)
+    return picture
 
 
 def write_pyramid(path: Path, rgb: NDArray[np.uint8], *, mpp: float | None) -> None:
@@ -168,30 +174,48 @@ def _anywhere(rng: np.random.Generator, where: NDArray[np.bool_], number: int) -
     return sites[where[sites[:, 0].astype(int), sites[:, 1].astype(int)]][:number]
 
 
-def _nucleus(
+def _nuclei(
     density: NDArray[np.float32],
-    y: float,
-    x: float,
-    area_um2: float,
-    elongation: float,
-    amount: float,
+    sites: NDArray[np.float64],
     rng: np.random.Generator,
     *,
+    area_um2: tuple[float, float],
+    elongation: tuple[float, float],
+    amount: tuple[float, float],
     rim: float = 0.0,
 ) -> None:
-    """Paint an ellipse of stain; ``rim`` darkens its membrane (vesicular chromatin)."""
-    minor = np.sqrt(area_um2 / np.pi / elongation) / MPP
-    major = minor * elongation
-    half = int(major) + 2
-    top, left = int(y) - half, int(x) - half
+    """Paint an ellipse of stain at each site; ``rim`` darkens its membrane (vesicular chromatin).
+
+    Areas, elongations and amounts are uniform between the two numbers given. Where nuclei overlap the darker one shows;
+    one that would reach over the picture's edge isn't painted.
+    """
+
+    def between(limits: tuple[float, float], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        return limits[0] + (limits[1] - limits[0]) * drawn
+
+    drawn = rng.random((len(sites), 4))
+    longer = between(elongation, drawn[:, 1])
+    stain = between(amount, drawn[:, 2])
+    angle = np.pi * drawn[:, 3]
+    minor = np.sqrt(between(area_um2, drawn[:, 0]) / np.pi / longer) / MPP
+    major = minor * longer
+    y, x = sites.T
+    half = major.astype(np.int64) + 2
+    top, left = y.astype(np.int64) - half, x.astype(np.int64) - half
     size = 2 * half + 1
-    if top < 0 or left < 0 or top + size > len(density) or left + size > len(density):
-        return
-    angle = rng.uniform(0, np.pi)
-    across_y, across_x = np.ogrid[0:size, 0:size]
-    dy, dx = across_y - (y - top), across_x - (x - left)
-    along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
-    radius = (along / major) ** 2 + (across / minor) ** 2
-    window = density[top : top + size, left : left + size]
-    inside = radius <= 1
-    window[inside] = np.maximum(window[inside], amount + rim * (radius[inside] > 0.7))
+    whole = (top >= 0) & (left >= 0) & (top + size <= len(density)) & (left + size <= len(density))
+    for width in np.unique(size[whole]):  # those whose windows are as large are painted together
+        these = np.flatnonzero(whole & (size == width))
+
+        def of(values: NDArray[Any], these: NDArray[np.intp] = these) -> NDArray[Any]:
+            return values[these, None, None]
+
+        rows, columns = np.arange(width)[:, None], np.arange(width)[None, :]
+        dy, dx = rows - of(y - top), columns - of(x - left)
+        along = dx * np.cos(of(angle)) + dy * np.sin(of(angle))
+        across = dy * np.cos(of(angle)) - dx * np.sin(of(angle))
+        radius = (along / of(major)) ** 2 + (across / of(minor)) ** 2
+        inside = radius <= 1
+        painted = (of(stain) + rim * (radius > 0.7))[inside]
+        places = ((of(top) + rows) * density.shape[1] + of(left) + columns)[inside]
+        np.maximum.at(density.reshape(-1), places, painted.astype(np.float32))

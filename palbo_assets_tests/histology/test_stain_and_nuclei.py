@@ -61,8 +61,7 @@ def _spread(
     rng = np.random.default_rng(2)
     density = np.full((800, 800), 0.05, np.float32)
     sites = slides._lattice(rng, 800, spacing_um / 0.5, jitter=1.0, where=np.ones((800, 800), bool))
-    for y, x in sites:
-        slides._nucleus(density, y, x, rng.uniform(*area_um2), rng.uniform(1, 1.2), rng.uniform(*amount), rng, rim=rim)
+    slides._nuclei(density, sites, rng, area_um2=area_um2, elongation=(1, 1.2), amount=amount, rim=rim)
     scanned = cv2.resize(density, (308, 308), interpolation=cv2.INTER_AREA)
     read = np.asarray(cv2.resize(scanned, (800, 800), interpolation=cv2.INTER_CUBIC), np.float32)
     od = np.maximum(read, 0) / np.float32(stain.nuclear_threshold(read))
