@@ -63,6 +63,8 @@ class Course:
 
 
 TREG = "Treg"
+LYMPHOCYTES = ("T", "B", "NK")
+LYMPHOCYTES_PCT = (26.0, 33.0)  # of the leukocytes
 
 COURSES: tuple[Course, ...] = (
     Course(
@@ -204,9 +206,8 @@ def _patient(
         cyclin_e1_h_score=float(rng.uniform(30, 60)),
         cyclin_e2_h_score=float(rng.uniform(20, 40)),
         nrg1_pg_ml=float(rng.uniform(250, 600)),
-        facs_pct_parent=dict(facs),
         wbc_per_ul=float(rng.uniform(5200, 7200)),
-        lymphocytes_per_ul=float(rng.uniform(1500, 2200)),
+        facs_pct_parent=_with_lymphocytes(facs, float(rng.uniform(*LYMPHOCYTES_PCT))),
     )
     samples = {"BL": baseline}
     for timepoint, change in course.changes.items():
@@ -256,8 +257,17 @@ def _changed(
             for population, share in baseline.facs_pct_parent.items()
         },
         wbc_per_ul=wbc,
-        lymphocytes_per_ul=baseline.lymphocytes_per_ul * wbc / baseline.wbc_per_ul,
     )
+
+
+def _with_lymphocytes(facs: Mapping[str, float], pct: float) -> dict[str, float]:
+    """The shares with ``pct`` % lymphocytes among the leukocytes, at the cost of the granulocytes."""
+    before = sum(facs[name] for name in LYMPHOCYTES)
+    return {
+        **facs,
+        **{name: facs[name] * pct / before for name in LYMPHOCYTES},
+        "granulocytes": facs["granulocytes"] + before - pct,
+    }
 
 
 def _mutation(genome: MiniGenome, gene: str, change: str, ccf: float) -> PlantedMutation:

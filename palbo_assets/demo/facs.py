@@ -7,6 +7,7 @@ what the others leave of 97 % of CD45, at most 60; what is left of 100 is ``line
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -262,8 +263,8 @@ def write_cbc(
     for sample in sorted(samples, key=lambda one: (one.patient_id, one.day)):
         near = int(rng.integers(-1, 2))
         days = (late or {}).get((sample.patient_id, sample.timepoint), near)
-        neutrophils = 0.88 * (sample.wbc_per_ul - sample.lymphocytes_per_ul)  # the rest are mostly monocytes
-        counts = f"{sample.wbc_per_ul:.0f},{sample.lymphocytes_per_ul:.0f},{neutrophils:.0f}"
+        lymphocytes = sum(planted_per_ul(sample, name) for name in ("T", "B", "NK"))
+        counts = f"{sample.wbc_per_ul:.0f},{lymphocytes:.0f},{planted_per_ul(sample, 'granulocytes'):.0f}"
         acquired = (beads or {}).get((sample.patient_id, sample.timepoint))
         in_tube = "," if acquired is None else f"{_beads_in_tube(sample, acquired):.0f},{STAINED_UL:.0f}"
         lines.append(f"{sample.patient_id},{sample.timepoint},{counts},{days},{in_tube}")
@@ -291,6 +292,15 @@ def planted_pct_parent(truth: SampleTruth) -> dict[str, float]:
         taken = sum(pct[name] for name in ("T", "B", "NK", "monocytes"))
         pct["granulocytes"] = min(pct["granulocytes"], max(97.0 - taken, 0.0))
     return pct
+
+
+def planted_per_ul(truth: SampleTruth, *path: str) -> float:
+    """Cells of a population in blood [cells/uL], by its path below the leukocytes (``"T", "CD4"``).
+
+    The blood count and the tube are of one blood: a sample's leukocytes and its shares say all of its counts.
+    """
+    pct = planted_pct_parent(truth)
+    return truth.wbc_per_ul * math.prod(pct[name] / 100 for name in path)
 
 
 @dataclass(frozen=True)

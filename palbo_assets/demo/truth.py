@@ -48,7 +48,6 @@ class SampleTruth:
     nrg1_pg_ml: float = 400.0
     facs_pct_parent: Mapping[str, float] = field(default_factory=dict)  # population -> % of its parent
     wbc_per_ul: float = 6000.0
-    lymphocytes_per_ul: float = 1800.0
     passengers: tuple[PlantedMutation, ...] = ()  # of the tissue alone, outside genes' coding sequence
 
 

@@ -44,9 +44,7 @@ from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import sql_table
 
 KEY = "PALBO-001|W06"
-TRUTH = SampleTruth(
-    "PALBO-001", "W06", 42, 0.5, facs_pct_parent={"Treg": 4.0}, wbc_per_ul=3600, lymphocytes_per_ul=1100
-)
+TRUTH = SampleTruth("PALBO-001", "W06", 42, 0.5, facs_pct_parent={"Treg": 4.0}, wbc_per_ul=3600)
 
 
 @dataclass
@@ -144,7 +142,7 @@ def test_a_tube_and_its_blood_count_become_percentages_and_absolute_counts(
     result, rows = house.sample(instance)
     assert result.success
     assert rows.loc["Treg", "pct_parent"] == pytest.approx(4.0, abs=1.5)
-    assert rows.loc[["T", "B", "NK"], "abs_per_ul"].sum() == pytest.approx(1100)
+    assert rows.loc[["T", "B", "NK"], "abs_per_ul"].sum() == pytest.approx(3600 * 0.295, abs=0.5)
     assert (rows["specimen_id"] == facs.specimen_id(TRUTH)).all()
     assert all(one.passed for one in result.get_asset_check_evaluations())
     quality = house.installation.warehouse.read(FACS_QC, partition_key=KEY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from palbo_assets.platform.formats import Claim, Context
 from palbo_assets.platform.tables import frame_from_rows
 
 STRATEGY = load_strategy()
-TRUTH = SampleTruth("PALBO-001", "W06", 42, 0.5, wbc_per_ul=4_200, lymphocytes_per_ul=1_300)
+TRUTH = SampleTruth("PALBO-001", "W06", 42, 0.5, wbc_per_ul=4_200)
 Tubes = list[tuple[str, Path]]
 
 
@@ -120,9 +121,14 @@ def test_a_control_waits_for_the_sample_that_it_belongs_to() -> None:
     assert needs["fcs"] == ()
 
 
-def test_beads_in_the_tube_count_cells_as_the_blood_count_does(tmp_path: Path) -> None:
-    (file,) = facs.write(TRUTH, tmp_path, np.random.default_rng(5), beads=2_000)
-    (cbc,) = facs.write_cbc([TRUTH], tmp_path, np.random.default_rng(5), beads={("PALBO-001", "W06"): 2_000})
+@pytest.mark.parametrize("method", ["single", "dual"])
+def test_absolute_counts_are_those_of_the_blood_by_beads_and_by_the_blood_count(tmp_path: Path, method: str) -> None:
+    beads = 2_000 if method == "single" else 0
+    truth = replace(TRUTH, facs_pct_parent={**facs.HEALTHY_PCT_PARENT, "T": 18.0, "granulocytes": 64.0})
+    (file,) = facs.write(truth, tmp_path, np.random.default_rng(5), beads=beads)
+    (cbc,) = facs.write_cbc(
+        [truth], tmp_path, np.random.default_rng(5), beads={("PALBO-001", "W06"): beads} if beads else None
+    )
     counts = [{"cbc_id": "facs-cbc", **row} for row in read_blood_counts(tmp_path / cbc.file)]
     sample = read_stained(tmp_path / file.file, STRATEGY)[1]
     placed = Placing(sample, STRATEGY, Settings()).place_all()
@@ -132,5 +138,8 @@ def test_beads_in_the_tube_count_cells_as_the_blood_count_does(tmp_path: Path) -
         counted, STRATEGY.lymphocytes, nearest(frame_from_rows(BLOOD_COUNTS, counts)), Settings(), beads=STRATEGY.beads
     )
     rows = {row["population"]: row for row in found}
-    assert rows["CD45"]["abs_method"] == "single"
-    assert rows["CD45"]["abs_per_ul"] == pytest.approx(4_200, rel=0.05)
+    planted = {"CD45": (), "T": ("T",), "CD4": ("T", "CD4"), "CD8": ("T", "CD8"), "B": ("B",), "NK": ("NK",)}
+    planted |= {"monocytes": ("monocytes",), "granulocytes": ("granulocytes",), "Treg": ("T", "CD4", "Treg")}
+    for name, path in planted.items():
+        assert rows[name]["abs_method"] == method
+        assert rows[name]["abs_per_ul"] == pytest.approx(facs.planted_per_ul(truth, *path), rel=0.05), name
