@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from palbo_assets.clinical.tables import DELIVERY_LEDGER, PATIENTS, SAMPLE_MANIFEST, TREATMENT_RESPONSE
 from palbo_assets.ctdna.tables import (
@@ -20,7 +20,7 @@ from palbo_assets.platform.product import SPECS, Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.resistance.fact_assets import acquired_alterations, cohort_facts, facts, patient_facts
 from palbo_assets.resistance.pair_identity import pair_is_blocked, with_failures
-from palbo_assets.resistance.settings import ExtensionSettings, Settings
+from palbo_assets.resistance.settings import ExtensionSettings, Section, Settings
 from palbo_assets.resistance.tables import (
     ACQUIRED_ALTERATIONS,
     CATALOGUE,
@@ -320,10 +320,8 @@ def _declared_contracts() -> str:
     return contract_hash((spec.table for spec in SPECS.values()), CATALOGUE)
 
 
-class _Contracts(BaseModel):
+class _Contracts(Section):
     """What the dictionary is made of enters its data version through its settings: it has no upstream rows."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     contracts: str = Field(default_factory=_declared_contracts, description="hash of all declared tables, computed")
 

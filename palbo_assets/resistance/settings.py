@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _MIN_POWER: float = Field(0.8, gt=0, lt=1, description="probability; absence is only said above. Study's analysis plan")
 
 
-class Settings(BaseModel):
-    """What "absent", "acquired" and "testable" ask for."""
+class Section(BaseModel):
+    """The part of the room's section that some products depend on, so that another part's change doesn't make them
+    due. A field that no part has is refused: it would be ignored, and nobody would notice the misspelling."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, section: Any) -> Any:
+        known = {name for part in PARTS for name in part.model_fields}
+        for field in sorted(map(str, section)) if isinstance(section, dict) else ():
+            if field not in known:
+                near = get_close_matches(field, sorted(known), n=1)
+                meant = f"; is {near[0]} meant?" if near else ""
+                raise ValueError(f"there is no field {field}{meant}")
+        return section
+
+
+class Settings(Section):
+    """What "absent", "acquired" and "testable" ask for."""
 
     min_power: float = _MIN_POWER
     power_alt_reads: int = Field(
@@ -42,10 +61,8 @@ class Settings(BaseModel):
     confidence: float = Field(0.95, gt=0, lt=1, description="confidence of intervals. Convention")
 
 
-class AcquiredSettings(BaseModel):
+class AcquiredSettings(Section):
     """What makes an alteration of progression acquired, and what makes it believed."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     min_power: float = _MIN_POWER
     extension_alt_reads: int = Field(
@@ -56,10 +73,8 @@ class AcquiredSettings(BaseModel):
     )
 
 
-class ExtensionSettings(BaseModel):
+class ExtensionSettings(Section):
     """What earns a target on the plasma panel; apart, so that another probe width makes no fact due."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     extension_patients: int = Field(
         default=2,
@@ -94,3 +109,6 @@ class ExtensionSettings(BaseModel):
     )
     gc_low_pct: float = Field(default=25, ge=0, le=100, description="%; GC below is hard to capture. Source: 25-70 %")
     gc_high_pct: float = Field(default=70, ge=0, le=100, description="%; GC above is hard to capture. Source: 25-70 %")
+
+
+PARTS: tuple[type[Section], ...] = (Settings, AcquiredSettings, ExtensionSettings)
