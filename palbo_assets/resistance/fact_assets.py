@@ -27,7 +27,7 @@ from palbo_assets.resistance.pair_identity import pair_is_blocked
 from palbo_assets.resistance.settings import AcquiredSettings, Settings
 from palbo_assets.resistance.tables import ACQUIRED_ALTERATIONS, CATALOGUE, COHORT_FACTS, FACTS, PATIENT_FACTS
 from palbo_assets.rnaseq.tables import EXPRESSION_SIGNATURES, IMMUNE_DECONVOLUTION, INTRINSIC_SUBTYPE, RNA_QC
-from palbo_assets.serum.tables import NRG1_ELISA
+from palbo_assets.serum.tables import NRG1_CHANGES, NRG1_ELISA
 from palbo_assets.study.partitions import COHORT, PATIENT, SAMPLE
 from palbo_assets.study.vocabulary import TIMEPOINTS
 from palbo_assets.wes.tables import (
@@ -98,7 +98,7 @@ PATIENT_FACT_SOURCES = (
     CTDNA_RESIDUAL_DISEASE,
     ACQUIRED_ALTERATIONS,
 )
-COHORT_FACT_SOURCES = (APOBEC_ENRICHMENT, SEX_CONCORDANCE, SAMPLE_IDENTITY)
+COHORT_FACT_SOURCES = (APOBEC_ENRICHMENT, SEX_CONCORDANCE, SAMPLE_IDENTITY, NRG1_ELISA, NRG1_CHANGES)
 
 
 @product(

@@ -265,6 +265,16 @@ def test_measured_values_are_near_what_was_planted(trial: Trial) -> None:
     assert min(compared.values()) >= 5
 
 
+def test_the_rise_of_neuregulin_reaches_the_integrated_table_with_its_interval(trial: Trial) -> None:
+    wide = trial.read("integrated_resistance_table").set_index(["patient_id", "timepoint"])
+    samples = trial.patients["PALBO-003"]["samples"]
+    planted = math.log2(samples["PD"]["nrg1_pg_ml"] / samples["BL"]["nrg1_pg_ml"])
+    row = wide.loc[("PALBO-003", "PD")]
+    assert row["elisa__nrg1_log2_change"] == pytest.approx(planted, abs=0.3)
+    assert row["elisa__nrg1_log2_change_low"] < row["elisa__nrg1_log2_change"] < row["elisa__nrg1_log2_change_high"]
+    assert wide.loc[("PALBO-003", "BL"), "elisa__nrg1_log2_change__status"] == "NOT_EXPECTED"
+
+
 def test_blood_is_cut_by_its_batch_compensated_by_its_controls_and_compared_between_visits(trial: Trial) -> None:
     gates = trial.read("facs_gates")
     assert gates["batch"].nunique() == 1 and (gates["source"] == "batch").sum() > 0.9 * gates["source"].notna().sum()
@@ -275,6 +285,13 @@ def test_blood_is_cut_by_its_batch_compensated_by_its_controls_and_compared_betw
     cells = trial.read("facs_abundances").set_index(["patient_id", "timepoint", "population"])
     leukocytes = cells.loc[("PALBO-004", "W06", "CD45")]
     assert leukocytes["abs_method"] == "single" and leukocytes["abs_per_ul"] == pytest.approx(3_600, rel=0.1)
+    planted = {
+        (one["patient_id"], at): sample for one in trial.patients.values() for at, sample in one["samples"].items()
+    }
+    absolute = cells.xs("CD45", level="population").dropna(subset=["abs_per_ul"])
+    assert set(absolute["abs_method"]) == {"single", "dual"}
+    for key, measured in absolute["abs_per_ul"].items():
+        assert measured == pytest.approx(planted[key]["wbc_per_ul"], rel=0.1), key
     changes = trial.read("facs_changes").set_index(["patient_id", "earlier", "later", "what", "measure"])
     treg = changes.loc[("PALBO-004", "BL", "W06", "Treg", "pct_parent")]
     assert treg["log2_ratio"] == pytest.approx(math.log2(0.36), abs=0.35) and pd.isna(treg["flags"])
