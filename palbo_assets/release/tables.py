@@ -9,7 +9,7 @@ COHORT_REPORT = Table(
     description="Pages for people, each one self-contained HTML file",
     grain="page",
     columns=(
-        text("page", "Name of the page; the file is pages/<page>.html in the installation", key=True),
+        text("page", "Name of the page; the file is named so, in the pages of the installation", key=True),
         text("title", "Title of the page", nullable=False),
         text("sha256", "Checksum of the page", nullable=False),
         integer("bytes", "Size of the page", unit="By", nullable=False, minimum=1),

@@ -87,7 +87,7 @@ EXPRESSION_SIGNATURES = Table(
         PATIENT_ID,
         TIMEPOINT,
         SPECIMEN_ID,
-        text("signature", "Gene set, literature signature, or gene:<symbol>", nullable=False, key=True),
+        text("signature", "Gene set, literature signature, or gene: and a symbol", nullable=False, key=True),
         real("score", "Score in `unit`; null unless OBSERVED", unit="see unit"),
         text("unit", "Unit of the score", nullable=False, allowed=("rank sum", "TPM", "log2", "log2(TPM+1)")),
         text("method", "Rule of the score", nullable=False,

@@ -9,7 +9,6 @@ import pytest
 import palbo_assets.definitions  # noqa: F401 - declares every product
 from palbo_assets.platform.config import load_settings
 from palbo_assets.platform.errors import PalboError
-
 from palbo_assets.resistance.settings import PARTS, AcquiredSettings, ExtensionSettings, Section, Settings
 
 
