@@ -65,6 +65,14 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('ctdna__fitness__status', sa.Text(), nullable=False, comment='OBSERVED, or why ctdna__fitness is null'))
         batch_op.add_column(sa.Column('ctdna__fitness_reasons', sa.Text(), nullable=True, comment="What that rests on, ';'-joined"))
         batch_op.add_column(sa.Column('ctdna__fitness_reasons__status', sa.Text(), nullable=False, comment='OBSERVED, or why ctdna__fitness_reasons is null'))
+        batch_op.add_column(sa.Column('elisa__nrg1_log2_change', sa.Double(), nullable=True, comment="Neuregulin-1 in serum against the patient's baseline [log2]"))
+        batch_op.add_column(sa.Column('elisa__nrg1_log2_change__status', sa.Text(), nullable=False, comment='OBSERVED, or why elisa__nrg1_log2_change is null'))
+        batch_op.add_column(sa.Column('elisa__nrg1_log2_change_low', sa.Double(), nullable=True, comment="Lower limit of its 95 % interval: wells, curve and, across plates, the plates' variance [log2]"))
+        batch_op.add_column(sa.Column('elisa__nrg1_log2_change_low__status', sa.Text(), nullable=False, comment='OBSERVED, or why elisa__nrg1_log2_change_low is null'))
+        batch_op.add_column(sa.Column('elisa__nrg1_log2_change_high', sa.Double(), nullable=True, comment="Upper limit of its 95 % interval: wells, curve and, across plates, the plates' variance [log2]"))
+        batch_op.add_column(sa.Column('elisa__nrg1_log2_change_high__status', sa.Text(), nullable=False, comment='OBSERVED, or why elisa__nrg1_log2_change_high is null'))
+        batch_op.add_column(sa.Column('elisa__nrg1_same_plate', sa.Boolean(), nullable=True, comment='Whether it and the baseline were read on one plate'))
+        batch_op.add_column(sa.Column('elisa__nrg1_same_plate__status', sa.Text(), nullable=False, comment='OBSERVED, or why elisa__nrg1_same_plate is null'))
 
     with op.batch_alter_table('patient_genotypes', schema=None) as batch_op:
         batch_op.add_column(sa.Column('chosen_from_cohort', sa.Boolean(), nullable=True, comment="The plasma's panel has the site because of what this cohort showed: such rows don't count for how common the variant is in these patients; null for tissue and off the panel"))
@@ -78,6 +86,14 @@ def downgrade() -> None:
         batch_op.drop_column('chosen_from_cohort')
 
     with op.batch_alter_table('integrated_resistance_table', schema=None) as batch_op:
+        batch_op.drop_column('elisa__nrg1_same_plate__status')
+        batch_op.drop_column('elisa__nrg1_same_plate')
+        batch_op.drop_column('elisa__nrg1_log2_change_high__status')
+        batch_op.drop_column('elisa__nrg1_log2_change_high')
+        batch_op.drop_column('elisa__nrg1_log2_change_low__status')
+        batch_op.drop_column('elisa__nrg1_log2_change_low')
+        batch_op.drop_column('elisa__nrg1_log2_change__status')
+        batch_op.drop_column('elisa__nrg1_log2_change')
         batch_op.drop_column('ctdna__fitness_reasons__status')
         batch_op.drop_column('ctdna__fitness_reasons')
         batch_op.drop_column('ctdna__fitness__status')
