@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+PORT   ?= 3000
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
@@ -30,8 +31,8 @@ $(READY): requirements.lock requirements.profiles.txt pyproject.toml
 demo: $(READY) ## Write a small synthetic trial, ingest and materialise it, say where to look
 	@$(BIN)/palbo demo
 
-up: $(READY) ## Serve the Dagster UI and daemon on http://127.0.0.1:3000
-	@$(BIN)/palbo up
+up: $(READY) ## Serve the Dagster UI and daemon on http://127.0.0.1:3000 (another: make up PORT=3001)
+	@$(BIN)/palbo up --port $(PORT)
 
 lint: $(READY) ## Lint, format check, types, import rules
 	$(BIN)/ruff check .

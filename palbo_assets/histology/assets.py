@@ -162,12 +162,17 @@ def _card(row: dict[str, Any]) -> Any:
 
 
 def _picture(png: bytes) -> Any:
-    """The heat map as Markdown that the UI shows."""
+    """The heat map as Markdown that the UI shows, with what its colours mean."""
     import base64
 
     from dagster import MetadataValue
 
-    return MetadataValue.md(f"![share of stroma occupied](data:image/png;base64,{base64.b64encode(png).decode()})")
+    from palbo_assets.histology.score import HEATMAP_FULL
+
+    legend = (
+        f"Share of stroma covered by lymphocytes: dark 0 %, yellow {HEATMAP_FULL:.0%} and more; white is no stroma."
+    )
+    return MetadataValue.md(f"{legend}\n\n![heat map](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 @product(IHC_SCORES, BATCH, reads=("ihc",), group="histology", kinds=_TABLES)

@@ -28,6 +28,8 @@ LYMPHOCYTE, TUMOUR = CLASSES.index("lymphocyte"), CLASSES.index("tumour")
 NODAL_SITES = frozenset({"ln", "lymph node", "node", "axillary node", "axilla"})
 BREAST_SITES = frozenset({"", "breast"})
 LARGE_WITHOUT_PYRAMID_PX = 25_000_000
+HEATMAP_FULL = 0.6  # share of stroma that is drawn brightest
+HEATMAP_PX = 384  # edge from which a picture is readable
 HEATMAP_BYTES = 44_000  # 60 kB as base64
 
 FAIL_REASONS = {
@@ -228,9 +230,11 @@ def heatmap(
         size = (max(1, int(stroma.shape[1] * scale)), max(1, int(stroma.shape[0] * scale)))
         over, under = (cv2.resize(x, size, interpolation=cv2.INTER_AREA) for x in (occupied, area))
         share = cv2.GaussianBlur(over, (0, 0), 1.5) / np.maximum(cv2.GaussianBlur(under, (0, 0), 1.5), 1e-6)
-        level = np.floor(np.clip(share / 0.6, 0, 1) * 15) * 17  # sixteen steps, so that it compresses
+        level = np.floor(np.clip(share / HEATMAP_FULL, 0, 1) * 15) * 17  # sixteen steps, so that it compresses
         picture = cv2.applyColorMap(level.astype(np.uint8), cv2.COLORMAP_VIRIDIS)
         picture[under < 0.25 * CELL_UM**2] = 255
+        larger = max(1, HEATMAP_PX // max(size))
+        picture = picture.repeat(larger, axis=0).repeat(larger, axis=1)
         done, encoded = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 9])
         png = encoded.tobytes() if done else b""
         if len(png) <= HEATMAP_BYTES or edge < 16:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RowCheck = Callable[["pd.DataFrame"], "pd.DataFrame"]
+_Finding = tuple[bool, str, dict[str, dg.MetadataValue]]
+"""Whether the rows passed, in a few words what was found, and the metadata."""
 _LISTED = 20
 
 
@@ -37,9 +39,10 @@ def row_check(
     """
 
     def declare(function: RowCheck) -> dg.AssetChecksDefinition:
-        def evaluate(rows: pd.DataFrame) -> tuple[bool, dict[str, dg.MetadataValue]]:
+        def evaluate(rows: pd.DataFrame) -> _Finding:
             offending = function(rows)
-            return offending.empty, _metadata(table, rows, offending, shows)
+            found = "" if offending.empty else f"{len(offending)} of {_counted(len(rows))}: see offending_rows"
+            return offending.empty, found, _metadata(table, rows, offending, shows)
 
         return _check(
             table,
@@ -66,12 +69,13 @@ def offending_rows(check: dg.AssetChecksDefinition, rows: pd.DataFrame) -> pd.Da
 def schema_check(table: Table, partitioning: Partitioning) -> dg.AssetChecksDefinition:
     """The check that a partition's rows keep the table's contract: types, nulls, ranges, vocabularies, unique key."""
 
-    def evaluate(rows: pd.DataFrame) -> tuple[bool, dict[str, dg.MetadataValue]]:
+    def evaluate(rows: pd.DataFrame) -> _Finding:
         try:
             validate(table, rows)
         except PalboError as error:
-            return False, {"violations": dg.MetadataValue.text(error.message), "rows": dg.MetadataValue.int(len(rows))}
-        return True, {"rows": dg.MetadataValue.int(len(rows))}
+            violations = dg.MetadataValue.text(error.message)
+            return False, error.message, {"violations": violations, "rows": dg.MetadataValue.int(len(rows))}
+        return True, "", {"rows": dg.MetadataValue.int(len(rows))}
 
     return _check(
         table,
@@ -86,7 +90,7 @@ def schema_check(table: Table, partitioning: Partitioning) -> dg.AssetChecksDefi
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """What a check does with the rows of a partition: (passed, metadata)."""
+    """What a check does with the rows of a partition."""
 
     table: Table
     partitioning: Partitioning
@@ -94,7 +98,7 @@ class _Evaluation:
     description: str
     severity: dg.AssetCheckSeverity
     blocking: bool
-    evaluate: Callable[[pd.DataFrame], tuple[bool, dict[str, dg.MetadataValue]]]
+    evaluate: Callable[[pd.DataFrame], _Finding]
     find: RowCheck | None = None
 
     def spec(self) -> dg.AssetCheckSpec:
@@ -107,12 +111,13 @@ class _Evaluation:
         )
 
     def result(self, rows: pd.DataFrame) -> dg.AssetCheckResult:
-        passed, metadata = self.evaluate(rows)
+        passed, found, metadata = self.evaluate(rows)
         return dg.AssetCheckResult(
             asset_key=self.table.name,
             check_name=self.name,
             passed=passed,
             severity=self.severity,
+            description=found or f"{_counted(len(rows))} passed",
             metadata=metadata,
         )
 
@@ -157,6 +162,10 @@ def _definition(name: str, evaluations: Sequence[_Evaluation]) -> dg.AssetChecks
                 yield evaluation.result(rows)
 
     return check
+
+
+def _counted(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
 
 
 def _metadata(

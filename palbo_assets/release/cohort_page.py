@@ -134,14 +134,15 @@ def sections(tables: CohortTables) -> list[Section]:
             "oncoprint",
             "Mechanisms of resistance at baseline and progression",
             "Each cell is split: baseline left, progression right. A hollow cell with a dot can't be evaluated: not "
-            "measured, or measured without the power to say. Only filled pale cells say absent.",
+            "measured, or measured without the power to say. Only filled pale cells say absent. What is a "
+            "change in itself has no left half.",
             figures.oncoprint(combined_states(at_ends)) if len(at_ends) else None,
         ),
         Section(
             "transitions",
             "What changed",
             "Acquired needs measured power at baseline; without it a mechanism seen only at progression is "
-            "indeterminate.",
+            "indeterminate. Mechanisms that changed in most patients come first; white is not evaluable.",
             figures.transitions_bar(transitions) if len(transitions) else None,
         ),
         _transition_table(transitions),
@@ -171,8 +172,8 @@ def sections(tables: CohortTables) -> list[Section]:
                 tables.accrual.sort_values("position")[
                     ["stage", "n", "planned", "pct", "pct_low", "pct_high", "of_stage", "planned_pct"]
                 ].assign(
-                    stage=lambda rows: rows["stage"].str.replace("_", " "),
-                    of_stage=lambda rows: rows["of_stage"].str.replace("_", " "),
+                    stage=lambda rows: _words(rows["stage"]),
+                    of_stage=lambda rows: _words(rows["of_stage"]),
                 )
             ),
         ),
@@ -184,6 +185,9 @@ def _expression_sections(tables: CohortTables) -> list[Section]:
     contrasts, genes, sets = tables.paired_contrasts, tables.paired_expression, tables.paired_sets
     if contrasts is None or genes is None or sets is None:
         return []
+    contrasts, genes, sets = (
+        frame.assign(contrast=frame["contrast"].str.replace("_", " to ")) for frame in (contrasts, genes, sets)
+    )
     tested = sets["mean_wald_difference"].notna().any()
     return [
         Section(
@@ -211,8 +215,9 @@ def _expression_sections(tables: CohortTables) -> list[Section]:
 def _transition_table(transitions: pd.DataFrame) -> Section:
     """Evaluable pairs as denominators, never all patients."""
     rows = []
-    for mechanism, group in transitions.groupby("mechanism", sort=True):
-        said = group["transition"]
+    told = dict(iter(transitions.groupby("mechanism")["transition"]))
+    for mechanism in figures.most_changed_first(transitions):
+        said = told[mechanism]
         indeterminate = said.str.endswith("indeterminate")
         judged = said[~indeterminate & (said != "not_evaluable")]
         rows.append(
@@ -236,6 +241,11 @@ def _transition_table(transitions: pd.DataFrame) -> Section:
         ),
         rows=tuple(rows),
     )  # fmt: skip
+
+
+def _words(codes: pd.Series) -> pd.Series:
+    """``pair_he_til`` -> ``pair: he til``."""
+    return codes.str.replace(r"^pair_", "pair: ", regex=True).str.replace("_", " ")
 
 
 def _cells(frame: pd.DataFrame) -> tuple[tuple[Any, ...], ...]:

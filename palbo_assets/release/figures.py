@@ -199,6 +199,18 @@ def paired_slopes(pairs: pd.DataFrame, features: Sequence[tuple[str, str, str]])
     return alt.hconcat(*charts, spacing=26)
 
 
+def most_changed_first(transitions: pd.DataFrame) -> list[str]:
+    """Mechanisms by the patients in whom something came or went, then by those in whom it is, then who was judged."""
+
+    def of(*names: str) -> pd.Series:
+        return transitions["transition"].isin(names).groupby(transitions["mechanism"]).sum()
+
+    changed = of("acquired", "gained", "lost", "preexisting_expanded", "preexisting_subclonal_expanded")
+    there = of("preexisting", "pd_only_indeterminate", "bl_only_indeterminate")
+    unjudged = of("not_evaluable")
+    return sorted(changed.index, key=lambda name: (-changed[name], -there[name], unjudged[name], name))
+
+
 def transitions_bar(transitions: pd.DataFrame) -> alt.Chart:
     """What became of each mechanism between baseline and progression; patients that can't be judged included."""
     import altair as alt
@@ -211,7 +223,7 @@ def transitions_bar(transitions: pd.DataFrame) -> alt.Chart:
         .mark_bar(stroke="#c6ced8", strokeWidth=0.6)
         .encode(
             x=alt.X("size:Q", title="patients", axis=alt.Axis(tickMinStep=1)),
-            y=alt.Y("mechanism:N", title=None),
+            y=alt.Y("mechanism:N", title=None, sort=most_changed_first(transitions)),
             color=alt.Color(
                 "transition:N",
                 scale=_scale({name: palette.TRANSITION[name] for name in shown}),

@@ -76,7 +76,14 @@ def exposure_picture(signatures: pd.DataFrame) -> str | None:
     return _png(
         {
             "data": {"values": values},
-            "facet": {"row": {"field": "panel", "type": "nominal", "title": None}},
+            "facet": {
+                "row": {
+                    "field": "panel",
+                    "type": "nominal",
+                    "title": None,
+                    "header": {"labelOrient": "top", "labelAnchor": "start"},
+                }
+            },
             "spec": {
                 "width": 420,
                 "height": 150,
@@ -85,7 +92,12 @@ def exposure_picture(signatures: pd.DataFrame) -> str | None:
                         "mark": {"type": "bar", "color": "#90a4ae"},
                         "encoding": {
                             "x": signature,
-                            "y": {"field": "share", "type": "quantitative", "title": "% of SNVs, 95 % interval"},
+                            "y": {
+                                "field": "share",
+                                "type": "quantitative",
+                                "title": "% of SNVs, 95 % interval",
+                                "scale": {"domain": [0, 100]},  # intervals end above their bars
+                            },
                         },
                     },
                     {

@@ -206,6 +206,7 @@ def test_checks_pass_except_the_honest_one(home: Home) -> None:
 def test_the_heat_map_is_small_enough_for_metadata(home: Home) -> None:
     event = home[1][2].asset_materializations_for_node("til_scores")[0]
     heatmap = event.metadata["heatmap"].value
+    assert "dark 0 %, yellow 60% and more" in heatmap
     assert isinstance(heatmap, str) and "data:image/png;base64," in heatmap and len(heatmap) < 60_000
 
 

@@ -252,6 +252,8 @@ def test_a_check_names_the_rows_it_found(trial: Trial) -> None:
     records = found["has_two_files"].metadata["offending_rows"].records
     assert records[0].data == {"patient_id": "P1", "timepoint": "BL"}
     assert found["has_two_files"].partition == "P1|BL"
+    assert found["has_two_files"].description == "1 of 1 row: see offending_rows"
+    assert found["keeps_its_contract"].description == "1 row passed"
 
 
 def test_the_asset_declares_schema_owners_and_kinds(trial: Trial) -> None:

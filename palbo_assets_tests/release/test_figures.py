@@ -169,6 +169,18 @@ def test_bars_of_change_count_each_patient_once_unevaluable_ones_included() -> N
     assert counted == {"acquired": 1, "pd_only_indeterminate": 1, "not_evaluable": 1, "stable_absent": 1}
 
 
+def test_mechanisms_that_changed_in_most_patients_come_first_and_what_nobody_could_judge_last() -> None:
+    said = {
+        "QUIET": ["stable_absent", "stable_absent"],
+        "UNKNOWN": ["not_evaluable", "not_evaluable"],
+        "KEPT": ["preexisting", "stable_absent"],
+        "ROSE": ["acquired", "gained"],
+        "FELL": ["lost", "not_evaluable"],
+    }
+    rows = [{"mechanism": name, "transition": one} for name, words in said.items() for one in words]
+    assert figures.most_changed_first(pd.DataFrame(rows)) == ["ROSE", "FELL", "KEPT", "QUIET", "UNKNOWN"]
+
+
 def test_the_same_frames_in_another_order_give_the_same_figures() -> None:
     tables = cohort()
     shuffled = tables.treatment_response.iloc[::-1]
@@ -207,7 +219,7 @@ def test_expression_figures_draw_what_was_tested_and_nothing_else() -> None:
         alt.Chart.from_dict(spec, validate=True)
         drawn = {row.get("gene_symbol", row.get("signature")) for row in values(spec)}
         assert named in drawn and left_out not in drawn
-    assert ("BL_W06", 2, 0, "", "TOO_FEW_PAIRS: 2 of 6") in parts["expression-pairs"].rows
+    assert ("BL to W06", 2, 0, "", "TOO_FEW_PAIRS: 2 of 6") in parts["expression-pairs"].rows
 
 
 def test_without_a_tested_contrast_the_page_says_how_many_pairs_there_are() -> None:
