@@ -58,11 +58,10 @@ def release(
     if as_json:
         typer.echo(json.dumps({**vars(frozen), "folder": str(frozen.folder)}))
     else:
-        new_console().print(
-            f"{frozen.folder}: {frozen.tables} tables, {frozen.rows:,} rows, {frozen.patients} patients; "
-            f"{len(state.failed)} failed partitions are named in its README.\nsha256 {frozen.sha256}",
-            soft_wrap=True,
-        )
+        told = f"{frozen.folder}: {frozen.tables} tables, {frozen.rows:,} rows, {frozen.patients} patients"
+        if state.failed:
+            told += f"; {len(state.failed)} failed partitions are named in its README"
+        new_console().print(f"{told}.\nsha256 {frozen.sha256}", soft_wrap=True)
 
 
 def list_releases(as_json: AsJson = False) -> None:
@@ -105,6 +104,9 @@ def compare(
         typer.echo(json.dumps([{**vars(one), "cells": dict(one.cells)} for one in changes]))
         return
     console = new_console()
+    if not changes:
+        console.print(f"{old} to {new}: nothing changed.")
+        return
     table = Table("cause", "cells changed", "rows added", "rows removed", title=f"{old} to {new}")
     totals: dict[str, Any] = by_cause(changes)
     for cause, counts in list(totals.items())[:SHOWN]:

@@ -207,6 +207,10 @@ def _readme(
         + "."
     )
     stands = [f"{len(state.due)} partitions were due and {len(state.failed)} had failed when it was frozen."]
+    if not state.due and not state.failed:
+        stands = [
+            "Nothing was due and nothing had failed when it was frozen. What was late or refused: `delivery_ledger`."
+        ]
     stands += [f"* due: `{item}`" for item in state.due]
     stands += [f"* failed: `{item}`" for item in state.failed]
     text = f"""# {study}: release {name}

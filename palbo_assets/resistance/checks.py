@@ -62,7 +62,9 @@ def what_is_enriched_is_more_than_offered(rows: pd.DataFrame) -> pd.DataFrame:
     wide = rows.pivot_table(index=["patient_id", "timepoint"], columns="feature", values="value", aggfunc="first")
     if not {"wes__apobec_enriched", "wes__apobec_fold"} <= set(wide.columns):
         return rows.iloc[:0]
-    wrong = wide.index[(wide["wes__apobec_enriched"] == 1) & ~(wide["wes__apobec_fold"] > 1)]
+    enriched = (wide["wes__apobec_enriched"] == 1).fillna(False).astype(bool)  # a sample may have other facts alone
+    beyond = (wide["wes__apobec_fold"] > 1).fillna(False).astype(bool)
+    wrong = wide.index[enriched & ~beyond]
     return rows[rows.set_index(["patient_id", "timepoint"]).index.isin(wrong)]
 
 

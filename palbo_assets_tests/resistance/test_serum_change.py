@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from palbo_assets.platform.checks import offending_rows
 from palbo_assets.platform.tables import validate
+from palbo_assets.resistance import checks
 from palbo_assets.resistance.facts import facts_of_patient
 from palbo_assets.resistance.features import Grain
 from palbo_assets.resistance.tables import CATALOGUE, COHORT_FACTS
@@ -66,3 +68,20 @@ def test_without_a_ratio_the_reason_stands_and_no_limit_is_made_up(
     fact = facts_of(*specimens)["PD", "log2_change"]
     assert (fact["value"], fact["status"], fact["reason"]) == (None, "NOT_EVALUABLE", reason)
     assert (fact["censor"], fact["lod"]) == ("", None)
+
+
+def test_a_sample_with_serum_alone_passes_what_is_asked_of_exomes() -> None:
+    def fact(timepoint: str, feature: str, value: float | None) -> dict[str, Any]:
+        said = {"status": "OBSERVED", "reason": ""} if value is not None else {"status": "NOT_EVALUABLE", "reason": "X"}
+        return {
+            "patient_id": P, "timepoint": timepoint, "feature": feature, "value": value, **said,
+            "source_asset": "nrg1_changes", "unit": "1", "censor": "",
+        }  # fmt: skip
+
+    exome = [fact("PD", "wes__apobec_enriched", 1.0), fact("PD", "wes__apobec_fold", 2.0)]
+    rows = rows_of(COHORT_FACTS, *exome, fact("BL", "elisa__nrg1_log2_change", 0.1))
+    assert offending_rows(checks.what_is_enriched_is_more_than_offered, rows).empty
+    rows = rows_of(
+        COHORT_FACTS, exome[0], fact("PD", "wes__apobec_fold", None), fact("BL", "elisa__nrg1_log2_change", 1.0)
+    )
+    assert set(offending_rows(checks.what_is_enriched_is_more_than_offered, rows)["timepoint"]) == {"PD"}
