@@ -81,7 +81,6 @@ def test_a_sample_with_serum_alone_passes_what_is_asked_of_exomes() -> None:
     exome = [fact("PD", "wes__apobec_enriched", 1.0), fact("PD", "wes__apobec_fold", 2.0)]
     rows = rows_of(COHORT_FACTS, *exome, fact("BL", "elisa__nrg1_log2_change", 0.1))
     assert offending_rows(checks.what_is_enriched_is_more_than_offered, rows).empty
-    rows = rows_of(
-        COHORT_FACTS, exome[0], fact("PD", "wes__apobec_fold", None), fact("BL", "elisa__nrg1_log2_change", 1.0)
-    )
+    few = fact("PD", "wes__apobec_fold", 0.9)
+    rows = rows_of(COHORT_FACTS, exome[0], few, fact("BL", "elisa__nrg1_log2_change", 0.1))
     assert set(offending_rows(checks.what_is_enriched_is_more_than_offered, rows)["timepoint"]) == {"PD"}
