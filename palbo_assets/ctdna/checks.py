@@ -11,12 +11,14 @@ from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
     CTDNA_BURDEN,
     CTDNA_CALLS,
+    CTDNA_CONTROLS,
     CTDNA_FITNESS,
     CTDNA_MOLECULES,
     CTDNA_ORIGINS,
     CTDNA_PANELS,
     CTDNA_QC,
     CTDNA_RESIDUAL_DISEASE,
+    CTDNA_RUN_QC,
     CTDNA_WET_LAB,
     PATIENT_GENOTYPES,
 )
@@ -56,6 +58,21 @@ def a_version_is_one_bed(rows: pd.DataFrame) -> pd.DataFrame:
 def consensus_errors_are_rare(rows: pd.DataFrame) -> pd.DataFrame:
     """A kind above this rate is no background of consensus reads: raw reads, another panel, or spoilt plasmas."""
     return rows[(rows["level"] == "kind") & (rows["rate"] > _DEFAULTS.background_rate_warn)]
+
+
+@row_check(CTDNA_CONTROLS, COHORT, description="Controls without template are empty, and standards show their alleles")
+def controls_show_what_they_should(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["verdict"].isin(["warn", "fail"])]
+
+
+@row_check(CTDNA_CONTROLS, COHORT, description="Each control says of which run it is, and could be judged")
+def controls_can_be_judged(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["sequencing_run"] == "") | (rows["element"] == "control")]
+
+
+@row_check(CTDNA_RUN_QC, COHORT, description="No run failed its controls")
+def runs_pass_their_controls(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["verdict"] == "fail").fillna(False)]
 
 
 @row_check(CTDNA_MOLECULES, SAMPLE, description="Some molecule votes at every base of the panel")
@@ -123,9 +140,7 @@ def fraction_is_plausible(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["tumour_fraction"] >= 1).fillna(False)]
 
 
-@row_check(
-    CTDNA_FITNESS, PATIENT, description="No plasma holds so much of another person's DNA that nothing can be said"
-)
+@row_check(CTDNA_FITNESS, PATIENT, description="No plasma is unfit by another person's DNA or its run's controls")
 def plasma_is_fit(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["verdict"] == "fail"]
 
@@ -178,6 +193,11 @@ CHECKS = (
     a_version_is_one_bed,
     schema_check(CTDNA_BACKGROUND, COHORT),
     consensus_errors_are_rare,
+    schema_check(CTDNA_CONTROLS, COHORT),
+    controls_show_what_they_should,
+    controls_can_be_judged,
+    schema_check(CTDNA_RUN_QC, COHORT),
+    runs_pass_their_controls,
     schema_check(CTDNA_MOLECULES, SAMPLE),
     every_base_is_reached,
     schema_check(CTDNA_QC, SAMPLE),

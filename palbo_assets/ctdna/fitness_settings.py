@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class FitnessSettings(BaseModel):
-    """Limits of another person's DNA."""
+    """Limits of another person's DNA and of a run's controls."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,4 +24,36 @@ class FitnessSettings(BaseModel):
         le=1,
         description="1; share of another person's DNA, above nothing in the plasma is evaluable. Source: the exomes'"
         " limit (contamination_fail)",
+    )
+    no_template_warn: float = Field(
+        default=0.001,
+        ge=0,
+        description="1; molecules per panel base of a control without template, as a share of unique_depth_pass, above"
+        " warns. Source: the lowest fraction of reference standards in use (0.1 %)",
+    )
+    no_template_fail: float = Field(
+        default=0.005,
+        ge=0,
+        description="1; the same, above fails: as many molecules from another library would reach the VAF that ABSENT"
+        " excludes (0.5 % of 1,500). Source: excluded_vaf",
+    )
+    control_vaf_tolerance: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="1; a standard's measured fraction may differ from the stated one by this share of it, beside the"
+        " sampling of molecules. Source: product default; makers state fractions by digital PCR to within tens of per"
+        " cent",
+    )
+    control_missed_by_chance: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="1; chance to miss an allele of a standard that has the required power. Source: 1 - required_power",
+    )
+    control_alpha: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="1; more missed alleles than chance makes this often fail the run. Source: convention",
     )

@@ -17,7 +17,7 @@ from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, S
 MODALITY = "ctdna"
 
 
-def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
+def verify_consensus_bam(path: Path, claim: Claim, context: Context, *, may_be_empty: bool = False) -> Finding:
     """Read every record, and check build, sample and that the reads are consensus reads.
 
     Raises
@@ -46,7 +46,7 @@ def verify_consensus_bam(path: Path, claim: Claim, context: Context) -> Finding:
                 file=path.name,
                 fix="deliver it in the role raw_umi_bam, or call consensus reads first and deliver that BAM",
             )
-    if mapped == 0:
+    if mapped == 0 and not may_be_empty:
         raise InputError("E_EMPTY", "no read is placed on the genome", file=path.name, fix="align the consensus reads")
     return {
         "reads": reads,
@@ -74,6 +74,29 @@ def verify_healthy_plasma_bam(path: Path, claim: Claim, context: Context) -> Fin
                 fix="write the panel version of the library, and one name per donor, into delivery.csv",
             )
     return {**verify_consensus_bam(path, claim, context), "slot": claim.sample_name}
+
+
+def verify_control_bam(path: Path, claim: Claim, context: Context) -> Finding:
+    """As `verify_consensus_bam`, but without template there may be no read; the manifest names library and material.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA`` where it doesn't, and what `verify_consensus_bam` raises.
+    """
+    for column, named in (("panel_version", claim.panel_version), ("sample_name", claim.sample_name),
+                          ("specimen_id", claim.specimen_id)):  # fmt: skip
+        if not named:
+            raise InputError(
+                "E_SCHEMA",
+                f"the manifest names no {column} for the control",
+                file=path.name,
+                column=column,
+                fix="write the panel version, one name per control library (sample_name), and the material: NTC or the"
+                " standard's name in ctdna_control_alleles (specimen_id)",
+            )
+    without = claim.specimen_id.upper() == "NTC"
+    return {**verify_consensus_bam(path, claim, context, may_be_empty=without), "slot": claim.sample_name}
 
 
 def verify_raw_umi_bam(path: Path, claim: Claim, context: Context) -> Finding:
@@ -202,6 +225,14 @@ FORMATS = (
         scope=Scope.COHORT,
         verify=verify_healthy_plasma_bam,
         description="Consensus reads of a healthy donor's plasma on one panel version: what its background is made of",
+    ),
+    FileFormat(
+        modality=MODALITY,
+        role="control_bam",
+        suffixes=(".control.bam",),
+        scope=Scope.COHORT,
+        verify=verify_control_bam,
+        description="Consensus reads of a run's control: no template (NTC) or a reference standard",
     ),
     FileFormat(
         modality=MODALITY,

@@ -331,10 +331,59 @@ CTDNA_RESIDUAL_DISEASE = Table(
     ),
 )  # fmt: skip
 
+CTDNA_CONTROLS = Table(
+    name="ctdna_controls",
+    description="What each run's control samples show: molecules without template, and the alleles of reference"
+    " standards beside the fractions that their makers state. A control is no patient.",
+    grain="control x expected allele",
+    columns=(
+        text("sequencing_run", "Flowcell that the BAM's read groups state (PU); empty where none or several",
+             nullable=False),
+        text("control", "The control's library (sample_name)", nullable=False, key=True),
+        text("element", "An expected allele, chrom:pos:ref>alt; molecules, of a control without template; control,"
+             " where nothing could be judged", nullable=False, key=True),
+        text("bam_sha256", "SHA-256 of the control's BAM", nullable=False, key=True),
+        text("material", "What was sequenced, as delivered: NTC or a standard of the bundle's ctdna_control_alleles"),
+        text("panel_version", "Panel version that the library was captured with"),
+        text("chrom", "Contig of an expected allele"),
+        integer("pos", "Position, 1-based", unit="bp", minimum=1),
+        text("ref", "Reference allele"),
+        text("alt", "Alternative allele"),
+        text("gene", "Gene symbol"),
+        text("hgvsp_short", "Protein change"),
+        real("molecules", "Molecules per panel base of a control without template", unit="molecules", minimum=0),
+        real("expected_vaf", "Fraction that the maker states", unit="1", minimum=0, maximum=1),
+        integer("unique_depth", "Molecules that vote at the site", unit="molecules", minimum=0),
+        integer("alt_molecules", "Of these, with the allele", unit="molecules", minimum=0),
+        real("vaf", "alt_molecules / unique_depth; null without depth", unit="1", minimum=0, maximum=1),
+        real("vaf_low", "Lower end of its exact 95 % interval", unit="1", minimum=0, maximum=1),
+        real("vaf_high", "Upper end", unit="1", minimum=0, maximum=1),
+        real("power", "Probability that this depth shows the stated fraction", unit="1", minimum=0, maximum=1),
+        text("verdict", "Verdict; null where nothing can be said", allowed=tuple(Qc)),
+        text("reason", "Why it isn't pass; empty otherwise", nullable=False),
+    ),
+)  # fmt: skip
+
+CTDNA_RUN_QC = Table(
+    name="ctdna_run_qc",
+    description="What the controls of its sequencing run say of each plasma",
+    grain="specimen",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("sequencing_run", "Flowcell that the plasma's read groups state (PU); empty where none or several",
+             nullable=False),
+        integer("controls", "Control libraries of the run", unit="libraries", minimum=0, nullable=False),
+        text("verdict", "The run's verdict; null where no control of the run tells", allowed=tuple(Qc)),
+        text("reasons", "What it rests on, ';'-joined; empty when nothing was found", nullable=False),
+    ),
+)  # fmt: skip
+
 CTDNA_FITNESS = Table(
     name="ctdna_fitness",
-    description="What only other samples tell of a plasma: another person's DNA. A plasma that isn't fit says nothing"
-    " of a tumour, as one that failed quality.",
+    description="What only other samples tell of a plasma: another person's DNA, and controls of its sequencing run. A"
+    " plasma that isn't fit says nothing of a tumour, as one that failed quality.",
     grain="specimen",
     columns=(
         PATIENT_ID,
@@ -344,6 +393,7 @@ CTDNA_FITNESS = Table(
              unit="1", minimum=0, maximum=1),
         real("explained_vaf", "VAF up to which an allele may be that person's (upper end of the share's 95 % interval);"
              " null where the share is below the limit or unknown", unit="1", minimum=0, maximum=1),
+        text("sequencing_run", "Flowcell of the plasma's reads; null where it isn't known"),
         text("verdict", "Verdict on what was checked; fail: nothing is evaluable", nullable=False, allowed=tuple(Qc)),
         text("reasons", "What the verdict rests on, ';'-joined; empty when nothing was found", nullable=False),
         text("not_checked", "What couldn't be checked, ';'-joined: it didn't pass", nullable=False),
@@ -354,6 +404,8 @@ TABLES = (
     CTDNA_WET_LAB,
     CTDNA_PANELS,
     CTDNA_BACKGROUND,
+    CTDNA_CONTROLS,
+    CTDNA_RUN_QC,
     CTDNA_QC,
     CTDNA_CALLS,
     CTDNA_MOLECULES,

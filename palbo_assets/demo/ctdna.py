@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from palbo_assets.demo.genome import MiniGenome
 
 READ = 100
+RUN = "TWINFLOW1"  # flowcell of all plasmas and their controls
 UNIQUE_DEPTH = 2000
+STANDARDS = {"TWIN-STANDARD-1": 0.01, "TWIN-STANDARD-0.5": 0.005, "TWIN-STANDARD-0.1": 0.001}
+STANDARD_ALLELES = (("PIK3CA", "p.H1047R"), ("ESR1", "p.D538G"), ("KRAS", "p.G12D"), ("RB1", "p.R320*"))
 PANEL_GENES = ("PIK3CA", "ESR1", "PTEN", "KRAS", "RB1", "AKT1", "TP53", "ERBB2")
 _WINDOW = 60  # bases on each side of a named residue
 _CAPTURED = 60  # a fragment is captured when its middle lies this near to a target
@@ -125,9 +128,8 @@ def _header(sample: str, genome: MiniGenome, program: tuple[str, str]) -> bytes:
     """The BAM's header: text, then contigs in binary."""
     text = "@HD\tVN:1.6\tSO:coordinate\n"
     text += "".join(f"@SQ\tSN:{name}\tLN:{length}\n" for name, length in genome.contigs.items())
-    text += (
-        f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\n@PG\tID:{program[0]}\tPN:{program[0]}\tVN:{program[1]}\n"
-    )
+    text += f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\tPU:{RUN}.1\n"
+    text += f"@PG\tID:{program[0]}\tPN:{program[0]}\tVN:{program[1]}\n"
     packed = b"BAM\1" + struct.pack("<i", len(text)) + text.encode() + struct.pack("<i", len(genome.contigs))
     for name, length in genome.contigs.items():
         packed += struct.pack("<i", len(name) + 1) + name.encode() + b"\0" + struct.pack("<i", length)
@@ -173,9 +175,17 @@ def reference_entries(genome: MiniGenome, folder: Path) -> list[dict[str, str]]:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["chrom", "pos", "ref", "alt", "gene", "hgvsp_short", "lof"])
         table.writerows(_hotspot_rows(genome))
+    controls = folder / "ctdna_control_alleles.csv"
+    with controls.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["material", "chrom", "pos", "ref", "alt", "vaf", "gene", "hgvsp_short"])
+        for material, vaf in STANDARDS.items():
+            for gene, change in STANDARD_ALLELES:
+                table.writerow([material, *genome.mutation(gene, change)[:4], vaf, gene, change])
     common = {"version": "1", "build": genome.build, "licence": "CC0-1.0", "source": "made with the twin"}
     return [
         {"name": "ctdna_background", "file": background.name, **common},
+        {"name": "ctdna_control_alleles", "file": controls.name, **common},
         {"name": "hotspot_sites", "file": sites.name, **common},
     ]
 

@@ -328,7 +328,7 @@ def _write_rna_alignments(
 def _write_plasma(
     deliveries: _Deliveries, planned: _Planned, genome: MiniGenome, rng: np.random.Generator
 ) -> list[Fault]:
-    from palbo_assets.demo import ctdna, healthy_plasma
+    from palbo_assets.demo import ctdna, healthy_plasma, plasma_controls
 
     panel = deliveries.add(
         "plasma", "panel-v1", partial(_single, partial(ctdna.write_panel, genome, version=PANEL_VERSION))
@@ -336,6 +336,7 @@ def _write_plasma(
     bed = deliveries.landing / "plasma" / "panel-v1" / panel[0].file
     # Donors draw from a stream of their own: what follows stays as it is without them.
     deliveries.add("plasma", "healthy-01", partial(healthy_plasma.write, genome, bed, rng=rng.spawn(1)[0]))
+    deliveries.add("plasma", "controls-01", partial(plasma_controls.write, genome, bed, rng=rng.spawn(1)[0]))
     for patient, sample in planned.samples("ctdna"):
         # One plasma comes before consensus; its molecules are called here.
         early = (sample.patient_id, sample.timepoint) == (course.patient_id(2), "PD")

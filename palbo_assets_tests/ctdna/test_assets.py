@@ -19,10 +19,12 @@ import palbo_assets.definitions  # noqa: F401  declares the tables of other room
 from palbo_assets.ctdna.assets import (
     ASSETS,
     ctdna_background,
+    ctdna_controls,
     ctdna_fitness,
     ctdna_origins,
     ctdna_panels,
     ctdna_residual_disease,
+    ctdna_run_qc,
     ctdna_wet_lab,
     patient_genotypes,
 )
@@ -71,6 +73,7 @@ OF_WES = tuple(
     )
 )  # fmt: skip
 OWN = tuple(asset for asset in ASSETS if asset is not patient_genotypes)
+OF_COHORT = (ctdna_panels, ctdna_background, ctdna_controls, ctdna_run_qc)
 OF_PATIENT = (ctdna_fitness, ctdna_origins, ctdna_residual_disease)
 BATCH_KEY = "ctdna-wet-lab-1"
 SCOPES = {
@@ -151,13 +154,13 @@ class House:
 
     def of_cohort(self, asset: dg.AssetsDefinition, files: Sequence[WrittenFile]) -> dg.ExecuteInProcessResult:
         return dg.materialize(
-            [asset, *CHECKS], selection=[asset], resources=self.resources(files), raise_on_error=False
+            [*OF_COHORT, *CHECKS], selection=[asset], resources=self.resources(files), raise_on_error=False
         )
 
     def run(self, *, wet_lab: bool = True, donors: Sequence[WrittenFile] = ()) -> Iterator[dg.ExecuteInProcessResult]:
         files = [self.bam, self.bed, *donors, *([self.wet_lab] if wet_lab else [])]
         resources = self.resources(files)
-        sample = [asset for asset in OWN if asset not in (ctdna_wet_lab, ctdna_panels, ctdna_background, *OF_PATIENT)]
+        sample = [asset for asset in OWN if asset not in (ctdna_wet_lab, *OF_COHORT, *OF_PATIENT)]
         with dg.DagsterInstance.ephemeral() as instance:
             instance.add_dynamic_partitions("patient", ["PALBO-001"])
             instance.add_dynamic_partitions("plate", [BATCH_KEY])
@@ -167,7 +170,8 @@ class House:
                     selection=[ctdna_wet_lab], raise_on_error=False,
                 )  # fmt: skip
             yield self.panels(files)
-            yield self.of_cohort(ctdna_background, files)
+            for asset in (ctdna_background, ctdna_controls, ctdna_run_qc):
+                yield self.of_cohort(asset, files)
             yield dg.materialize(
                 [*OWN, *OF_WES, *CHECKS], instance=instance, resources=resources, raise_on_error=False,
                 partition_key=dg.MultiPartitionKey({"patient": "PALBO-001", "timepoint": "PD"}),
@@ -183,6 +187,8 @@ class House:
             "ctdna_wet_lab": BATCH_KEY,
             "ctdna_panels": "",
             "ctdna_background": "",
+            "ctdna_controls": "",
+            "ctdna_run_qc": "",
             "ctdna_fitness": "PALBO-001",
             "ctdna_origins": "PALBO-001",
             "ctdna_residual_disease": "PALBO-001",

@@ -15,6 +15,7 @@ from palbo_assets_tests.ctdna.test_patient_genotypes import ESR1, RB1, plasma, t
 from palbo_assets_tests.wes.test_contamination import plasma_table
 
 SETTINGS = Settings()
+CONTROLLED = {"sequencing_run": "F1", "verdict": "pass", "reasons": ""}
 
 
 @pytest.mark.parametrize(("planted", "verdict"), [(0.0, "pass"), (0.02, "warn"), (0.05, "fail")])
@@ -23,7 +24,7 @@ def test_planted_foreign_dna_becomes_a_verdict_and_a_limit_below_which_alleles_a
 ) -> None:
     """160 SNPs of the panel at 2,000 molecules; the plasma's own largest allele is at 20 %."""
     [measured] = plasma_rows(*plasma_table(1, planted, 160), ExomeSettings())
-    found = fitness(measured, 0.2, SETTINGS)
+    found = fitness(measured, 0.2, CONTROLLED, SETTINGS)
     assert (found["verdict"], found["reasons"]) == (verdict, FOREIGN if planted else "")
     assert found["not_checked"] == ""
     if planted:
@@ -34,14 +35,14 @@ def test_planted_foreign_dna_becomes_a_verdict_and_a_limit_below_which_alleles_a
 
 def test_a_plasma_whose_largest_allele_foreign_dna_explains_says_nothing_of_a_tumour() -> None:
     measured = {"contamination": 0.02, "contamination_high": 0.022}
-    low, clear = fitness(measured, 0.021, SETTINGS), fitness(measured, 0.023, SETTINGS)
+    low, clear = fitness(measured, 0.021, CONTROLLED, SETTINGS), fitness(measured, 0.023, CONTROLLED, SETTINGS)
     assert (low["verdict"], low["reasons"]) == ("fail", f"{FOREIGN};{EXPLAINS_ALL}")
-    assert clear["verdict"] == "warn" and fitness(measured, None, SETTINGS)["verdict"] == "warn"
+    assert clear["verdict"] == "warn" and fitness(measured, None, CONTROLLED, SETTINGS)["verdict"] == "warn"
 
 
 def test_a_share_that_nobody_could_estimate_passes_nothing() -> None:
     for unknown in (None, {"contamination": None, "contamination_high": None}):
-        found = fitness(unknown, 0.01, SETTINGS)
+        found = fitness(unknown, 0.01, CONTROLLED, SETTINGS)
         assert (found["foreign_dna"], found["not_checked"], found["reasons"]) == (None, FOREIGN, "")
 
 

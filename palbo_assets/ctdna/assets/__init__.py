@@ -1,5 +1,6 @@
 """The room's products. The science is in the modules beside this package."""
 
+from palbo_assets.ctdna.assets.controls import ctdna_controls, ctdna_run_qc
 from palbo_assets.ctdna.assets.deliveries import ctdna_background, ctdna_panels, ctdna_wet_lab
 from palbo_assets.ctdna.assets.plasmas import ctdna_burden, ctdna_calls, ctdna_molecules, ctdna_qc
 from palbo_assets.ctdna.assets.sample_fitness import ctdna_fitness
@@ -9,6 +10,8 @@ ASSETS = (
     ctdna_wet_lab,
     ctdna_panels,
     ctdna_background,
+    ctdna_controls,
+    ctdna_run_qc,
     ctdna_molecules,
     ctdna_qc,
     ctdna_calls,

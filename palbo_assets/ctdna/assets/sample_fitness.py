@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.assets.steps import GROUP
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_FITNESS, CTDNA_QC
+from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_FITNESS, CTDNA_QC, CTDNA_RUN_QC
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import PATIENT
@@ -20,24 +20,30 @@ if TYPE_CHECKING:
 @product(
     CTDNA_FITNESS,
     PATIENT,
-    upstream=(CTDNA_QC, CTDNA_BURDEN, PLASMA_CONTAMINATION),
+    upstream=(CTDNA_QC, CTDNA_BURDEN, PLASMA_CONTAMINATION, CTDNA_RUN_QC),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"pandas", "sql"},
 )
 def ctdna_fitness(
-    step: Step, ctdna_qc: pd.DataFrame, ctdna_burden: pd.DataFrame, plasma_contamination: pd.DataFrame
+    step: Step,
+    ctdna_qc: pd.DataFrame,
+    ctdna_burden: pd.DataFrame,
+    plasma_contamination: pd.DataFrame,
+    ctdna_run_qc: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Whether a plasma is fit to tell of a tumour, by what only other samples tell of it: another person's DNA."""
+    """Whether a plasma is fit to tell of a tumour, by what only other samples tell: another person's DNA, its run's
+    controls."""
     from palbo_assets.ctdna.fitness import fitness
 
     largest = {row["specimen_id"]: row["max_vaf"] for row in _records(ctdna_burden)}
     foreign = {row["specimen_id"]: row for row in _records(plasma_contamination)}
+    runs = {row["specimen_id"]: row for row in _records(ctdna_run_qc)}
     rows = []
     for qc in ctdna_qc.to_dict("records"):
         specimen = qc["specimen_id"]
-        found = fitness(foreign.get(specimen), largest.get(specimen), step.settings)
+        found = fitness(foreign.get(specimen), largest.get(specimen), runs.get(specimen), step.settings)
         rows.append({**{name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}, **found})
     step.report(plasmas=len(rows), unfit=sum(row["verdict"] == Qc.FAIL for row in rows))
     return frame_from_rows(CTDNA_FITNESS, rows)
