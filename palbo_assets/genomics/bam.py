@@ -124,10 +124,12 @@ def as_bam(path: Path, folder: Path, fasta: Path | None = None) -> Path:
     Raises
     ------
     InputError
-        ``E_TRUNCATED`` where a CRAM can't be decoded, with its reference or without.
+        ``E_REFERENCE_MISMATCH`` where a CRAM asks for reference bases that aren't there, or are others; ``E_TRUNCATED``
+        where it can't be decoded for another cause.
     """
     import hashlib
     import os
+    import re
     import subprocess
     import sys
 
@@ -146,11 +148,16 @@ def as_bam(path: Path, folder: Path, fasta: Path | None = None) -> Path:
     nowhere = {**os.environ, "REF_PATH": os.devnull, "REF_CACHE": os.devnull}
     done = subprocess.run([sys.executable, "-c", script, *arguments], check=False, capture_output=True, env=nowhere)
     if done.returncode or not made.exists():
+        made.unlink(missing_ok=True)
+        if re.search(rb"\[E::cram_[^\n]*\bref", done.stderr, re.IGNORECASE):
+            raise InputError(
+                "E_REFERENCE_MISMATCH",
+                "the CRAM was made on another reference than the study's, or the study has none",
+                file=path.name,
+                fix="register the reference that it was made on (`palbo reference add`), or send it as BAM",
+            )
         raise InputError(
-            "E_TRUNCATED",
-            "the CRAM can't be decoded: it is cut, or made on another reference",
-            file=path.name,
-            fix="send it again, or as BAM",
+            "E_TRUNCATED", "the CRAM can't be decoded to its end", file=path.name, fix="send it again, or as BAM"
         )
     made.rename(target)
     return target

@@ -166,10 +166,15 @@ def test_a_cram_of_another_reference_or_without_any_is_refused_and_leaves_nothin
     pysam.samtools.view("-C", "-T", str(gone), "-o", str(cram), source, catch_stdout=False)  # type: ignore[attr-defined]
     gone.unlink()
     for fasta in (None, other):
-        with pytest.raises(InputError, match=r"E_TRUNCATED.*reference.*tumour\.cram"):
+        with pytest.raises(InputError, match=r"E_REFERENCE_MISMATCH.*reference.*tumour\.cram"):
             as_bam(cram, tmp_path, fasta)
-        assert not list(tmp_path.glob("*.bam"))
+        assert not [*tmp_path.glob("*.bam"), *tmp_path.glob("*.part")]
     assert as_bam(cram, tmp_path, twin.genome.fasta).suffix == ".bam"
+    cut = tmp_path / "cut.cram"
+    cut.write_bytes(cram.read_bytes()[: cram.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"E_TRUNCATED.*cut\.cram"):
+        as_bam(cut, tmp_path, twin.genome.fasta)
+    assert not list(tmp_path.glob("*.part"))
 
 
 def test_files_that_cannot_be_read_are_told_and_not_traced(twin: Twin, tmp_path: Path) -> None:
