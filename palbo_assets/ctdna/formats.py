@@ -7,10 +7,9 @@ because counting its reads would count every molecule many times: as ``raw_umi_b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
-from palbo_assets.genomics.delivered_alignments import check_container
+from palbo_assets.genomics.delivered_alignments import check_container, check_header
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, FileFormat, Finding, Scope
 
@@ -125,23 +124,14 @@ def _check_header(path: Path, claim: Claim, context: Context) -> None:
 
     try:
         with pysam.AlignmentFile(str(path), "rb", check_sq=False) as file:
-            contigs = dict(zip(file.references, file.lengths, strict=True))
-            samples = {group.get("SM", "") for group in file.header.to_dict().get("RG", [])} - {""}
+            header = file.header.to_dict()
     except (OSError, ValueError) as error:
         raise InputError(
             "E_TRUNCATED", "the BAM's header can't be read", file=path.name, fix="send the whole file again"
         ) from error.__class__("unreadable BAM")
-    refuse_other_build(contigs, context.contig_lengths, path.name)
-    if claim.sample_name and samples and claim.sample_name not in samples:
-        raise InputError(
-            "E_SAMPLE_MISMATCH",
-            "the read group's sample (SM) isn't the manifest's sample_name",
-            file=path.name,
-            column="sample_name",
-            fix="check for a swap; then correct the manifest or the read group",
-        )
+    contigs = check_header(path, header, claim, context)
     panel = context.siblings.get("panel_bed")
-    if panel is not None and contigs:
+    if panel is not None:
         from palbo_assets.ctdna.panel import read_panel
 
         try:
@@ -149,27 +139,6 @@ def _check_header(path: Path, claim: Claim, context: Context) -> None:
         except InputError:
             return  # the panel is refused under its own name; the reads aren't to blame
         targets.check_contigs(contigs, panel.name)
-
-
-def refuse_other_build(contigs: Mapping[str, int], lengths: Mapping[str, int], file: str) -> None:
-    """Compare a BAM's contigs with the study's genome; nothing to compare with is never a mismatch.
-
-    Raises
-    ------
-    InputError
-        ``E_BUILD_MISMATCH`` when no contig is shared or a shared one has another length.
-    """
-    if not lengths:
-        return
-    shared = [name for name in contigs if name in lengths]
-    if not shared or any(contigs[name] != lengths[name] for name in shared):
-        what = "a contig has another length than" if shared else "no contig is named as"
-        raise InputError(
-            "E_BUILD_MISMATCH",
-            f"{what} in the study's genome",
-            file=file,
-            fix="align to the study's genome build (names with or without 'chr' must agree too)",
-        )
 
 
 def verify_panel_bed(path: Path, claim: Claim, context: Context) -> Finding:

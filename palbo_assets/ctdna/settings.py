@@ -11,6 +11,21 @@ from palbo_assets.genomics.large_clone import CHIP_GENES
 class Settings(FitnessSettings):
     """Thresholds of molecule counting, calling, power and plasma quality."""
 
+    # Lists of the reference bundle.
+    list_most_rows: int = Field(
+        default=2000,
+        ge=2,
+        description="rows; of a list that are held against the genome, evenly spread where it is longer. Source: as for"
+        " exomes",
+    )
+    list_max_differing: float = Field(
+        default=0.01,
+        ge=0,
+        lt=0.5,
+        description="1; share of a list's reference bases that may differ from the genome's. Source: as for exomes; of"
+        " another build about 0.75 do",
+    )
+
     # Which consensus reads and bases vote.
     min_family_size: int = Field(
         default=3,

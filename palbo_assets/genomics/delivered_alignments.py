@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context, Finding
@@ -91,23 +92,7 @@ def verify_alignments(path: Path, claim: Claim, context: Context) -> Finding:
     try:
         with pysam.AlignmentFile(str(path), check_sq=False) as opened:
             header = opened.header.to_dict()
-            contigs = {line["SN"]: int(line["LN"]) for line in header.get("SQ", [])}
-            if not contigs:
-                raise InputError(
-                    "E_SCHEMA",
-                    "the header names no contig; the reads aren't aligned",
-                    file=path.name,
-                    fix="deliver aligned reads",
-                )
-            check_build(path, contigs, claim, context)
-            if context.contig_lengths and not set(contigs) & set(context.contig_lengths):
-                raise InputError(
-                    "E_BUILD_MISMATCH",
-                    "contigs are spelled otherwise than in the study's reference",
-                    file=path.name,
-                    fix="use the reference's names (with or without chr)",
-                )
-            _check_sample(path, header, claim)
+            contigs = check_header(path, header, claim, context)
             sort = header.get("HD", {}).get("SO", "")
             if sort not in ("", "coordinate"):
                 raise InputError(
@@ -122,6 +107,34 @@ def verify_alignments(path: Path, claim: Claim, context: Context) -> Finding:
     if reads == 0 and not cram:
         raise InputError("E_EMPTY", "the file holds no reads", file=path.name, fix="send the right file")
     return {"reads": reads, "contigs": len(contigs)}
+
+
+def check_header(path: Path, header: Mapping[str, Any], claim: Claim, context: Context) -> dict[str, int]:
+    """Contigs (name -> length in bases) of a SAM header, which must be of the study's build and the claimed sample.
+
+    Raises
+    ------
+    InputError
+        ``E_SCHEMA`` without contigs, ``E_BUILD_MISMATCH``, ``E_SAMPLE_MISMATCH``.
+    """
+    contigs = {line["SN"]: int(line["LN"]) for line in header.get("SQ", [])}
+    if not contigs:
+        raise InputError(
+            "E_SCHEMA",
+            "the header names no contig; the reads aren't aligned",
+            file=path.name,
+            fix="deliver aligned reads",
+        )
+    check_build(path, contigs, claim, context)
+    if context.contig_lengths and not set(contigs) & set(context.contig_lengths):
+        raise InputError(
+            "E_BUILD_MISMATCH",
+            "contigs are spelled otherwise than in the study's reference",
+            file=path.name,
+            fix="use the reference's names (with or without chr)",
+        )
+    _check_sample(path, header, claim)
+    return contigs
 
 
 def check_container(path: Path) -> None:
@@ -150,7 +163,7 @@ def _last_bytes(path: Path, count: int) -> bytes:
         return content.read()
 
 
-def _check_sample(path: Path, header: Mapping[str, list[dict[str, str]]], claim: Claim) -> None:
+def _check_sample(path: Path, header: Mapping[str, Any], claim: Claim) -> None:
     names = {line["SM"] for line in header.get("RG", []) if "SM" in line}
     if claim.sample_name and names and names != {claim.sample_name}:
         raise InputError(

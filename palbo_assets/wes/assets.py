@@ -51,10 +51,10 @@ def read_qc(step: Step, snp_genotypes: pd.DataFrame) -> pd.DataFrame:
     """Depth, duplicates, fragment length, contamination and sex of each tumour and the normal, with verdicts."""
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import read_bed
+    from palbo_assets.study.reference_lists import hold_lists_to_build
     from palbo_assets.wes import read_quality
     from palbo_assets.wes.callable_bases import coding_regions, count_callable
     from palbo_assets.wes.contamination import contaminations
-    from palbo_assets.wes.reference_lists import hold_lists_to_build
     from palbo_assets.wes.sex import judge
 
     hold_lists_to_build(step, ("target_bed",))
@@ -177,7 +177,7 @@ def copy_number_segments(step: Step) -> pd.DataFrame:
 def _segments_from_reads(step: Step, files: list[Any]) -> list[tuple[Path, str]]:
     """CNVkit's file of a specimen; none without its alignments, the blood, the kit's targets, or the program."""
     from palbo_assets.genomics.bam import as_bam
-    from palbo_assets.wes.reference_lists import hold_lists_to_build
+    from palbo_assets.study.reference_lists import hold_lists_to_build
     from palbo_assets.wes.segments_from_reads import HOW_TO_INSTALL, NOT_INSTALLED, find_program, segment
 
     tumour = next((file for file in files if file.role == "tumour_bam"), None)
@@ -216,9 +216,9 @@ def _segments_from_reads(step: Step, files: list[Any]) -> list[tuple[Path, str]]
 )
 def somatic_calls(step: Step, sample_identity: pd.DataFrame, copy_number_segments: pd.DataFrame) -> pd.DataFrame:
     """Somatic SNVs and indels with evidence, consequence and filter; none for a tumour of another person."""
+    from palbo_assets.study.reference_lists import hold_lists_to_build
     from palbo_assets.wes.call import References, Specimen, call_specimen
     from palbo_assets.wes.cell_fraction_rows import with_cell_fractions
-    from palbo_assets.wes.reference_lists import hold_lists_to_build
     from palbo_assets.wes.tumour_profile import profile_of_rows
 
     hold_lists_to_build(step, ("target_bed", "hotspots", *LISTS))

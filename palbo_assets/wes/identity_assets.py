@@ -26,8 +26,8 @@ def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
     from palbo_assets.genomics.allele_counts import count_alleles
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import reference
+    from palbo_assets.study.reference_lists import hold_lists_to_build
     from palbo_assets.wes import identity
-    from palbo_assets.wes.reference_lists import hold_lists_to_build
 
     settings: Settings = step.settings
     bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")

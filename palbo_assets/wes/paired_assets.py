@@ -143,12 +143,12 @@ def paired_mutational_burden(
     """Burden of baseline and each later tumour over the coding bases that are deep enough in both and in the blood."""
     from palbo_assets.genomics.bam import as_bam
     from palbo_assets.genomics.regions import read_bed
+    from palbo_assets.study.reference_lists import hold_lists_to_build
     from palbo_assets.wes import read_quality
     from palbo_assets.wes.callable_bases import Depths, coding_regions
     from palbo_assets.wes.mutation_sets import passing
     from palbo_assets.wes.paired_burden import Territory, compared, unjudged
     from palbo_assets.wes.process_rows import MISMATCH, of_other_people
-    from palbo_assets.wes.reference_lists import hold_lists_to_build
 
     hold_lists_to_build(step, ("target_bed",))
     settings: Settings = step.settings

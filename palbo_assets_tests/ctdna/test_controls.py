@@ -172,3 +172,16 @@ def test_a_table_of_standards_that_cannot_be_read_names_row_and_column(tmp_path:
         with pytest.raises(InputError) as refused:
             read_control_alleles(path)
         assert (refused.value.code, refused.value.row, refused.value.column) == ("E_SCHEMA", 2, column)
+
+
+def test_standards_of_another_build_are_refused_before_anything_is_judged(plasma: Plasma, tmp_path: Path) -> None:
+    chrom, length = next(iter(plasma.genome.contigs.items()))
+    base = plasma.genome.sequence(chrom)[99]
+    for pos, ref in ((length + 5, base), (100, next(one for one in "ACGT" if one != base))):
+        path = tmp_path / f"{pos}.csv"
+        path.write_text(f"material,chrom,pos,ref,alt,vaf\nS,{chrom},{pos},{ref},N,0.01\n".replace(",N,", ",AC,"))
+        given = step(plasma, [])
+        known = {"genome_fasta": plasma.genome.fasta, "ctdna_control_alleles": path}
+        given.references = SimpleNamespace(get=known.get)
+        with pytest.raises(InputError, match="E_BUILD_MISMATCH"):
+            body(ctdna_controls)(given)

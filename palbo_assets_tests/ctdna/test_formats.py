@@ -137,7 +137,7 @@ def test_a_wet_lab_batch_is_named_so_that_it_can_be_a_partition(tmp_path: Path) 
 
 
 def test_every_role_is_declared_once() -> None:
-    roles = ["consensus_bam", "healthy_plasma_bam", "panel_bed", "raw_umi_bam", "wet_lab"]
+    roles = ["consensus_bam", "control_bam", "healthy_plasma_bam", "panel_bed", "raw_umi_bam", "wet_lab"]
     assert sorted(one.role for one in FORMATS) == roles
     assert {one.modality for one in FORMATS} == {"ctdna"}
 

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 def ctdna_controls(step: Step) -> pd.DataFrame:
     """Molecules of controls without template, and the expected alleles of reference standards, per sequencing run."""
     from palbo_assets.ctdna.controls import read_control_alleles
+    from palbo_assets.study.reference_lists import hold_lists_to_build
 
+    hold_lists_to_build(step, ("ctdna_control_alleles",))
     listed = step.references.get("ctdna_control_alleles")
     standards = read_control_alleles(listed) if listed else {}
     rows: list[dict[str, Any]] = []

@@ -137,7 +137,7 @@ def ctdna_qc(step: Step, ctdna_molecules: pd.DataFrame, ctdna_wet_lab: pd.DataFr
     upstream=(CTDNA_MOLECULES, CTDNA_QC, CTDNA_WET_LAB, CTDNA_BACKGROUND),
     references=("genome_fasta", "ctdna_background", "hotspot_sites", "genes_gff3", "transcripts", "hotspots"),
     settings=Settings,
-    code_version="6",
+    code_version="7",
     group=GROUP,
     kinds={"scipy", "sql"},
 )
@@ -154,7 +154,9 @@ def ctdna_calls(
     or that can't be computed, is NOT_EVALUABLE with its numbers kept. New variants are annotated.
     """
     from palbo_assets.ctdna.burden import haploid_equivalents_per_ml
+    from palbo_assets.study.reference_lists import hold_lists_to_build
 
+    hold_lists_to_build(step, ("hotspot_sites", "hotspots"))
     settings: Settings = step.settings
     rows: list[dict[str, Any]] = []
     for qc in ctdna_qc.to_dict("records"):

@@ -1,4 +1,4 @@
-"""The bundle's lists of places that exomes are read with, held to the study's build before a step relies on them."""
+"""The bundle's lists of places that DNA is read with, held to the study's build before a step relies on them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ LAYOUTS = {
     "panel_of_normals": Layout.SITES_VCF,
     "population_af": Layout.SITES_VCF,
     "hotspots": Layout.HOTSPOTS,
+    "hotspot_sites": Layout.HOTSPOTS,
+    "ctdna_control_alleles": Layout.HOTSPOTS,
 }
 
 
