@@ -29,7 +29,7 @@ def simulate(path: Path, molecules: int, seed: int = 1) -> int:
     import pysam
 
     from palbo_assets.demo.alignments import bgzf
-    from palbo_assets.demo.ctdna import Drawn
+    from palbo_assets.demo.plasma_reads import Drawn
     from palbo_assets.demo.raw_umi import raw_records
 
     rng = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
 """Renders a plasma before its consensus was called: every molecule as a family of raw read pairs from both strands.
 
-Molecules are drawn as for a consensus BAM (`ctdna.Drawn`). Each is copied some times per strand; copies carry
+Molecules are drawn as for a consensus BAM (`plasma_reads.Drawn`). Each is copied some times per strand; copies carry
 sequencing errors as their base qualities say, and now and then an error in the barcode. The duplex UMI is in the tag
 RX, the part of read 1 first, so the parts swap between strands.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from palbo_assets.demo.ctdna import READ, Drawn, bins, nibbles_of, with_indel
+from palbo_assets.demo.plasma_reads import READ, Drawn, bins, nibbles_of, with_indel
 
 QUALITIES = np.array([37, 25, 11], dtype=np.uint8)  # binned as NovaSeq writes them
 QUALITY_SHARES = (0.94, 0.05, 0.01)

@@ -50,6 +50,7 @@ from palbo_assets.ctdna.tables import (
 )
 from palbo_assets.demo import ctdna as twin
 from palbo_assets.demo import healthy_plasma
+from palbo_assets.demo.plasma_reads import BACKGROUND
 from palbo_assets.demo.truth import WrittenFile
 from palbo_assets.platform.formats import Claim, Context, Scope
 from palbo_assets.platform.io_managers import TableIOManager
@@ -352,7 +353,7 @@ def test_calls_are_tested_against_the_background_of_healthy_donors_and_name_it(
     assert (background["level"] == "site").sum() == 5 * plasma.panel.size
     kinds = background[background["level"] == "kind"].set_index("element")["rate"]
     for kind in ("C>A", "C>T"):
-        assert kinds[kind] == pytest.approx(twin.BACKGROUND[kind], rel=0.5)
+        assert kinds[kind] == pytest.approx(BACKGROUND[kind], rel=0.5)
     calls = house.rows(CTDNA_CALLS)
     assert set(calls["background"].dropna()) == {"healthy_plasma"} and set(calls["background_sha256"]) == {name}
     assert calls["background_reason"].isna().all()

@@ -23,7 +23,7 @@ from palbo_assets.ctdna.background import (
 )
 from palbo_assets.ctdna.molecules import MoleculeCounts, RegionCounts
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.demo.ctdna import BACKGROUND
+from palbo_assets.demo.plasma_reads import BACKGROUND
 from palbo_assets.platform.errors import InputError, ReferenceBundleError
 from palbo_assets_tests.ctdna.conftest import Plasma
 

@@ -11,6 +11,7 @@ import pysam
 from palbo_assets.ctdna.background import kind_of
 from palbo_assets.ctdna.molecules import MoleculeCounts
 from palbo_assets.demo import ctdna as twin
+from palbo_assets.demo.plasma_reads import BACKGROUND, READ
 from palbo_assets_tests.ctdna.conftest import Plasma
 
 
@@ -30,14 +31,14 @@ def test_records_are_as_fgbio_and_an_aligner_write_them(plasma: Plasma) -> None:
         assert file.header.to_dict()["HD"]["SO"] == "coordinate"
         for read in file.fetch("chr6"):
             mates.setdefault(read.query_name or "", []).append(read)
-            assert read.infer_query_length() == twin.READ == len(read.query_sequence or "")
+            assert read.infer_query_length() == READ == len(read.query_sequence or "")
             assert {name for name, _ in read.get_tags()} == {"RG", "MI", "RX", "cD", "cM", "cE"}
             cigar = read.cigartuples or []
             gapped += len(cigar) > 1
             if len(cigar) == 1:
                 genome = plasma.genome.sequence("chr6")[read.reference_start : read.reference_end]
                 mismatches += sum(a not in {b, "N"} for a, b in zip(read.query_sequence or "", genome, strict=True))
-                bases += twin.READ
+                bases += READ
     assert gapped > 10  # the planted three-base deletion of ESR1
     assert 0 < mismatches / bases < 0.01
     for one, other in mates.values():
@@ -57,7 +58,7 @@ def test_molecules_err_at_the_stated_rates(plasma: Plasma, plasma_counts: Molecu
                 depth = int(region.depth[at])
                 for alt in set("ACGT") - {ref}:
                     errors += int(votes["ACGT".index(alt), at])
-                    expected += depth * twin.BACKGROUND[kind_of(ref, alt)]
+                    expected += depth * BACKGROUND[kind_of(ref, alt)]
     assert expected > 200
     assert abs(errors - expected) < 4 * np.sqrt(expected)
 
