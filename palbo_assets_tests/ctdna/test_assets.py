@@ -43,13 +43,15 @@ from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
     CTDNA_BURDEN,
     CTDNA_CALLS,
+    CTDNA_CONTROLS,
+    CTDNA_FITNESS,
     CTDNA_PANELS,
     CTDNA_QC,
     CTDNA_WET_LAB,
     TABLES,
 )
 from palbo_assets.demo import ctdna as twin
-from palbo_assets.demo import healthy_plasma
+from palbo_assets.demo import healthy_plasma, plasma_controls
 from palbo_assets.demo.plasma_reads import BACKGROUND
 from palbo_assets.demo.truth import WrittenFile
 from palbo_assets.platform.formats import Claim, Context, Scope
@@ -81,6 +83,7 @@ SCOPES = {
     "healthy_plasma_bam": Scope.COHORT,
     "panel_bed": Scope.COHORT,
     "wet_lab": Scope.BATCH,
+    "control_bam": Scope.COHORT,
     "consensus_bam": Scope.SAMPLE,
     "raw_umi_bam": Scope.SAMPLE,
 }
@@ -202,8 +205,9 @@ ALL = ("genome_fasta", "ctdna_background", "hotspot_sites")
 
 @pytest.fixture(scope="module")
 def complete(plasma: Plasma, tmp_path_factory: pytest.TempPathFactory) -> tuple[House, list[dg.ExecuteInProcessResult]]:
-    house = House(tmp_path_factory.mktemp("complete"), plasma, references=ALL)
-    return house, list(house.run())
+    house = House(tmp_path_factory.mktemp("complete"), plasma, references=(*ALL, "ctdna_control_alleles"))
+    rng = np.random.default_rng(12)
+    return house, list(house.run(donors=plasma_controls.write(plasma.genome, plasma.bed, plasma.folder, rng)))
 
 
 def test_a_delivered_plasma_becomes_products_that_keep_their_contracts(
@@ -221,6 +225,16 @@ def test_a_delivered_plasma_becomes_products_that_keep_their_contracts(
     }
     of_patient = [check for check in CHECKS if next(iter(check.check_keys)).asset_key.path == ["patient_genotypes"]]
     assert len(checks) == len(CHECKS) - len(of_patient) > 0 and all(checks.values()), checks
+
+
+def test_a_plasma_is_fit_by_the_controls_of_its_own_run(
+    complete: tuple[House, list[dg.ExecuteInProcessResult]],
+) -> None:
+    house, _ = complete
+    controls = house.rows(CTDNA_CONTROLS)
+    assert len(controls) == 1 + len(twin.STANDARD_ALLELES) and set(controls["verdict"]) == {"pass"}
+    (fit,) = house.rows(CTDNA_FITNESS).to_dict("records")
+    assert (fit["sequencing_run"], fit["verdict"], fit["not_checked"]) == (twin.RUN, "pass", "foreign_dna")
 
 
 def test_the_published_calls_hold_what_was_planted(complete: tuple[House, list[dg.ExecuteInProcessResult]]) -> None:
