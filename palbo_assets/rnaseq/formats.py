@@ -28,6 +28,13 @@ def _verify(path: Path, claim: Claim, role: str) -> Finding:
 
     found = read_quantification(path, claim.sample_name)
     right_role = "quant" if found.tool in QUANT_TOOLS else "gene_tpm" if found.tool == "matrix_tpm" else "gene_counts"
+    if role == "gene_tpm" and found.tool == "matrix":
+        raise InputError(
+            "E_SCHEMA",
+            "the column doesn't sum to one million, so it holds no TPM (reads, FPKM or RPKM, or rows are missing)",
+            file=path.name,
+            fix="deliver the matrix of TPM as the pipeline wrote it; a matrix of reads has the role gene_counts",
+        )
     if role != right_role:
         raise InputError(
             "E_SCHEMA",

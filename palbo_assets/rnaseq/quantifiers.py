@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
-from palbo_assets.rnaseq import delimited, expression_matrices
+from palbo_assets.rnaseq import abundance_units, delimited, expression_matrices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,10 +98,10 @@ def read_quantification(path: Path, sample_name: str = "") -> Quantification:
     Raises
     ------
     InputError
-        ``E_SCHEMA`` (unknown header; a cell that isn't a finite number; a negative number; an id twice; ragged rows),
-        ``E_TRUNCATED`` (unfinished last line or gzip; HTSeq's closing counters or STAR's opening ones are missing;
-        TPM that don't sum to a million), ``E_SAMPLE_MISMATCH`` (a matrix without that column), ``E_EMPTY``,
-        ``E_ENCODING``, ``E_CHECKSUM``, ``E_TOO_BIG``; with row and column where there is one.
+        ``E_SCHEMA`` (unknown header; FPKM, RPKM or CPM; a cell that isn't a finite number; a negative number; an id
+        twice; ragged rows), ``E_TRUNCATED`` (unfinished last line or gzip; HTSeq's closing counters or STAR's opening
+        ones are missing; TPM that don't sum to a million), ``E_SAMPLE_MISMATCH`` (a matrix without that column),
+        ``E_EMPTY``, ``E_ENCODING``, ``E_CHECKSUM``, ``E_TOO_BIG``; with row and column where there is one.
     """
     content = delimited.content_of(path)
     skipped, header = delimited.header_of(content, path)
@@ -111,6 +111,7 @@ def read_quantification(path: Path, sample_name: str = "") -> Quantification:
     for layout in LAYOUTS:
         if names.issuperset(layout.required):
             return _with_abundance(path, content, layout, skipped, header)
+    abundance_units.refuse_other_units_by_name(header, path, skipped + 1)
     if tuple(header[:6]) == FEATURECOUNTS_ANNOTATION:
         return _featurecounts(path, content, skipped, header)
     if len(header) == 4 and header[0] in STAR_COUNTERS:
@@ -137,6 +138,9 @@ def _with_abundance(path: Path, content: bytes, layout: Layout, skipped: int, he
     for name in numbers:
         _refuse_negative(columns[name], path, first_row, name)
     tpm = columns[layout.tpm]
+    abundance_units.refuse_other_units(
+        tpm, columns[layout.count], columns[layout.effective_length], path=path, column=layout.tpm
+    )
     # Tools print TPM that sum to a million; two decimals of RSEM keep the sum within 0.1 %.
     if columns[layout.count].sum() > 0 and abs(tpm.sum() / 1e6 - 1) > 0.01:
         raise InputError(
