@@ -13,6 +13,7 @@ from palbo_assets.ctdna.tables import (
     CTDNA_CALLS,
     CTDNA_CONTROLS,
     CTDNA_FITNESS,
+    CTDNA_INDEX_HOPPING,
     CTDNA_MOLECULES,
     CTDNA_ORIGINS,
     CTDNA_PANELS,
@@ -73,6 +74,16 @@ def controls_can_be_judged(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(CTDNA_RUN_QC, COHORT, description="No run failed its controls")
 def runs_pass_their_controls(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["verdict"] == "fail").fillna(False)]
+
+
+@row_check(CTDNA_RUN_QC, COHORT, description="No library shares one of its two indexes with another one of its run")
+def indexes_are_unique(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[~rows["unique_dual_index"].fillna(True).astype(bool)]
+
+
+@row_check(CTDNA_INDEX_HOPPING, COHORT, description="No allele of a plasma is made by copies of another library")
+def alleles_are_the_librarys_own(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[(rows["verdict"] == "explained").fillna(False)]
 
 
 @row_check(CTDNA_MOLECULES, SAMPLE, description="Some molecule votes at every base of the panel")
@@ -198,6 +209,9 @@ CHECKS = (
     controls_can_be_judged,
     schema_check(CTDNA_RUN_QC, COHORT),
     runs_pass_their_controls,
+    indexes_are_unique,
+    schema_check(CTDNA_INDEX_HOPPING, COHORT),
+    alleles_are_the_librarys_own,
     schema_check(CTDNA_MOLECULES, SAMPLE),
     every_base_is_reached,
     schema_check(CTDNA_QC, SAMPLE),

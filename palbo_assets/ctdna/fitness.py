@@ -1,19 +1,23 @@
-"""What only other samples tell of a plasma: whether it holds another person's DNA, and its run's controls.
+"""What only other samples tell of a plasma: another person's DNA, copies of its run's other libraries, its controls.
 
 Foreign DNA adds alleles at its own share: a SNP that is homozygous in the other person shows at that share, a
 heterozygous one at half of it. White cells of the patient don't hold such an allele, so it looks like the tumour's. An
-allele up to the upper end of the share's interval is therefore nobody's; what lies above stands.
+allele up to the upper end of the share's interval is therefore nobody's; what lies above stands. Copies of another
+library's molecules (`index_hopping`) are known one by one: the alleles that they make are named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from palbo_assets.ctdna.index_hopping import EXPLAINED
 from palbo_assets.ctdna.settings import Settings
+from palbo_assets.genomics.plasma_fitness import allele_name
 from palbo_assets.study.vocabulary import Qc
 
 FOREIGN, EXPLAINS_ALL, CONTROLS = "foreign_dna", "foreign_dna_explains_alleles", "controls"
+HOPPING = "index_hopping"
 _WORST = (Qc.FAIL, Qc.WARN, Qc.PASS)
 
 
@@ -22,6 +26,7 @@ def fitness(
     max_vaf: float | None,
     run: Mapping[str, Any] | None,
     settings: Settings,
+    hopping: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Columns of ``ctdna_fitness`` for one plasma; what couldn't be told is listed in ``not_checked``, fails nothing.
 
@@ -31,6 +36,8 @@ def fitness(
         The plasma's rows of ``plasma_contamination`` and ``ctdna_run_qc``, nulls as None; None where there is none.
     max_vaf
         Largest fraction of a somatic allele in the plasma (``ctdna_burden``); None where none is present.
+    hopping
+        The plasma's rows of ``ctdna_index_hopping``; none where no other library holds more of an allele.
     """
     stated, of_run = contamination or {}, run or {}
     share, high = stated.get("contamination"), stated.get("contamination_high")
@@ -39,10 +46,17 @@ def fitness(
     verdicts = [verdict, Qc(controls) if controls else Qc.PASS]
     if controls and controls != Qc.PASS:
         reasons = [*reasons, *(f"{CONTROLS}:{reason}" for reason in str(of_run["reasons"]).split(";"))]
-    unknown = [name for name, value in ((FOREIGN, share), (CONTROLS, controls)) if value is None]
+    hopped = [allele_name(row["chrom"], row["pos"], row["ref"], row["alt"])
+              for row in hopping if row["verdict"] == EXPLAINED]  # fmt: skip
+    if hopped:
+        verdicts, reasons = [*verdicts, Qc.WARN], [*reasons, HOPPING]
+    told = bool(of_run.get("sequencing_run")) and all(row["verdict"] is not None for row in hopping)
+    checked = ((FOREIGN, share is not None), (CONTROLS, controls is not None), (HOPPING, told))
+    unknown = [name for name, is_known in checked if not is_known]
     return {
         "foreign_dna": share,
         "explained_vaf": explained,
+        "hopped_alleles": ";".join(hopped) or None,
         "sequencing_run": of_run.get("sequencing_run") or None,
         "verdict": str(next(one for one in _WORST if one in verdicts)),
         "reasons": ";".join(reasons),

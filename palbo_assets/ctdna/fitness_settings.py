@@ -57,3 +57,23 @@ class FitnessSettings(BaseModel):
         lt=1,
         description="1; more missed alleles than chance makes this often fail the run. Source: convention",
     )
+    hopping_largest_vaf: float = Field(
+        default=0.02,
+        gt=0,
+        le=1,
+        description="1; alleles of a plasma up to this fraction are held against other libraries of the run. Source:"
+        " exchanged indexes give up to about 2 % of a library's reads (Costello 2018, BMC Genomics; Illumina 2017 white"
+        " paper on index hopping)",
+    )
+    hopping_least_ratio: float = Field(
+        default=2.0,
+        gt=1,
+        description="1; a family that copies came from has at least so many times the copies' pairs: it tells which"
+        " library the molecule is of. Source: product default; at 2 % a copy's family is expected fifty times smaller",
+    )
+    hopping_alpha: float = Field(
+        default=0.01,
+        gt=0,
+        lt=1,
+        description="1; copies are believed where chance makes as many with a smaller probability. Source: convention",
+    )

@@ -377,6 +377,36 @@ CTDNA_RUN_QC = Table(
         integer("controls", "Control libraries of the run", unit="libraries", minimum=0, nullable=False),
         text("verdict", "The run's verdict; null where no control of the run tells", allowed=tuple(Qc)),
         text("reasons", "What it rests on, ';'-joined; empty when nothing was found", nullable=False),
+        boolean("unique_dual_index", "Whether neither index of the library is another library's of the run: exchanged"
+                " indexes are then found by the sequencer; null where the read groups state none (PU)"),
+    ),
+)  # fmt: skip
+
+CTDNA_INDEX_HOPPING = Table(
+    name="ctdna_index_hopping",
+    description="Alleles of a plasma that another library of its sequencing run holds at more molecules, and how many"
+    " of the plasma's molecules are copies of that library's: same ends, same UMI, larger family",
+    grain="variant x plasma",
+    columns=(
+        PATIENT_ID,
+        TIMEPOINT,
+        SPECIMEN_ID,
+        text("chrom", "Contig", nullable=False, key=True),
+        integer("pos", "Position of the VCF alleles, 1-based", unit="bp", minimum=1, nullable=False, key=True),
+        text("ref", "Reference allele, left-aligned", nullable=False, key=True),
+        text("alt", "Alternative allele, left-aligned", nullable=False, key=True),
+        text("sequencing_run", "Flowcell of both libraries", nullable=False),
+        integer("libraries", "Other libraries of the run that hold more molecules of the allele", unit="libraries",
+                minimum=1, nullable=False),
+        integer("alt_molecules", "Molecules with the allele, as called", unit="molecules", minimum=0),
+        integer("critical_molecules", "Fewest molecules that make a call here", unit="molecules", minimum=1),
+        integer("compared", "Molecules with a UMI that were compared", unit="molecules", minimum=0),
+        integer("copies", "Of these, copies of another library's", unit="molecules", minimum=0),
+        real("copies_by_chance", "Molecules that would share ends and UMI by chance", unit="molecules", minimum=0),
+        real("p_value", "Chance to see as many copies without any exchange", unit="1", minimum=0, maximum=1),
+        text("verdict", "explained: without the copies it would be no call; null where it couldn't be told",
+             allowed=("explained", "stands")),
+        text("reason", "Why it couldn't be told: no_umi, unreadable; empty otherwise", nullable=False),
     ),
 )  # fmt: skip
 
@@ -393,6 +423,8 @@ CTDNA_FITNESS = Table(
              unit="1", minimum=0, maximum=1),
         real("explained_vaf", "VAF up to which an allele may be that person's (upper end of the share's 95 % interval);"
              " null where the share is below the limit or unknown", unit="1", minimum=0, maximum=1),
+        text("hopped_alleles", "Alleles, chrom:pos:ref>alt, ';'-joined, that copies of another library's molecules make"
+             " (ctdna_index_hopping); null where none is"),
         text("sequencing_run", "Flowcell of the plasma's reads; null where it isn't known"),
         text("verdict", "Verdict on what was checked; fail: nothing is evaluable", nullable=False, allowed=tuple(Qc)),
         text("reasons", "What the verdict rests on, ';'-joined; empty when nothing was found", nullable=False),
@@ -406,6 +438,7 @@ TABLES = (
     CTDNA_BACKGROUND,
     CTDNA_CONTROLS,
     CTDNA_RUN_QC,
+    CTDNA_INDEX_HOPPING,
     CTDNA_QC,
     CTDNA_CALLS,
     CTDNA_MOLECULES,

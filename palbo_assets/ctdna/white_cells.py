@@ -29,8 +29,6 @@ class Origin(NamedTuple):
     power: float | None = None
 
 
-FROM_OTHERS = Origin(UNRESOLVED, "foreign_dna")
-"""Of an allele that another person's DNA in the plasma explains: the patient's white cells don't hold it either way."""
 BLOCKED = Origin(UNRESOLVED, "E_IDENTITY_MISMATCH")
 """Of an allele in a plasma that isn't the patient's: neither its white cells nor its tumour tell."""
 

@@ -8,6 +8,7 @@ with a consensus background that differs by substitution. Records are laid out a
 from __future__ import annotations
 
 import csv
+import hashlib
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -115,12 +116,19 @@ def _header(sample: str, genome: MiniGenome, program: tuple[str, str]) -> bytes:
     """The BAM's header: text, then contigs in binary."""
     text = "@HD\tVN:1.6\tSO:coordinate\n"
     text += "".join(f"@SQ\tSN:{name}\tLN:{length}\n" for name, length in genome.contigs.items())
-    text += f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\tPU:{RUN}.1\n"
+    text += f"@RG\tID:A\tSM:{sample}\tLB:{sample}-L1\tPL:ILLUMINA\tPU:{RUN}.1.{_indexes(sample)}\n"
     text += f"@PG\tID:{program[0]}\tPN:{program[0]}\tVN:{program[1]}\n"
     packed = b"BAM\1" + struct.pack("<i", len(text)) + text.encode() + struct.pack("<i", len(genome.contigs))
     for name, length in genome.contigs.items():
         packed += struct.pack("<i", len(name) + 1) + name.encode() + b"\0" + struct.pack("<i", length)
     return packed
+
+
+def _indexes(sample: str) -> str:
+    """The library's two sample indexes, eight bases each and its own."""
+    drawn = hashlib.sha256(sample.encode()).digest()
+    bases = "".join("ACGT"[byte & 3] for byte in drawn[:16])
+    return f"{bases[:8]}-{bases[8:]}"
 
 
 def specimen_id(truth: SampleTruth) -> str:

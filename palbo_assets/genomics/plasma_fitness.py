@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-FOREIGN_DNA = "foreign_dna"
+FOREIGN_DNA, INDEX_HOPPING = "foreign_dna", "index_hopping"
 _FAIL, _PRESENT, _NOT_EVALUABLE = "fail", "PRESENT", "NOT_EVALUABLE"  # the study's words, which a library doesn't know
 _ALLELE = ["chrom", "pos", "ref", "alt"]
 
@@ -19,10 +19,13 @@ def with_fitness(quality: pd.DataFrame, fitness: pd.DataFrame) -> pd.DataFrame:
     return quality.assign(verdict=quality["verdict"].mask(quality["specimen_id"].isin(list(unfit)), _FAIL))
 
 
-def explained_by_foreign_dna(
+def explained_by_others(
     calls: pd.DataFrame, fitness: pd.DataFrame, tissue: Set[tuple[str, int, str, str]] = frozenset()
 ) -> pd.Series:
-    """Which rows of ``ctdna_calls`` another person's DNA may have made: at most ``explained_vaf``, and not in tissue.
+    """What else may have made each row of ``ctdna_calls``: `FOREIGN_DNA`, `INDEX_HOPPING`, or null.
+
+    Another person's DNA explains alleles up to ``explained_vaf`` that aren't in tissue; copies of another library's
+    molecules explain the alleles that ``hopped_alleles`` names, in tissue or not: each molecule was looked at.
 
     Parameters
     ----------
@@ -32,20 +35,37 @@ def explained_by_foreign_dna(
     import pandas as pd
 
     limits = dict(zip(fitness["specimen_id"], fitness["explained_vaf"], strict=True))
-    explained = (calls["vaf"] <= calls["specimen_id"].map(limits).astype("Float64")).fillna(False).astype(bool)
-    own = [tuple(allele) in tissue for allele in calls[_ALLELE].to_numpy()]
-    return explained & ~pd.Series(own, index=calls.index, dtype=bool)
+    foreign = (calls["vaf"] <= calls["specimen_id"].map(limits).astype("Float64")).fillna(False).astype(bool)
+    named = {
+        specimen: set(alleles.split(";"))
+        for specimen, alleles in zip(fitness["specimen_id"], fitness["hopped_alleles"], strict=True)
+        if isinstance(alleles, str)
+    }
+    alleles = [tuple(allele) for allele in calls[_ALLELE].to_numpy()]
+    found = [
+        INDEX_HOPPING if allele_name(*allele) in named.get(specimen, ())
+        else FOREIGN_DNA if is_foreign and allele not in tissue
+        else None
+        for allele, specimen, is_foreign in zip(alleles, calls["specimen_id"], foreign, strict=True)
+    ]  # fmt: skip
+    return pd.Series(found, index=calls.index, dtype="str")
 
 
-def without_foreign_alleles(
+def without_alleles_of_others(
     calls: pd.DataFrame, fitness: pd.DataFrame, tissue: Set[tuple[str, int, str, str]] = frozenset()
 ) -> pd.DataFrame:
     """``calls`` with such alleles NOT_EVALUABLE where they were PRESENT: the numbers stay, the filter says why."""
-    doubted = explained_by_foreign_dna(calls, fitness, tissue) & (calls["state"] == _PRESENT)
+    others = explained_by_others(calls, fitness, tissue)
+    doubted = others.notna() & (calls["state"] == _PRESENT)
     return calls.assign(
         state=calls["state"].mask(doubted, _NOT_EVALUABLE),
-        filter=calls["filter"].mask(doubted, FOREIGN_DNA),
+        filter=calls["filter"].mask(doubted, others),
     )
+
+
+def allele_name(chrom: str, pos: int, ref: str, alt: str) -> str:
+    """``chrom:pos:ref>alt``, as ``hopped_alleles`` lists it."""
+    return f"{chrom}:{pos}:{ref}>{alt}"
 
 
 def tissue_variants(somatic_calls: pd.DataFrame, foreign: Collection[str] = ()) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from palbo_assets.ctdna.tables import (
     CTDNA_QC,
     PATIENT_GENOTYPES,
 )
-from palbo_assets.genomics.plasma_fitness import alleles_of, tissue_variants, with_fitness, without_foreign_alleles
+from palbo_assets.genomics.plasma_fitness import alleles_of, tissue_variants, with_fitness, without_alleles_of_others
 from palbo_assets.histology.tables import CYCLIN_E_PAIRS
 from palbo_assets.platform.product import SPECS, Step, product
 from palbo_assets.platform.tables import frame_from_rows
@@ -93,7 +93,7 @@ def resistance_states(step: Step, **tables: pd.DataFrame) -> pd.DataFrame:
     unpaired = unpaired_features(CATALOGUE, {CYCLIN_E_PAIRS.name: tables.pop(CYCLIN_E_PAIRS.name)})
     failures, fitness = tables.pop("identity_failures"), tables.pop("ctdna_fitness")
     tables["ctdna_qc"] = with_fitness(tables["ctdna_qc"], fitness)
-    tables["ctdna_calls"] = without_foreign_alleles(
+    tables["ctdna_calls"] = without_alleles_of_others(
         tables["ctdna_calls"], fitness, alleles_of(tissue_variants(tables["somatic_calls"]))
     )
     of_tumours = failures[failures["source"] == "tumour"]

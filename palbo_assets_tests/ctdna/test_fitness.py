@@ -8,7 +8,7 @@ import pytest
 from palbo_assets.ctdna.fitness import EXPLAINS_ALL, FOREIGN, fitness
 from palbo_assets.ctdna.patient_genotypes import union_of_variants
 from palbo_assets.ctdna.settings import Settings
-from palbo_assets.genomics.plasma_fitness import with_fitness, without_foreign_alleles
+from palbo_assets.genomics.plasma_fitness import with_fitness, without_alleles_of_others
 from palbo_assets.wes.contamination import plasma_rows
 from palbo_assets.wes.settings import Settings as ExomeSettings
 from palbo_assets_tests.ctdna.test_patient_genotypes import ESR1, RB1, plasma, tissue
@@ -48,12 +48,14 @@ def test_a_share_that_nobody_could_estimate_passes_nothing() -> None:
 
 def test_alleles_of_another_person_join_no_patients_variants_and_keep_their_numbers() -> None:
     calls = plasma((RB1, "P2", 0.02, "PASS", "PRESENT"), (ESR1, "P2", 0.01, "PASS", "PRESENT"))
-    unfit = pd.DataFrame({"specimen_id": ["P2"], "verdict": ["warn"], "explained_vaf": [0.015]})
-    doubted = without_foreign_alleles(calls, unfit)
+    unfit = pd.DataFrame(
+        {"specimen_id": ["P2"], "verdict": ["warn"], "explained_vaf": [0.015], "hopped_alleles": [None]}
+    )
+    doubted = without_alleles_of_others(calls, unfit)
     assert doubted["state"].tolist() == ["PRESENT", "NOT_EVALUABLE"] and doubted["filter"].tolist()[1] == "foreign_dna"
     assert doubted["vaf"].tolist() == [0.02, 0.01]
     assert set(union_of_variants(tissue(), doubted)) == {RB1}
-    own = without_foreign_alleles(calls, unfit, {tuple(ESR1)})
+    own = without_alleles_of_others(calls, unfit, {tuple(ESR1)})
     assert own["state"].tolist() == ["PRESENT", "PRESENT"]
 
 

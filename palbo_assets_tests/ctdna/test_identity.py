@@ -203,7 +203,14 @@ def test_residual_disease_of_a_swapped_plasma_or_tumour_is_blocked_with_the_reas
 
 
 def fit(verdict: str, explained: float) -> pd.DataFrame:
-    row = {**KEYS, "specimen_id": PLASMA, "verdict": verdict, "explained_vaf": explained, "reasons": "foreign_dna"}
+    row = {
+        **KEYS,
+        "specimen_id": PLASMA,
+        "verdict": verdict,
+        "explained_vaf": explained,
+        "reasons": "foreign_dna",
+        "hopped_alleles": None,
+    }
     return frame_from_rows(CTDNA_FITNESS, [{**row, "foreign_dna": explained, "not_checked": ""}])
 
 

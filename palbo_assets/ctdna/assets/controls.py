@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.ctdna.assets.steps import GROUP, READS, panel_of_version, plasmas
+from palbo_assets.ctdna.assets.steps import run_of_file as _run
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.tables import CTDNA_CONTROLS, CTDNA_RUN_QC
 from palbo_assets.platform.errors import InputError
@@ -14,8 +15,6 @@ from palbo_assets.study.partitions import COHORT
 from palbo_assets.study.vocabulary import Qc
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from palbo_assets.ctdna.controls import ControlAllele
@@ -83,7 +82,7 @@ def _judged(step: Step, file: LandedFile, standards: dict[str, list[ControlAllel
     roles=("consensus_bam", "raw_umi_bam"),
     upstream=(CTDNA_CONTROLS,),
     settings=Settings,
-    code_version="1",
+    code_version="2",
     group=GROUP,
     kinds={"bam", "sql"},
     by_patient=True,
@@ -95,8 +94,10 @@ def ctdna_run_qc(step: Step, ctdna_controls: pd.DataFrame) -> pd.DataFrame:
     of_run: dict[str, list[dict[str, Any]]] = {}
     for row in ctdna_controls.astype(object).where(ctdna_controls.notna(), None).to_dict("records"):
         of_run.setdefault(row["sequencing_run"], []).append({str(name): value for name, value in row.items()})
+    delivered = plasmas(step)
+    alone = _unique_dual_indexes(delivered)
     rows = []
-    for file in sorted(plasmas(step), key=lambda file: (file.patient_id, file.timepoint, file.specimen_id)):
+    for file in sorted(delivered, key=lambda file: (file.patient_id, file.timepoint, file.specimen_id)):
         run = _run(file.path)
         controls = of_run.get(run, []) if run else []
         verdict, reasons = verdict_of_run(controls, step.settings)
@@ -105,17 +106,20 @@ def ctdna_run_qc(step: Step, ctdna_controls: pd.DataFrame) -> pd.DataFrame:
                 "patient_id": file.patient_id, "timepoint": file.timepoint, "specimen_id": file.specimen_id,
                 "sequencing_run": run, "controls": len({(row["control"], row["bam_sha256"]) for row in controls}),
                 "verdict": None if verdict is None else str(verdict), "reasons": ";".join(reasons),
+                "unique_dual_index": alone.get(file.sha256),
             }
         )  # fmt: skip
     step.report(plasmas=len(rows), runs=len({row["sequencing_run"] for row in rows} - {""}))
     return frame_from_rows(CTDNA_RUN_QC, rows)
 
 
-def _run(path: Path) -> str:
-    """The BAM's run; none where its header can't be read: its own products say so."""
-    from palbo_assets.ctdna.controls import run_of
+def _unique_dual_indexes(files: list[LandedFile]) -> dict[str, bool | None]:
+    """By the BAM's hash, within its run."""
+    from palbo_assets.ctdna.index_hopping import barcode_of, unique_dual_indexes
 
-    try:
-        return run_of(path)
-    except InputError:
-        return ""
+    of_run: dict[str, dict[str, str]] = {}
+    for file in files:
+        run = _run(file.path)
+        if run:
+            of_run.setdefault(run, {})[file.sha256] = barcode_of(file.path)
+    return {library: alone for stated in of_run.values() for library, alone in unique_dual_indexes(stated).items()}

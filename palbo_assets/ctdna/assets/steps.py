@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.product import Step
 from palbo_assets.study.vocabulary import Modality
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from palbo_assets.ctdna.background import Background
@@ -25,6 +28,16 @@ def plasmas(step: Step) -> list[LandedFile]:
     consensus = step.files("consensus_bam")
     called = {file.specimen_id for file in consensus}
     return [*consensus, *(file for file in step.files("raw_umi_bam") if file.specimen_id not in called)]
+
+
+def run_of_file(path: Path) -> str:
+    """The BAM's sequencing run; none where its header can't be read: its own products say so."""
+    from palbo_assets.ctdna.controls import run_of
+
+    try:
+        return run_of(path)
+    except InputError:
+        return ""
 
 
 def panel_of(step: Step, file: LandedFile) -> Panel | None:

@@ -28,10 +28,10 @@ from palbo_assets.ctdna.tables import (
 )
 from palbo_assets.genomics.plasma_fitness import (
     alleles_of,
-    explained_by_foreign_dna,
+    explained_by_others,
     tissue_variants,
     with_fitness,
-    without_foreign_alleles,
+    without_alleles_of_others,
 )
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     ),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="4",
+    code_version="5",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
@@ -80,7 +80,7 @@ def patient_genotypes(
     """The union of the patient's variants in all samples: tumours and blood by fragments, plasmas by molecules.
 
     Acquired, lost and absent rest on it. A sample that isn't the patient's adds no variant and gets no state, nor does
-    an allele that another person's DNA explains add one.
+    an allele that another person's DNA or another library explains add one.
     """
     from palbo_assets.ctdna.molecule_table import plasma_of
     from palbo_assets.ctdna.patient_genotypes import (
@@ -102,7 +102,7 @@ def patient_genotypes(
     failed = set(read_qc.loc[(read_qc["verdict"] == Qc.FAIL).fillna(False), "specimen_id"])
     ctdna_qc = with_fitness(ctdna_qc, ctdna_fitness)
     unfit = set(ctdna_fitness.loc[ctdna_fitness["verdict"] == Qc.FAIL, "specimen_id"])
-    ctdna_calls = without_foreign_alleles(
+    ctdna_calls = without_alleles_of_others(
         ctdna_calls, ctdna_fitness, alleles_of(tissue_variants(somatic_calls, foreign))
     )
     union = union_of_variants(somatic_calls, ctdna_calls, foreign | unfit)
@@ -155,7 +155,7 @@ def patient_genotypes(
     upstream=(CTDNA_CALLS, SOMATIC_CALLS, SAMPLE_IDENTITY, IDENTITY_FAILURES, CTDNA_FITNESS),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="4",
+    code_version="5",
     group=GROUP,
     kinds={"bam", "numba", "sql"},
 )
@@ -170,9 +170,9 @@ def ctdna_origins(
     """Whether alleles found in plasma are the tumour's, of blood cells, or germline: the patient's white cells tell.
 
     White cells and tumours that aren't the patient's are no witnesses; alleles of such a plasma stay UNRESOLVED, as do
-    alleles that another person's DNA in the plasma explains: that person's SNPs aren't in the patient's white cells.
+    alleles that another person's DNA or another library of the run explains: the patient's white cells lack them too.
     """
-    from palbo_assets.ctdna.white_cells import BLOCKED, FROM_OTHERS, ORIGINS, TUMOUR, UNRESOLVED, origin_of
+    from palbo_assets.ctdna.white_cells import BLOCKED, ORIGINS, TUMOUR, UNRESOLVED, Origin, origin_of
     from palbo_assets.genomics.allele_counts import count_alleles
     from palbo_assets.genomics.alleles import Variant
     from palbo_assets.genomics.bam import as_bam
@@ -196,7 +196,7 @@ def ctdna_origins(
                 min_mapping_quality=settings.min_mapping_quality,
             )  # fmt: skip
     tissue = alleles_of(tissue_variants(somatic_calls, foreign))
-    others = explained_by_foreign_dna(found, ctdna_fitness, tissue)
+    others = explained_by_others(found, ctdna_fitness, tissue)
     rows = []
     for allele, call, anothers in zip(alleles, found.to_dict("records"), others, strict=True):
         seen = evidence.get(allele)
@@ -214,8 +214,8 @@ def ctdna_origins(
                 in_tissue=tuple(allele) in tissue,
                 chip_gene=call["gene"] in settings.chip_genes,
             )
-            if anothers and origin.origin in (TUMOUR, UNRESOLVED):
-                origin = FROM_OTHERS
+            if isinstance(anothers, str) and origin.origin in (TUMOUR, UNRESOLVED):
+                origin = Origin(UNRESOLVED, anothers)
         rows.append(
             {
                 **{name: call[name] for name in ("patient_id", "timepoint", "specimen_id", "gene", "hgvsp_short")},
