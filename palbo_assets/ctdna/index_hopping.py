@@ -127,7 +127,8 @@ def answer(
 ) -> dict[str, Any]:
     """Columns of ``ctdna_index_hopping``. ``mine``, ``others``: None for a library that couldn't be read.
 
-    ``explained``: too few molecules are left to call the allele once the copies are taken away.
+    ``explained``: too few molecules are left to call the allele once the copies are taken away. What is called is a
+    consensus and not every carrier has a vote, so the called molecules lose the share of copies among the carriers.
     """
     row = {
         **question.keys, "alt_molecules": question.alt_molecules, "critical_molecules": question.critical_molecules,
@@ -139,8 +140,10 @@ def answer(
     if mine.unnamed or not mine.families or any(one.unnamed or not one.families for one in theirs):
         return {**row, "reason": NO_UMI}
     found = copies(mine, theirs, settings)
-    believed = found.copies if found.p_value < settings.hopping_alpha else 0
-    explained = believed > 0 and question.alt_molecules - believed < question.critical_molecules
+    left = float(question.alt_molecules)
+    if found.p_value < settings.hopping_alpha:
+        left *= 1 - found.copies / found.molecules
+    explained = left < min(question.critical_molecules, question.alt_molecules)
     return {
         **row, "compared": found.molecules, "copies": found.copies, "copies_by_chance": found.by_chance,
         "p_value": found.p_value, "verdict": EXPLAINED if explained else STANDS,

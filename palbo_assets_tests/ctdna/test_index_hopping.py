@@ -133,11 +133,11 @@ def test_copies_of_the_runs_other_library_are_found_and_its_own_molecules_stand(
     by_name = {key: found[found["pos"] == variant.pos].iloc[0] for key, variant in _alleles(plasma).items()}
     for lent in (KRAS, ESR1):
         row = by_name[lent]
-        assert row["verdict"] == "explained" and row["copies"] >= row["alt_molecules"] - 1 >= 2  # one may be an error
+        assert row["verdict"] == "explained" and row["copies"] >= 0.9 * row["compared"] >= 3  # the others are errors
     own = by_name[PIK3CA]
     assert own["verdict"] == "stands"
-    planted = _call("B", _alleles(plasma)[PIK3CA], run["borrower"], plasma)["alt_molecules"]
-    assert own["alt_molecules"] - own["copies"] == pytest.approx(planted, abs=2)
+    alone, _ = _asked(plasma, {"A": run["lender"], "B": run["borrower"]}, tmp_path, {"A": "F1", "B": "F1"})
+    assert own["compared"] - own["copies"] == pytest.approx(alone["compared"].iloc[0], abs=1)
     assert (found["copies_by_chance"] < 0.1).all()
 
     judged = fitness(None, None, {"sequencing_run": "F1", "verdict": None}, SETTINGS, found.to_dict("records"))
