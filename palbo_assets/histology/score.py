@@ -8,6 +8,7 @@ segmented.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -152,8 +153,14 @@ def judge(
         qc=str(Qc.FAIL if fails or gaps else Qc.WARN if warnings else Qc.PASS),
         status=str(status),
         reasons=(*fails, *gaps, *warnings),
-        heatmap_png=heatmap(nuclei, lymphocyte & ~in_nest, stroma, settings),
+        heatmap_png=heatmap(nuclei, lymphocyte & ~in_nest, _of_the_slide(source, stroma), settings),
     )
+
+
+def _of_the_slide(source: Source, area: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A map of whole tiles without what of the last ones lies beyond the slide: its picture has the slide's shape."""
+    columns, rows = (math.ceil(side / CELL_UM) for side in source.size_um)
+    return area[:rows, :columns]
 
 
 def _calibrated(model: Model, area_rule: float | None) -> float | None:
