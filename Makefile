@@ -71,7 +71,7 @@ $(BENCH)/.ready: $(READY) bench/requirements.txt
 	-$(BIN)/uv pip install --quiet --python $(BENCH)/bin/python --no-build-isolation umi_tools==1.1.6 # compiles
 	@touch $@
 
-BENCHES := $(filter-out bench/measure.py,$(wildcard bench/*.py))
+BENCHES := $(filter-out bench/measure.py bench/dna_%.py,$(wildcard bench/*.py))  # bench/dna.py runs its parts
 
 bench: $(BENCH)/.ready tools ## Speed and memory against peers, at full size
 	@set -e; for file in $(BENCHES); do $(BENCH)/bin/python $$file; done

@@ -1,8 +1,9 @@
 """Molecules from raw duplex-UMI reads: one compiled pass against `umi_tools group` (which only groups) and plain pysam.
 
-Input: cell-free fragments around 167 bases on a 1,000-base target, 2 x 100, 6+6-base duplex UMIs with errors, families
-of 8 pairs, base errors as the qualities say. `--smoke` checks that every simulated family is found and that consensus
-errors are rare, on small input.
+Input: cell-free fragments around 167 bases on targets of 1,000 bases, 2 x 100, 6+6-base duplex UMIs with errors,
+families of 8 pairs, base errors as the qualities say. More data is more targets at the same depth (a larger panel, more
+samples), or the same target read deeper, where molecules that share their ends become many. Smoke checks that every
+simulated family is found and that consensus errors are rare, on small input.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any
 import measure
 import numpy as np
 
-CONTIG, START, END, FAMILY = 4000, 1500, 2500, 8
-MOLECULES = 5000  # 1x: 80,000 reads
+SPACING, START, END, FAMILY = 4000, 1500, 2500, 8  # a target every 4,000 bases
+MOLECULES = 5000  # a target, 1x: 80,000 reads, 800 molecules deep
 
 
-def simulate(path: Path, molecules: int, seed: int = 1) -> int:
-    """Write a raw UMI BAM; how many molecules were read at least once."""
+def simulate(path: Path, molecules: int, targets: int, seed: int = 1) -> int:
+    """Write a raw UMI BAM of so many molecules a target; how many were read at least once."""
     import struct
 
     import pysam
@@ -33,16 +34,17 @@ def simulate(path: Path, molecules: int, seed: int = 1) -> int:
     from palbo_assets.demo.raw_umi import raw_records
 
     rng = np.random.default_rng(seed)
-    genome = "".join(np.random.default_rng(9).choice(list("ACGT"), size=CONTIG))
-    lengths = np.clip(np.round(rng.normal(167, 12, size=molecules)), 120, 220).astype(np.int64)
-    starts = rng.integers(START - 60, END - 100, size=molecules)
+    genome = "".join(np.random.default_rng(9).choice(list("ACGT"), size=SPACING * targets))
+    lengths = np.clip(np.round(rng.normal(167, 12, size=molecules * targets)), 120, 220).astype(np.int64)
+    starts = rng.integers(START - 60, END - 100, size=molecules * targets)
+    starts += SPACING * np.repeat(np.arange(targets), molecules)
     drawn = Drawn(genome, starts, lengths, [], rng)
     for reads, first in zip(drawn.reads, drawn.starts):  # no errors before the barcode: what is left is ours
         reads[:] = np.frombuffer(genome.encode(), dtype=np.uint8)[first[:, None] + np.arange(reads.shape[1])]
     records, sizes = raw_records(0, "S", 0, drawn, rng, family_mean=FAMILY)
-    text = f"@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr1\tLN:{CONTIG}\n@RG\tID:A\tSM:S\n".encode()
+    text = f"@HD\tVN:1.6\tSO:coordinate\n@SQ\tSN:chr1\tLN:{len(genome)}\n@RG\tID:A\tSM:S\n".encode()
     head = b"BAM\1" + struct.pack("<i", len(text)) + text + struct.pack("<i", 1)
-    head += struct.pack("<i", 5) + b"chr1\0" + struct.pack("<i", CONTIG)
+    head += struct.pack("<i", 5) + b"chr1\0" + struct.pack("<i", len(genome))
     path.write_bytes(bgzf(head + b"".join(records)))
     path.with_suffix(".fa").write_text(genome)
     pysam.index(str(path))  # type: ignore[attr-defined]
@@ -57,13 +59,16 @@ def ours(path: Path) -> tuple[int, int, int, int]:
     from palbo_assets.ctdna.umi_consensus import consensus_molecules
 
     genome = path.with_suffix(".fa").read_text()
-    panel = Panel("v1", (Target("chr1", START, END),))
+    panel = Panel("v1", tuple(Target("chr1", at + START, at + END) for at in range(0, len(genome), SPACING)))
     counts, quality = consensus_molecules(
         path, UmiSource(UmiPlace.TAG), panel, lambda chrom, start, end: genome[start:end], Settings()
     )
-    votes = counts.regions[0].counts[:, :4].sum(axis=0)
-    right = sum(int(votes["ACGT".index(base), at]) for at, base in enumerate(counts.regions[0].reference))
-    return counts.reads, quality.molecules, int(votes.sum()), int(votes.sum()) - right
+    voted = right = 0
+    for region in counts.regions:
+        votes = region.counts[:, :4].sum(axis=0)
+        voted += int(votes.sum())
+        right += sum(int(votes["ACGT".index(base), at]) for at, base in enumerate(region.reference))
+    return counts.reads, quality.molecules, voted, voted - right
 
 
 def umi_tools(path: Path) -> int:
@@ -103,47 +108,52 @@ def inflate(path: Path) -> int:
     return sum(len(chunk) for chunk in record_chunks(path))
 
 
-def main() -> None:
-    smoke = "--smoke" in sys.argv
-    scales = (1,) if smoke else (1, 4, 16)
-    sizes, seconds = [], []
+def main(smoke: bool) -> None:
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        for scale in scales:
-            path = Path(folder) / f"x{scale}.bam"
-            simulated = simulate(path, MOLECULES * scale)
-            ours(path)  # compiles, outside the measurement
-            contestants = [
-                measure.Contestant("one compiled pass", partial(ours, path), partial(ours, path)),
-                measure.Contestant("inflate only (limit)", partial(inflate, path), partial(inflate, path)),
-            ]
-            if scale <= 4:
-                contestants.append(measure.Contestant("pysam, dictionary, no error correction", partial(plain, path)))
-            if scale <= 4 and Path(sys.executable).with_name("umi_tools").exists():
-                contestants.append(measure.Contestant("umi_tools group --paired", partial(umi_tools, path)))
-            figures = measure.compare(contestants, rounds=1 if smoke else 3)
-            reads, molecules, votes, errors = figures["one compiled pass"].result
-            measure.show(f"{reads:,} raw reads ({scale}x)", figures, "one compiled pass", "reads", reads)
-            spent = figures["one compiled pass"].cpu
-            sys.stdout.write(
-                f"{1e6 * spent / reads:.2f} us a raw read; molecules {molecules:,} of {simulated:,} simulated; errors"
-                f" {errors} of {votes:,} votes\n"
-            )
-            sizes.append(float(reads))
-            seconds.append(spent)
-            assert abs(molecules - simulated) <= 0.001 * simulated, "families were split or merged"
-            assert errors <= 5e-6 * votes + 2, "the consensus errs too often"
-            if "umi_tools group --paired" in figures:
-                ratio = figures["umi_tools group --paired"].cpu / spent
-                if ratio < (5 if smoke else 20):
-                    failures.append(f"umi_tools group: {ratio:.1f} times as long at {reads:,} reads")
-            if 1e6 * spent / reads > (6 if smoke else 1.5):
-                failures.append(f"{1e6 * spent / reads:.2f} us a raw read at {reads:,} reads")
-    if len(scales) > 1:
-        sys.stdout.write(f"growth: {measure.growth(sizes, seconds):.2f}\n")
+        for how in ("more targets",) if smoke else ("more targets", "deeper"):
+            sizes, seconds = [], []
+            for scale in (1,) if smoke else (1, 4, 16):
+                path = Path(folder) / f"{how[0]}{scale}.bam"
+                wide = how == "more targets"
+                simulated = simulate(path, MOLECULES * (1 if wide else scale), scale if wide else 1)
+                size, spent, missed = measured(path, simulated, f"{how}, {scale}x", smoke, slow=wide)
+                sizes.append(size)
+                seconds.append(spent)
+                failures += missed
+                path.unlink()
+            if not smoke:
+                sys.stdout.write(f"growth of one compiled pass, {how}: {measure.growth(sizes, seconds):.2f}\n")
     if failures:
         raise SystemExit("missed: " + "; ".join(failures))
 
 
-if __name__ == "__main__":
-    main()
+def measured(path: Path, simulated: int, title: str, smoke: bool, *, slow: bool) -> tuple[float, float, list[str]]:
+    """(reads, our CPU seconds, which aims were missed) of one file. ``slow``: peers take part as well."""
+    ours(path)  # compiles, outside the measurement
+    contestants = [
+        measure.Contestant("one compiled pass", partial(ours, path), partial(ours, path)),
+        measure.Contestant("inflate only (limit)", partial(inflate, path), partial(inflate, path)),
+    ]
+    if slow:
+        contestants.append(measure.Contestant("pysam, dictionary, no error correction", partial(plain, path)))
+        if Path(sys.executable).with_name("umi_tools").exists():
+            contestants.append(measure.Contestant("umi_tools group --paired", partial(umi_tools, path)))
+    figures = measure.compare(contestants, rounds=1 if smoke or simulated > 10 * MOLECULES else 3)
+    reads, molecules, votes, errors = figures["one compiled pass"].result
+    measure.show(f"Raw reads to molecules, {title}, {reads:,} reads", figures, "one compiled pass", "reads", reads)
+    spent = figures["one compiled pass"].cpu
+    sys.stdout.write(
+        f"{1e6 * spent / reads:.2f} us a raw read; molecules {molecules:,} of {simulated:,} simulated; errors"
+        f" {errors} of {votes:,} votes\n"
+    )
+    assert abs(molecules - simulated) <= 0.001 * simulated, "families were split or merged"
+    assert errors <= 5e-6 * votes + 2, "the consensus errs too often"
+    missed = []
+    if "umi_tools group --paired" in figures:
+        ratio = figures["umi_tools group --paired"].cpu / spent
+        if ratio < (5 if smoke else 20):
+            missed.append(f"umi_tools group: {ratio:.1f} times as long at {reads:,} reads")
+    if 1e6 * spent / reads > (6 if smoke else 1.5):
+        missed.append(f"{1e6 * spent / reads:.2f} us a raw read at {reads:,} reads")
+    return float(reads), spent, missed

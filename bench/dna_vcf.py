@@ -6,7 +6,6 @@ All contestants inflate the same BGZF file and must end with the same sums and t
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import zlib
@@ -177,10 +176,7 @@ def product(path: Path, fast: bool) -> Any:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true")
-    smoke = parser.parse_args().smoke
+def main(smoke: bool) -> None:
     base = 2_000 if smoke else 10_000
     spent: dict[str, list[float]] = {}
     sizes = [base * factor for factor in ((1, 4) if smoke else (1, 4, 16))]
@@ -219,7 +215,3 @@ def main() -> None:
             sys.stdout.write(f"; growth {growth(sizes, spent['column parser']):.2f}")
         sys.stdout.write("\n")
         assert ratio > (3 if smoke else 6), "slower than it should be"
-
-
-if __name__ == "__main__":
-    main()

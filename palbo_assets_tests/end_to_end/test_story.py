@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from palbo_assets.ctdna.panel import read_panel
+from palbo_assets.demo import ctdna
 from palbo_assets.demo.apobec import SHARE
+from palbo_assets.demo.genome import build_genome
 from palbo_assets.demo.summary import catches, planted_faults
+from palbo_assets.demo.truth import PatientTruth, PlantedMutation, SampleTruth
 from palbo_assets.demo.twin import write_twin
 from palbo_assets.ingest import IngestResult, ingest
 from palbo_assets.landing import relabel
@@ -497,3 +501,54 @@ def test_a_swap_is_put_right_by_relabelling_and_taken_back_without_a_trace_in_th
     # Files carry the run in their rows; what stands in SQL has the same content again.
     in_sql = {key for key in before if SPECS[key[0]].table.storage is Storage.SQL}
     assert {key: undone[key].content_sha256 for key in in_sql} == {key: before[key].content_sha256 for key in in_sql}
+
+
+def test_the_plasma_drawn_after_the_order_is_read_where_the_trial_wanted_to_look(
+    trial: Trial, tmp_path: Path
+) -> None:
+    """The loop closes: what was acquired off the panel is on its next version, and a plasma on that shows it."""
+    before = trial.warehouse.versions()
+    patient = _planted(trial.patients["PALBO-002"])
+    genome = build_genome(tmp_path / "genome", int(trial.truth["seed"]))
+    folder = trial.home.landing / "plasma" / "panel-v2"
+    folder.mkdir()
+    bed = folder / "panel_v2.bed"
+    bed.write_text(next_panel_bed(trial.read("ctdna_panels"), trial.read("ctdna_panel_extension"), "v2"))
+    [plasma] = ctdna.write(patient.samples["PD"], patient, genome, bed, folder, np.random.default_rng(12))
+    (folder / "delivery.csv").write_text(
+        "file,modality,patient_id,timepoint,specimen_id,sample_name,genome_build,panel_version,sha256,role\n"
+        f"{bed.name},ctdna,,,,,{genome.build},v2,{file_sha256(bed)},panel_bed\n"
+        f"{plasma.file},ctdna,PALBO-002,PD,PALBO-002-PD-P2,{plasma.sample_name},{genome.build},v2,"
+        f"{file_sha256(folder / plasma.file)},consensus_bam\n"
+    )
+    result = ingest(trial.home, workers=1)
+    assert result.failed == []
+
+    chrom, pos, *_ = genome.mutation("FAT1", "p.R250*")
+    [planted] = [one for one in patient.samples["PD"].mutations if (one.chrom, one.pos) == (chrom, pos)]
+    calls = trial.read("ctdna_calls")
+    there = calls[(calls["chrom"] == chrom) & (calls["pos"] == pos) & (calls["alt"] == planted.alt)]
+    new = there[there["panel_version"] == "v2"]
+    assert new["specimen_id"].tolist() == ["PALBO-002-PD-P2"] and new["state"].tolist() == ["PRESENT"]
+    assert new["vaf"].iloc[0] == pytest.approx(planted.plasma_vaf, rel=0.5)
+    # It was looked for because this cohort showed it: that says nothing of how common it is.
+    assert new["chosen_from_cohort"].tolist() == [True]
+    # Older plasmas never looked there, and nothing is said of them for it.
+    old = there[there["panel_version"] != "v2"]
+    assert len(old) > 10 and set(old["state"]) == {"NOT_ASSAYED"}
+    changed = {key for key, version in trial.warehouse.versions().items() if before.get(key) != version}
+    assert {partition for _, partition in changed if "|" in partition} == {"PALBO-002|PD"}
+    states = trial.read("resistance_states").set_index(["patient_id", "timepoint", "mechanism", "source"])
+    assert states.loc[("PALBO-002", "PD", "FAT1_LOF", "ctdna"), "state"] == "PRESENT"
+
+
+def _planted(patient: dict[str, Any]) -> PatientTruth:
+    """The patient's truth as the twin's writers take it."""
+
+    def sample(stated: dict[str, Any]) -> SampleTruth:
+        mutations = {
+            name: tuple(PlantedMutation(**one) for one in stated[name]) for name in ("mutations", "passengers")
+        }
+        return SampleTruth(**{**stated, **mutations})
+
+    return PatientTruth(**{**patient, "samples": {name: sample(one) for name, one in patient["samples"].items()}})
