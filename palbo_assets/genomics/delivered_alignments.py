@@ -165,6 +165,13 @@ def _last_bytes(path: Path, count: int) -> bytes:
 
 def _check_sample(path: Path, header: Mapping[str, Any], claim: Claim) -> None:
     names = {line["SM"] for line in header.get("RG", []) if "SM" in line}
+    if len(names) > 1:
+        raise InputError(
+            "E_SAMPLE_MISMATCH",
+            "the header's read groups name several samples",
+            file=path.name,
+            fix="deliver one sample a file",
+        )
     if claim.sample_name and names and names != {claim.sample_name}:
         raise InputError(
             "E_SAMPLE_MISMATCH",
@@ -172,11 +179,4 @@ def _check_sample(path: Path, header: Mapping[str, Any], claim: Claim) -> None:
             file=path.name,
             column="sample_name",
             fix="check that the file is the claimed sample's; then correct sample_name",
-        )
-    if len(names) > 1:
-        raise InputError(
-            "E_SAMPLE_MISMATCH",
-            "the header's read groups name several samples",
-            file=path.name,
-            fix="deliver one sample a file",
         )

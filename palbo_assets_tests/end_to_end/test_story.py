@@ -503,9 +503,7 @@ def test_a_swap_is_put_right_by_relabelling_and_taken_back_without_a_trace_in_th
     assert {key: undone[key].content_sha256 for key in in_sql} == {key: before[key].content_sha256 for key in in_sql}
 
 
-def test_the_plasma_drawn_after_the_order_is_read_where_the_trial_wanted_to_look(
-    trial: Trial, tmp_path: Path
-) -> None:
+def test_the_plasma_drawn_after_the_order_is_read_where_the_trial_wanted_to_look(trial: Trial, tmp_path: Path) -> None:
     """The loop closes: what was acquired off the panel is on its next version, and a plasma on that shows it."""
     before = trial.warehouse.versions()
     patient = _planted(trial.patients["PALBO-002"])

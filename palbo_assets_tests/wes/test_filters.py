@@ -122,6 +122,27 @@ def test_a_large_clone_of_blood_is_named_in_its_genes_alone_and_never_passes() -
     assert not is_clone(Evidence(16, 5, 6, 5, 2, 3), SETTINGS)
 
 
+def test_a_large_clone_of_blood_keeps_its_row_where_a_germline_variant_leaves(twin: Twin, tmp_path: Path) -> None:
+    """A caller saw 75 of 300 fragments of blood with each: a fourth, too few for one that is heterozygous."""
+    header = "##fileformat=VCFv4.2\n##source=Mutect2\n##tumor_sample=T\n##normal_sample=N\n"
+    header += '##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Depths">\n'
+    header += "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tN\tT\n"
+    genes = {"TP53": "p.R248Q", "PIK3CA": "p.H1047R"}
+    alleles = {gene: twin.genome.mutation(gene, change)[:4] for gene, change in genes.items()}
+    order = list(twin.genome.contigs)
+    lines = [
+        f"{chrom}\t{pos}\t.\t{ref}\t{alt}\t.\tPASS\t.\tAD\t225,75\t120,80\n"
+        for chrom, pos, ref, alt in sorted(alleles.values(), key=lambda one: (order.index(one[0]), one[1]))
+    ]
+    vcf = tmp_path / "calls.vcf"
+    vcf.write_text(header + "".join(lines))
+    found = call_specimen(Specimen(vcfs=((vcf, "T"),)), twin.references, SETTINGS, tmp_path)
+    [row] = found.rows
+    assert (row["gene"], row["chrom"], row["pos"]) == ("TP53", *alleles["TP53"][:2])
+    assert "clonal_haematopoiesis" in row["filter"].split(";") and (row["n_alt"], row["n_depth"]) == (75, 300)
+    assert found.n_germline == 1
+
+
 def test_what_lists_say_becomes_a_reason_and_the_row_stays(twin: Twin, tmp_path: Path) -> None:
     specimen = Specimen(tumour=twin.bam("PALBO-001-BL-T"), normal=twin.bam("PALBO-001-N"))
     plain = [

@@ -100,6 +100,20 @@ def test_another_sample_in_the_header_is_a_mismatch(twin: Twin) -> None:
     assert code_of(verify_alignments, path, claim("PALBO-001-BL-T"), context(twin)) == "E_SAMPLE_MISMATCH"
 
 
+def test_two_samples_in_one_file_are_said_to_be_two_whichever_is_claimed(twin: Twin, tmp_path: Path) -> None:
+    both = tmp_path / "both.bam"
+    with pysam.AlignmentFile(str(twin.bam("PALBO-001-BL-T"))) as source:
+        header = source.header.to_dict()
+        header["RG"].append({**header["RG"][0], "ID": "other", "SM": "PALBO-002-BL-T"})
+        with pysam.AlignmentFile(str(both), "wb", header=header) as target:
+            for read in source.head(10):
+                target.write(read)
+    for named in ("PALBO-001-BL-T", ""):
+        with pytest.raises(InputError, match="several samples") as caught:
+            verify_alignments(both, claim(named), context(twin))
+        assert caught.value.code == "E_SAMPLE_MISMATCH"
+
+
 def test_a_cram_without_its_end_is_truncated(twin: Twin, tmp_path: Path) -> None:
     path = tmp_path / "tumour.cram"
     with pysam.AlignmentFile(str(twin.bam("PALBO-002-BL-T"))) as opened:
