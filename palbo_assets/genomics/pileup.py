@@ -118,8 +118,8 @@ class _State:
         self.path, self.targets, self.window = path, targets, window
         self.contigs = list(contigs)
         self.base = 0
-        # Contig, position of the last read; target that the next read may meet first.
-        self.last = np.array([-1, -1, 0], dtype=np.int64)
+        # Contig, position of the last read; target that the next read may meet first; longest stretch of a read.
+        self.last = np.array([-1, -1, 0, 0], dtype=np.int64)
         self.layout = (
             targets.contig, targets.start, targets.end, targets.offset, targets.codes, targets.packed,
         )  # fmt: skip
@@ -148,7 +148,7 @@ class _State:
 
     def _final(self) -> int:
         """Index of the first target base that the next read may still cover."""
-        contig, position, which = (int(one) for one in self.last)
+        contig, position, which = (int(one) for one in self.last[:3])
         targets = self.targets
         while which < len(targets.regions) and (
             targets.contig[which] < contig or (targets.contig[which] == contig and targets.end[which] <= position)

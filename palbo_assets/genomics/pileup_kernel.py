@@ -95,6 +95,7 @@ def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
                 if kind == 1:
                     inserts += min(size, LONGEST_INSERTION)
                     changes += 1
+        last[3] = max(last[3], stop - position)
         if starts[first] >= stop or query != length or data[quality] == 255:
             at = following
             continue
@@ -152,7 +153,8 @@ def pile(data: np.ndarray, held: np.ndarray, at: int, last: np.ndarray,
         if mates_once and flag & PAIRED and not flag & MATE_UNMAPPED and (mate_place == place or mate_place < 0):
             unknown = mate_place < 0
             after = unknown or (mate_position >= position and mate_position < stop)
-            if unknown or mate_position <= position or after:
+            # A mate that began further back than any read so far is long ended: it didn't wait.
+            if after or (mate_position <= position and position < mate_position + last[3]):
                 tag = name_tag(data, at)
                 slot = find(data, at, tag, data, held, tags, slots)
                 if slots[slot] == -1:
