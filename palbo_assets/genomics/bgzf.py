@@ -192,7 +192,13 @@ def record_chunks(
 
 
 def counted_chunks(
-    path: Path, start: int = 0, stop: int | None = None, chunk_bytes: int = 1 << 19, *, need_eof: bool = True
+    path: Path,
+    start: int = 0,
+    stop: int | None = None,
+    chunk_bytes: int = 1 << 19,
+    *,
+    need_eof: bool = True,
+    reuse: bool = False,
 ) -> Iterator[tuple[np.ndarray, int]]:
     """(whole records as a uint8 array, how many), from the first to the last.
 
@@ -205,6 +211,9 @@ def counted_chunks(
         the processor's cache is inflated and read fastest.
     need_eof
         Without ``stop``: refuse a file that lacks BGZF's end marker, because it was cut.
+    reuse
+        Whether an array's memory may be written again once the next one is asked for: fresh memory costs as much as
+        reading it.
 
     Raises
     ------
@@ -220,6 +229,7 @@ def counted_chunks(
     skip = start & 0xFFFF
     last_block, last_byte = (None, 0) if stop is None else (stop >> 16, stop & 0xFFFF)
     chunk, held = np.empty(chunk_bytes + _LARGEST_BLOCK, dtype=np.uint8), 0
+    spare = np.empty(0, dtype=np.uint8)
     goal = chunk_bytes
 
     def whole() -> tuple[int, int]:
@@ -241,10 +251,13 @@ def counted_chunks(
             held += length
             if held >= goal:
                 end, count = whole()
-                following = np.empty(held - end + chunk_bytes + _LARGEST_BLOCK, dtype=np.uint8)
+                needed = held - end + chunk_bytes + _LARGEST_BLOCK
+                following = spare if spare.size >= needed else np.empty(needed + _LARGEST_BLOCK, dtype=np.uint8)
                 following[: held - end] = chunk[end:held]
                 if end:
                     yield chunk[:end], count
+                if reuse:
+                    spare = chunk
                 chunk, held = following, held - end
                 goal = held + chunk_bytes
             if last_block is not None and block.offset + block.size > last_block:

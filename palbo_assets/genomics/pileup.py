@@ -92,7 +92,8 @@ def pileup(
     state = _State(path, targets, window, bam_header(path).contigs)
     held, n_held = np.empty(0, dtype=np.uint8), 0
     limits = (min_base_quality, min_mapping_quality, excluded_flags, mates_once)
-    for chunk, reads in (one for part in ranges for one in counted_chunks(path, *part, chunk_bytes=chunk_bytes)):
+    chunks = (one for part in ranges for one in counted_chunks(path, *part, chunk_bytes=chunk_bytes, reuse=True))
+    for chunk, reads in chunks:
         size = 1 << 10
         while size < 2 * (reads + n_held):
             size *= 2
