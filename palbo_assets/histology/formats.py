@@ -112,7 +112,7 @@ def scores_key(path: Path, claim: Claim, context: Context) -> str:
     return "scores-" + hashlib.sha256("\n".join(readings).encode()).hexdigest()[:12]
 
 
-_SLIDES = (".svs", ".ndpi", ".scn", ".mrxs", ".tif", ".tiff", ".dcm")
+_SLIDES = (".svs", ".ndpi", ".scn", ".bif", ".mrxs", ".tif", ".tiff", ".dcm")
 FORMATS = [
     FileFormat(
         modality="he_slide",
@@ -120,7 +120,7 @@ FORMATS = [
         suffixes=_SLIDES,
         scope=Scope.SAMPLE,
         verify=verify_slide,
-        description="H&E whole-slide image that states its resolution: SVS, NDPI, SCN, MRXS, DICOM (the file of "
+        description="H&E whole-slide image that states its resolution: SVS, NDPI, SCN, BIF, MRXS, DICOM (the file of "
         "full resolution, its series beside it) or a tiled pyramidal TIFF",
     ),
     FileFormat(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from palbo_assets.histology import mirax
 from palbo_assets.histology.settings import SlideSettings
 from palbo_assets.histology.tiles import TiledLevels
 from palbo_assets.platform.errors import InputError
@@ -179,7 +180,8 @@ def resolution(properties: Mapping[str, Any], path: Path, settings: SlideSetting
 
 
 def check_structure(path: Path, settings: SlideSettings) -> None:
-    """For TIFF-based slides: every tile lies within the file, and no image claims more pixels than the budget.
+    """For TIFF-based slides: every tile lies within the file, and no image claims more pixels than the budget; for MRXS
+    what `mirax.check_folder` says.
 
     Only directories are read, no pixel is decoded, so a file that claims to be enormous costs nothing.
 
@@ -195,6 +197,8 @@ def check_structure(path: Path, settings: SlideSettings) -> None:
         raise InputError("E_EMPTY", "the file is empty", file=path.name, fix="copy the slide again")
     with path.open("rb") as handle:
         head = handle.read(16)
+    if path.suffix.lower() == mirax.SUFFIX:
+        mirax.check_folder(path)
     if head[:4] not in TIFF_MAGIC:
         return
     order = "little" if head[:2] == b"II" else "big"
