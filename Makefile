@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+# The first that starts: a version manager leaves names behind for versions that it doesn't have.
+PYTHON ?= $(shell for one in python3.11 python3.12 python3; do $$one -c '' 2>/dev/null && command -v $$one && break; done)
 PORT   ?= 3000
 VENV   := .venv
 BIN    := $(VENV)/bin
