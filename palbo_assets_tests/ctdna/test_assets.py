@@ -56,7 +56,7 @@ from palbo_assets.demo.plasma_reads import BACKGROUND
 from palbo_assets.demo.truth import WrittenFile
 from palbo_assets.platform.formats import Claim, Context, Scope
 from palbo_assets.platform.io_managers import TableIOManager
-from palbo_assets.platform.references import write_bundle
+from palbo_assets.platform.references import ReferenceBundle, write_bundle
 from palbo_assets.platform.resources import InstallationResource
 from palbo_assets.platform.system_tables import SYSTEM
 from palbo_assets.platform.tables import Table, frame_from_rows, sql_table
@@ -293,6 +293,32 @@ def test_a_superseded_bed_disappears_and_another_plasma_changes_nothing(plasma: 
     assert regions(v1) == ([("v1", "chr1", 10)], False)
     assert regions(v1, bam="another") == ([("v1", "chr1", 10)], True)
     assert regions(corrected, v2) == ([("v1", "chr1", 11), ("v2", "chr1", 10), ("v2", "chr2", 5)], False)
+
+
+def test_a_list_of_another_build_stops_what_reads_it_and_nothing_else(plasma: Plasma, tmp_path: Path) -> None:
+    """A list is the site's, not a sample's: what asks it stops with file and row, and the sample's rest goes on."""
+    house = House(tmp_path, plasma, references=(*ALL, "ctdna_control_alleles"))
+    bundle = ReferenceBundle.load(house.reference)
+    rows = {}
+    for entry, stopped in (("hotspot_sites", "ctdna_calls"), ("ctdna_control_alleles", "ctdna_controls")):
+        path = house.reference / bundle.entry(entry).file
+        # chr13 of hg19 is 805,550 bp longer than that of GRCh38, and the twin's is shorter than both.
+        far = ["TWIN-STANDARD-1"] if stopped == "ctdna_controls" else []
+        lines = [*path.read_text(encoding="utf-8").splitlines(), ",".join([*far, "chr13", "115000000", "C", "T"])]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        rows[stopped] = f"({path.name}, row {len(lines)})"
+    entries = [{"name": one.name, "file": one.file} for one in bundle.entries.values()]
+    write_bundle(house.reference, bundle.build, entries)
+    controls = plasma_controls.write(plasma.genome, plasma.bed, plasma.folder, np.random.default_rng(12))
+    told = {
+        event.step_key: str(event.step_failure_data.user_failure_data)
+        for result in house.run(wet_lab=False, donors=controls)
+        for event in result.filter_events(lambda one: one.is_step_failure)
+    }
+    assert set(told) == set(rows)
+    for stopped, place in rows.items():
+        assert "E_BUILD_MISMATCH" in told[stopped] and "Fix:" in told[stopped] and place in told[stopped]
+    assert len(house.rows(CTDNA_QC)) == 1 and house.rows(CTDNA_CALLS).empty and house.rows(CTDNA_CONTROLS).empty
 
 
 def test_without_references_the_run_stays_green_and_says_why(plasma: Plasma, tmp_path: Path) -> None:
