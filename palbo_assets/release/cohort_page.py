@@ -213,13 +213,15 @@ def _expression_sections(tables: CohortTables) -> list[Section]:
 
 
 def _transition_table(transitions: pd.DataFrame) -> Section:
-    """Evaluable pairs as denominators, never all patients."""
+    """Evaluable pairs as denominators, never all patients; those of loci that the cohort itself chose stand apart."""
     rows = []
-    told = dict(iter(transitions.groupby("mechanism")["transition"]))
+    told = dict(iter(transitions.groupby("mechanism")))
     for mechanism in figures.most_changed_first(transitions):
-        said = told[mechanism]
+        said = told[mechanism]["transition"]
         indeterminate = said.str.endswith("indeterminate")
-        judged = said[~indeterminate & (said != "not_evaluable")]
+        evaluable = ~indeterminate & (said != "not_evaluable")
+        circular = evaluable & told[mechanism]["chosen_from_cohort"].eq(True).fillna(False).astype(bool)
+        judged = said[evaluable & ~circular]
         rows.append(
             (
                 str(mechanism),
@@ -228,16 +230,19 @@ def _transition_table(transitions: pd.DataFrame) -> Section:
                 int((judged == "lost").sum()),
                 len(judged),
                 int(indeterminate.sum()),
-                len(said) - len(judged) - int(indeterminate.sum()),
+                int((said == "not_evaluable").sum()),
+                int(circular.sum()),
             )
         )
     return Section(
         "transition-counts",
         "Counts with denominators",
-        "Patients by transition. The denominator of a share is the evaluable column, not the number of patients.",
+        "Patients by transition. The denominator of a share is the evaluable column, not the number of patients."
+        " Pairs that rest on loci which this cohort's findings put on the plasma panel are counted in the last column"
+        " alone: they can't tell how common a mechanism is here.",
         columns=(
             "mechanism", "acquired or gained", "pre-existing", "lost", "evaluable pairs", "indeterminate",
-            "not evaluable",
+            "not evaluable", "locus chosen from this cohort",
         ),
         rows=tuple(rows),
     )  # fmt: skip

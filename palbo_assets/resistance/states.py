@@ -109,6 +109,7 @@ def from_rows(frame: pd.DataFrame) -> list[StateRow]:
                 **{name: row[name] for name in names},
                 "state": State(row["state"]),
                 "trace": bool(row["trace"]),
+                "chosen_from_cohort": None if row["chosen_from_cohort"] is None else bool(row["chosen_from_cohort"]),
                 **{name: row[name] or "" for name in ("reason", "hgvsp", "evidence")},
             }
         )

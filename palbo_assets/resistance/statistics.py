@@ -175,7 +175,7 @@ def cohort_statistics(
         ``integrated_resistance_pairs``; withdrawn patients count nowhere.
     transitions
         ``resistance_transitions``. A mechanism that is itself a change has no baseline state to compare, so its
-        feature is tested instead.
+        feature is tested instead. Transitions of ``chosen_from_cohort`` are counted apart and not tested.
     """
     kept = pairs[~pairs["withdrawn"].astype(bool)]
     rows = _mechanism_rows(mechanisms, kept, transitions, settings)
@@ -194,7 +194,9 @@ def _mechanism_rows(
         stated = [row for row in own if row["mechanism"] == mechanism.code]
         if mechanism.kind is Kind.PAIRED or not stated:
             continue
-        found = [Transition(row["transition"]) for row in stated if row["transition"] in _EVALUABLE]
+        evaluable = [row for row in stated if row["transition"] in _EVALUABLE]
+        # A locus that is read because this cohort showed it can't tell how common it is in this cohort, found or not.
+        found = [Transition(row["transition"]) for row in evaluable if not row["chosen_from_cohort"]]
         up, down = sum(one in _UP for one in found), found.count(Transition.LOST)
         after = sum(one in _AT_PROGRESSION for one in found)
         before = after - up + down
@@ -209,6 +211,7 @@ def _mechanism_rows(
             "n_baseline": before,
             "n_progression": after,
             "n_zero": None,
+            "n_chosen_from_cohort": len(evaluable) - len(found),
             "ci_low": None,
             "ci_high": None,
             "unit": "share of pairs",
@@ -235,6 +238,7 @@ def _feature_row(feature: Feature, pairs: pd.DataFrame, settings: Settings) -> d
         "n_baseline": None,
         "n_progression": None,
         "n_zero": sum(change == 0 for change in changes),
+        "n_chosen_from_cohort": None,
         "ci_low": None,
         "ci_high": None,
         "unit": "log2" if ratio else feature.unit,

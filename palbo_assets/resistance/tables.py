@@ -87,6 +87,11 @@ RESISTANCE_STATES = Table(
         text("reason", "Why the state is NOT_EVALUABLE, or what to mind", nullable=False),
         text("hgvsp", "Protein changes in question, joined by ;", nullable=False),
         text("evidence", "Variants (chrom:pos:ref:alt) or what was compared, joined by ;", nullable=False),
+        boolean(
+            "chosen_from_cohort",
+            "Plasma would state something else without the loci that its panel has because of"
+            " what this cohort showed: no evidence of how common the mechanism is in it; null for other sources",
+        ),
     ),
 )
 
@@ -105,6 +110,11 @@ RESISTANCE_TRANSITIONS = Table(
         text("sources", "Sources in which it was seen, joined by ;", nullable=False),
         text("hgvsp", "Protein changes seen, joined by ;", nullable=False),
         text("evidence", "Variants seen (chrom:pos:ref:alt), joined by ;", nullable=False),
+        boolean(
+            "chosen_from_cohort",
+            "Without states of that flag in `resistance_states` another transition would be"
+            " stated: true of this patient, and left out of the paired tests; null where no plasma was asked",
+        ),
     ),
 )
 
@@ -218,6 +228,12 @@ RESISTANCE_STATISTICS = Table(
         integer("n_baseline", "Pairs with the mechanism at baseline; null for features", minimum=0),
         integer("n_progression", "Pairs with the mechanism at progression; null for features", minimum=0),
         integer("n_zero", "Pairs without any change (left out of the signed ranks); null for mechanisms", minimum=0),
+        integer(
+            "n_chosen_from_cohort",
+            "Evaluable pairs left out of every count but `n_eligible`, because their"
+            " transition rests on loci that this cohort's findings put on the panel; null for features",
+            minimum=0,
+        ),
         real("estimate", "Hodges-Lehmann shift of the change, or difference of shares", unit="see unit"),
         real("ci_low", "Lower end of its 95 % interval; null for mechanisms", unit="see unit"),
         real("ci_high", "Upper end of its 95 % interval; null for mechanisms", unit="see unit"),

@@ -21,6 +21,7 @@ class TransitionRow:
     """One mechanism of one patient. ``power`` is that of the side where nothing was found; None where none is needed.
 
     ``sources`` are those in which the mechanism is PRESENT at progression (or was at baseline, when lost).
+    ``chosen_from_cohort``: what is said rests on loci that are on the plasma panel because of this cohort's findings.
     """
 
     mechanism: str
@@ -32,6 +33,7 @@ class TransitionRow:
     sources: str = ""
     hgvsp: str = ""
     evidence: str = ""
+    chosen_from_cohort: bool | None = None
 
 
 def patient_transitions(
@@ -46,7 +48,12 @@ def patient_transitions(
         if Timepoint.PD not in mechanism.timepoints:
             continue
         before, after = (at(states, mechanism.code, point) for point in (Timepoint.BL, Timepoint.PD))
-        rows.append(_transition(mechanism, before, after, identity_blocked, settings))
+        row = _transition(mechanism, before, after, identity_blocked, settings)
+        if any(one.chosen_from_cohort is not None for one in (*before, *after)):
+            foreseen = [[one for one in side if not one.chosen_from_cohort] for side in (before, after)]
+            without = _transition(mechanism, foreseen[0], foreseen[1], identity_blocked, settings)
+            row = replace(row, chosen_from_cohort=without.transition is not row.transition)
+        rows.append(row)
     return rows
 
 

@@ -288,13 +288,33 @@ class PlasmaEvidence:
 
 
 def plasma_state(mechanism: Mechanism, timepoint: str, plasma: PlasmaEvidence, settings: Settings) -> StateRow:
-    """State of a mutation mechanism in plasma at one timepoint. A plasma without tumour DNA excludes nothing."""
+    """State of a mutation mechanism in plasma at one timepoint. A plasma without tumour DNA excludes nothing.
+
+    Where it would be another one without the loci that this cohort's findings put on the panel, it says so.
+    """
     nothing = StateRow(mechanism.code, timepoint, "ctdna", State.NOT_EVALUABLE)
     if timepoint not in plasma.measured:
         return replace(nothing, reason=IDENTITY_MISMATCH if timepoint in plasma.foreign else NOT_MEASURED)
     if timepoint not in plasma.usable:
         return replace(nothing, reason=QC_FAIL)
     rows = [row for row in plasma.calls.get(timepoint, []) if _covers(mechanism, row)]
+    stated = _of_loci(mechanism, nothing, rows, plasma, settings)
+    foreseen = [row for row in rows if not row.get("chosen_from_cohort")]
+    if len(foreseen) == len(rows):
+        return replace(stated, chosen_from_cohort=False)
+    without = _of_loci(mechanism, nothing, foreseen, plasma, settings)
+    return replace(stated, chosen_from_cohort=without.state is not stated.state)
+
+
+def _of_loci(
+    mechanism: Mechanism,
+    nothing: StateRow,
+    rows: Sequence[Mapping[str, Any]],
+    plasma: PlasmaEvidence,
+    settings: Settings,
+) -> StateRow:
+    """What these loci of a usable plasma say of the mechanism."""
+    timepoint = nothing.timepoint
     present = [row for row in rows if row["state"] == CallState.PRESENT]
     if len({key_of(row) for row in present}) >= mechanism.copies:
         return _present(mechanism, timepoint, "ctdna", present)

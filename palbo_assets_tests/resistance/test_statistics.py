@@ -79,7 +79,8 @@ def test_adjusted_p_agree_with_statsmodels(p_values) -> None:
     assert benjamini_hochberg(p_values) == pytest.approx(list(multipletests(p_values, method="fdr_bh")[1]))
 
 
-def cohort(transitions: list[str], changes: list[float | None], withdrawn: int = 0):
+def cohort(transitions: list[str], changes: list[float | None], withdrawn: int = 0, chosen: int = 0):
+    """``chosen``: of so many patients, the first, the transition rests on loci that this cohort put on the panel."""
     n = max(len(transitions), len(changes))
     names = [f"P-{i:03d}" for i in range(n)]
     pairs = frame_from_rows(
@@ -107,8 +108,9 @@ def cohort(transitions: list[str], changes: list[float | None], withdrawn: int =
                 "progression_state": "NOT_EVALUABLE",
                 "transition": transition,
                 "reason": "baseline wes: NOT_MEASURED" if transition == "not_evaluable" else "",
+                "chosen_from_cohort": i < chosen,
             }
-            for name, transition in zip(names, transitions, strict=False)
+            for i, (name, transition) in enumerate(zip(names, transitions, strict=False))
         ],
     )
     rows = cohort_statistics(CATALOGUE, MECHANISMS, pairs, stated, SETTINGS)
@@ -125,6 +127,20 @@ def test_acquired_mutations_are_tested_over_evaluable_pairs_with_their_denominat
     assert (row["n_baseline"], row["n_progression"]) == (4, 11)
     assert row["p_value"] == pytest.approx(0.0390625)
     assert row["estimate"] == pytest.approx(7 / 32)
+
+
+def test_pairs_that_rest_on_loci_chosen_from_this_cohort_are_counted_apart_and_not_tested() -> None:
+    """Ten more patients acquired it, at a locus that is read because one of them did: the test stays as it was."""
+    transitions = ["acquired"] * 8 + ["lost"] + ["stable_absent"] * 20
+    alone, more = (
+        cohort(transitions, [])["ESR1_MUT"],
+        cohort(["acquired"] * 10 + transitions, [], chosen=10)["ESR1_MUT"],
+    )
+    assert (alone.pop("n_chosen_from_cohort"), more.pop("n_chosen_from_cohort")) == (0, 10)
+    assert (alone.pop("n_eligible"), more.pop("n_eligible")) == (29, 39)
+    assert more == alone and more["n_up"] == 8
+    only = cohort(["acquired"] * 8, [], chosen=8)["ESR1_MUT"]
+    assert (only["n_pairs"], only["p_value"], only["reason"]) == (0, None, "TOO_FEW_PAIRS: 0 of 6")
 
 
 def test_five_pairs_are_not_testable() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from palbo_assets.resistance.states import at, combine
-from palbo_assets.resistance.tables import MECHANISMS
+from palbo_assets.resistance.states import as_rows, at, combine, from_rows
+from palbo_assets.resistance.tables import MECHANISMS, RESISTANCE_STATES
 from palbo_assets.resistance.transitions import TransitionRow, patient_transitions
 from palbo_assets.study.vocabulary import State, Transition
 from palbo_assets_tests.resistance.frames import (
@@ -13,12 +13,14 @@ from palbo_assets_tests.resistance.frames import (
     H1047R,
     R320X,
     SETTINGS,
+    Y537S,
     fact,
     forced,
     identity,
     plasma,
     plasma_qc,
     read_qc,
+    rows_of,
     somatic,
     states,
 )
@@ -125,6 +127,35 @@ def test_an_alteration_seen_only_in_plasma_at_progression_needs_power_in_baselin
     calls = (later, plasma("BL", D538G, "ABSENT"), plasma("BL", H1047R, "PRESENT", vaf=0.02))
     paired = transition("ESR1_MUT", **tissue, plasma_calls=calls, plasma_quality=(plasma_qc("BL"), plasma_qc("PD")))
     assert (paired.transition, paired.sources) == (Transition.ACQUIRED, "ctdna")
+
+
+def test_what_only_loci_chosen_from_this_cohort_show_is_true_of_the_patient_and_flagged() -> None:
+    shed = [plasma(point, H1047R, "PRESENT", vaf=0.02, chosen_from_cohort=False) for point in ("BL", "PD")]
+    both = {"plasma_quality": (plasma_qc("BL"), plasma_qc("PD"))}
+
+    def flag(mechanism: str, *calls: dict, **more) -> tuple[Transition, bool | None]:
+        row = transition(mechanism, plasma_calls=(*shed, *calls), **both, **more)
+        return row.transition, row.chosen_from_cohort
+
+    before = plasma("BL", D538G, "ABSENT", chosen_from_cohort=True)
+    after = plasma("PD", D538G, "PRESENT", vaf=0.02, chosen_from_cohort=True)
+    foreseen = plasma("PD", Y537S, "PRESENT", vaf=0.02, chosen_from_cohort=False)
+    clean = plasma("BL", Y537S, "ABSENT", chosen_from_cohort=False)
+    assert flag("ESR1_MUT", before, after) == (Transition.ACQUIRED, True)
+    assert flag("PIK3CA_ACT", before, after)[1] is False
+    # The same is said by a locus that was on the panel before, or by the tumour: no circle.
+    assert flag("ESR1_MUT", before, after, clean, foreseen) == (Transition.ACQUIRED, False)
+    tissue = (somatic("BL", H1047R), somatic("PD", H1047R), somatic("PD", D538G))
+    looked = (forced("BL", D538G, depth=200), forced("PD", D538G, depth=200, alt=60, called=True, state="PRESENT"))
+    seen = flag("ESR1_MUT", before, after, somatic_calls=tissue, genotypes=looked)
+    assert seen == (Transition.ACQUIRED, False)
+    # Not found at such a locus is of its kind too: it must not swell the denominator.
+    gone = [plasma(point, D538G, "ABSENT", chosen_from_cohort=True) for point in ("BL", "PD")]
+    alone = states(plasma_calls=(*shed, *gone), plasma_quality=both["plasma_quality"])
+    assert all(one.chosen_from_cohort for one in alone if (one.mechanism, one.source) == ("ESR1_MUT", "ctdna")
+               and one.timepoint in ("BL", "PD"))  # fmt: skip
+    assert all(one.chosen_from_cohort is None for one in alone if one.source != "ctdna")
+    assert from_rows(rows_of(RESISTANCE_STATES, *as_rows("PALBO-001", alone))) == alone
 
 
 def test_a_failed_identity_check_blocks_every_transition_of_the_patient() -> None:
