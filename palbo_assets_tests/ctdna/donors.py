@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from palbo_assets.ctdna.molecules import Indel, MoleculeCounts, RegionCounts
 LETTERS = "ACGT"
 RATES = {"C>A": 3e-5, "C>G": 1e-5, "C>T": 4e-5, "T>A": 1e-5, "T>C": 2e-5, "T>G": 1e-5}
 DELETIONS = {4: 1e-4, 5: 4e-4, 6: 1.5e-3}  # per molecule, by the length of the homopolymer; 1e-5 elsewhere
+INSERTIONS = {length: rate / 2 for length, rate in DELETIONS.items()}  # of one more base of it; 5e-6 elsewhere
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Truth:
     reference: str
     rates: np.ndarray
     deletions: np.ndarray  # of one base behind each anchor
+    insertions: np.ndarray = field(default_factory=lambda: np.zeros(0))  # of that base once more; none if empty
 
     @classmethod
     def drawn(
@@ -41,6 +43,14 @@ class Truth:
             deletions[at] = 0.0 if run in ("", "0") else DELETIONS.get(min(int(run), 6), 1e-5)
         rates *= np.exp(rng.normal(-(spread**2) / 2, spread, size=rates.shape))
         return cls(reference, rates, deletions)
+
+    def with_insertions(self) -> Truth:
+        """And the base behind an anchor doubled by error: as often as deletions by run, times a half."""
+        insertions = np.zeros(len(self.reference))
+        for at in np.flatnonzero(self.deletions):
+            run = int(context_of(self.reference, int(at), self.reference[at], "ins").partition(":")[2])
+            insertions[at] = INSERTIONS.get(min(run, 6), 5e-6)
+        return replace(self, insertions=insertions)
 
     def plasma(
         self,
@@ -79,8 +89,13 @@ class Truth:
             if forward + reverse:
                 pair = self.reference[at : at + 2]
                 indels[Indel("chr1", int(at) + 1, pair, pair[0])] = (int(forward), int(reverse))
+        for at in np.flatnonzero(self.insertions):
+            anchor, doubled = self.reference[at], self.reference[at + 1]
+            event = Indel("chr1", int(at) + 1, anchor, anchor + doubled)
+            gained[event] = gained.get(event, 0.0) + float(self.insertions[at])
         for event, fraction in gained.items():
             forward, reverse = rng.binomial(depth // 2, fraction, size=2)
-            indels[event] = (int(forward), int(reverse))
+            if forward + reverse:
+                indels[event] = (int(forward), int(reverse))
         region = RegionCounts("chr1", 0, length, self.reference, counts)
         return MoleculeCounts((region,), indels, 2 * depth, 2 * depth, 2 * depth, None, None)
