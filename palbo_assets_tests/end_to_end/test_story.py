@@ -540,6 +540,14 @@ def test_the_plasma_drawn_after_the_order_is_read_where_the_trial_wanted_to_look
     assert {key for product, key in changed if product == "facts"} == {"PALBO-002|BL", "PALBO-002|PD"}
     states = trial.read("resistance_states").set_index(["patient_id", "timepoint", "mechanism", "source"])
     assert states.loc[("PALBO-002", "PD", "FAT1_LOF", "ctdna"), "state"] == "PRESENT"
+    assert states.loc[("PALBO-002", "PD", "FAT1_LOF", "ctdna"), "chosen_from_cohort"]
+    # The tumour alone says that it was acquired: no circle, so the pair counts.
+    transitions = trial.read("resistance_transitions").set_index(["patient_id", "mechanism"])
+    acquired = transitions.loc[("PALBO-002", "FAT1_LOF")]
+    assert (acquired["transition"], bool(acquired["chosen_from_cohort"])) == ("acquired", False)
+    counted = trial.read("resistance_statistics").set_index("item").loc["FAT1_LOF"]
+    assert counted["n_up"] >= 1 and counted["n_chosen_from_cohort"] == 0
+    assert trial.read("ctdna_panel_extension").empty  # what was ordered isn't ordered again
 
 
 def _planted(patient: dict[str, Any]) -> PatientTruth:
