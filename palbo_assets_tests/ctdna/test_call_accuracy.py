@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from palbo_assets.ctdna.background import read_background
 from palbo_assets.ctdna.calling import TRACKED_COLUMNS, call_variants
 from palbo_assets.ctdna.healthy_plasmas import background_from, fit_background
 from palbo_assets.ctdna.molecules import count_molecules, fasta_reference
@@ -131,3 +132,46 @@ def test_reads_at_half_a_percent_give_their_alleles_and_no_other(plasma: Plasma,
         found += len(present & wanted)
         false += len(present - wanted - germline)
     assert found >= 35 and false == 0
+
+
+def test_alleles_of_the_twin_are_found_by_their_fraction_and_half_a_percent_is_never_absent(
+    plasma: Plasma, tmp_path: Path
+) -> None:
+    """20 plasmas as the demo renders them, eight tracked alleles each: 32 at each of five fractions."""
+    reference = fasta_reference(plasma.genome.fasta)
+    sites = [("PIK3CA", "p.H1047R"), ("PIK3CA", "p.E545K"), ("ESR1", "p.D538G"), ("ESR1", "p.Y537S"),
+             ("KRAS", "p.G12D"), ("RB1", "p.R320*"), ("AKT1", "p.E17K"), ("TP53", "p.R175H")]  # fmt: skip
+    levels = (0.01, 0.005, 0.0025, 0.001, 0.0005)
+    background = read_background(plasma.background, SETTINGS)
+    assert background is not None
+    germline = {(snp.chrom, snp.pos, snp.ref, snp.alt) for snp in plasma.genome.snps}
+    tracked, anew, absent = (dict.fromkeys(levels, 0) for _ in range(3))
+    false = asked = false_anew = 0
+    depths = []
+    for number in range(20):
+        planted = {site: levels[(number + at) % len(levels)] for at, site in enumerate(sites)}
+        truth, patient = truth_of(plasma.genome, planted)
+        folder = tmp_path / str(number)
+        (file,) = twin.write(truth, patient, plasma.genome, plasma.bed, folder, np.random.default_rng(900 + number))
+        counts = count_molecules(folder / file.file, plasma.panel, reference, SETTINGS)
+        depths.append(np.median(np.concatenate([one.depth for one in counts.regions])))
+        at_level = {(one.chrom, one.pos, one.ref, one.alt): one.plasma_vaf for one in truth.mutations}
+        calls = call_variants(counts, plasma.panel, background, plasma.tracked, SETTINGS)
+        states = {(one.chrom, one.pos, one.ref, one.alt): one.state for one in calls if one.tracked}
+        new = call_variants(counts, plasma.panel, background, UNTRACKED, SETTINGS)
+        found = {(one.chrom, one.pos, one.ref, one.alt) for one in new if one.state is CallState.PRESENT}
+        for key, level in at_level.items():
+            tracked[level] += states[key] is CallState.PRESENT
+            absent[level] += states[key] is CallState.ABSENT
+            anew[level] += key in found
+        others = [key for key, state in states.items() if key not in at_level and state is not CallState.NOT_ASSAYED]
+        asked += len(others)
+        false += sum(states[key] is CallState.PRESENT for key in others)
+        false_anew += len(found - set(at_level) - germline)
+    sys.stdout.write(
+        f"\n{np.mean(depths):.0f} molecules, {plasma.panel.size} bases; tracked {tracked}, anew {anew},"
+        f" absent {absent}; false {false} of {asked} tracked, {false_anew} anew\n"
+    )
+    assert min(tracked[0.01], tracked[0.005]) >= 31 and tracked[0.0025] >= 24 and min(anew[0.01], anew[0.005]) >= 31
+    assert absent[0.01] == absent[0.005] == 0
+    assert false <= 0.05 * asked and false_anew <= 1
