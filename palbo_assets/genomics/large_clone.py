@@ -2,8 +2,9 @@
 
 A clone of 40 to 90 % of white cells shows its mutation at 20 to 45 % of fragments, where limits on the fraction alone
 would call it germline. Reads of a heterozygous variant scatter more than a binomial, and fewer carry the alternative
-than the reference because aligners prefer that: both are taken in (Heinrich 2012, Nucleic Acids Res; reference bias of
-Degner 2009, Bioinformatics), so that what is left below is a clone.
+than the reference because aligners prefer that: both are taken in (variance above the binomial in exomes: Heinrich et
+al. 2012, Nucleic Acids Res, doi 10.1093/nar/gkr1073; reference bias: Degner et al. 2009, Bioinformatics, doi
+10.1093/bioinformatics/btp579), so that what is left below is a clone.
 """
 
 from __future__ import annotations

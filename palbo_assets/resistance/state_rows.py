@@ -57,9 +57,7 @@ class StateRow:
     reason: str = ""
     hgvsp: str = ""
     evidence: str = ""
-    chosen_from_cohort: bool | None = (
-        None  # whether the state rests on loci that are on the panel for this cohort's sake
-    )
+    chosen_from_cohort: bool | None = None  # whether it rests on loci that are on the panel for this cohort's sake
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
