@@ -58,18 +58,18 @@ class FitnessSettings(BaseModel):
         description="1; more missed alleles than chance makes this often fail the run. Source: convention",
     )
     hopping_largest_vaf: float = Field(
-        default=0.02,
+        default=0.06,
         gt=0,
         le=1,
-        description="1; alleles of a plasma up to this fraction are held against other libraries of the run. Source:"
-        " exchanged indexes give up to about 2 % of a library's reads (Costello 2018, BMC Genomics; Illumina 2017 white"
-        " paper on index hopping)",
+        description="1; alleles of a plasma up to this fraction are held against other libraries of the run. Source: 0.2"
+        " to 6 % of reads had their indexes exchanged in runs on patterned flowcells (Costello 2018, BMC Genomics, doi"
+        " 10.1186/s12864-018-4703-0)",
     )
     hopping_least_ratio: float = Field(
         default=2.0,
         gt=1,
         description="1; a family that copies came from has at least so many times the copies' pairs: it tells which"
-        " library the molecule is of. Source: product default; at 2 % a copy's family is expected fifty times smaller",
+        " library the molecule is of. Source: product default; at 6 % a copy's family is expected to be 17 times smaller",
     )
     hopping_alpha: float = Field(
         default=0.01,

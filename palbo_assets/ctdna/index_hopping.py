@@ -1,7 +1,7 @@
 """Molecules that belong to another library of the same sequencing run: copies whose sample index was exchanged.
 
-On patterned flowcells a share of reads (0.1 % to some per cent with combinatorial indexes; Costello et al. 2018, BMC
-Genomics; MacConaill et al. 2018, BMC Genomics) is given to another library of the pool. A copy keeps what the molecule
+On patterned flowcells 0.2 to 6 % of reads are given to another library of the pool (Costello et al. 2018, BMC Genomics,
+doi 10.1186/s12864-018-4703-0); unique dual indexes let the sequencer tell them. A copy keeps what the molecule
 is known by: both ends and the UMI. So an allele of a plasma that another library of the run holds at more molecules is
 looked at molecule by molecule; those that the other library holds too, in a larger family, are copies and don't count.
 Two molecules may share ends and UMI by chance: how many would is reckoned from those that share their ends alone.
