@@ -61,15 +61,15 @@ class FitnessSettings(BaseModel):
         default=0.06,
         gt=0,
         le=1,
-        description="1; alleles of a plasma up to this fraction are held against other libraries of the run. Source: 0.2"
-        " to 6 % of reads had their indexes exchanged in runs on patterned flowcells (Costello 2018, BMC Genomics, doi"
+        description="1; alleles of a plasma up to this fraction are held against other libraries of the run. Source:"
+        " 0.2 to 6 % of reads had their indexes exchanged in runs on patterned flowcells (Costello 2018, BMC Genomics, doi"
         " 10.1186/s12864-018-4703-0)",
     )
     hopping_least_ratio: float = Field(
         default=2.0,
         gt=1,
         description="1; a family that copies came from has at least so many times the copies' pairs: it tells which"
-        " library the molecule is of. Source: product default; at 6 % a copy's family is expected to be 17 times smaller",
+        " library the molecule is of. Source: product default; at 6 % a copy's family is some 17 times smaller",
     )
     hopping_alpha: float = Field(
         default=0.01,
