@@ -62,8 +62,8 @@ class FitnessSettings(BaseModel):
         gt=0,
         le=1,
         description="1; alleles of a plasma up to this fraction are held against other libraries of the run. Source:"
-        " 0.2 to 6 % of reads had their indexes exchanged in runs on patterned flowcells (Costello 2018, BMC Genomics, doi"
-        " 10.1186/s12864-018-4703-0)",
+        " 0.2 to 6 % of reads had their indexes exchanged in runs on patterned flowcells (Costello 2018, BMC Genomics,"
+        " doi 10.1186/s12864-018-4703-0)",
     )
     hopping_least_ratio: float = Field(
         default=2.0,
