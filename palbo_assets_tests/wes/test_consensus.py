@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from palbo_assets.genomics.alleles import Variant
@@ -54,6 +55,40 @@ def test_two_of_n_beats_every_delivered_file_and_no_caller_beats_it(
     best = max(f1({record.variant for record in one.records if record.passed}, truth) for one in without)
     assert f1(consensus(without, 2), truth) > best
     assert len(consensus(list(files.values()), 3) - truth) <= len(two - truth)
+
+
+def _planted(path: Path, source: str, passing: set[int], rejected: set[int]) -> CallerVcf:
+    """A caller's file of one contig: a C>T at each place, 20 of 100 fragments in the tumour, none in the normal."""
+    lines = [
+        "##fileformat=VCFv4.2", f"##source={source}", "##tumor_sample=T", "##normal_sample=N",
+        '##FORMAT=<ID=AD,Number=R,Type=Integer,Description="Depths">',
+        '##FORMAT=<ID=DP,Number=1,Type=Integer,Description="Depth">',
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tN\tT",
+    ]  # fmt: skip
+    for place in sorted(passing | rejected):
+        verdict = "PASS" if place in passing else "weak"
+        lines.append(f"c1\t{place}\t.\tC\tT\t.\t{verdict}\t.\tAD:DP\t60,0:60\t80,20:100")
+    path.write_text("\n".join(lines) + "\n")
+    return read_vcf(path, tumour_sample="T")
+
+
+def test_each_planted_file_gives_its_true_calls_and_two_of_three_beat_the_best_of_them(tmp_path: Path) -> None:
+    """Callers miss and err each for itself, so what two of them pass is nearly the truth."""
+    rng = np.random.default_rng(4)
+    truth = {Variant("c1", place, "C", "T") for place in range(1000, 1500)}
+    files = []
+    for number, source in enumerate(("Mutect2", "VarDict", "lofreq")):
+        missed = set(rng.choice(range(1000, 1500), 50, replace=False).tolist())
+        wrong = set(rng.choice(range(10_000, 90_000), 40, replace=False).tolist())
+        passing = (set(range(1000, 1500)) - missed) | wrong
+        files.append(_planted(tmp_path / f"{source}.vcf", source, passing, missed))
+        found = {record.variant for record in files[number].records if record.passed}
+        assert (files[number].caller, len(found & truth), len(found)) == (source.lower(), 450, 490)
+    single = [f1({record.variant for record in one.records if record.passed}, truth) for one in files]
+    assert max(single) == pytest.approx(2 * 450 / 990)
+    two, three = consensus(files, 2), consensus(files, 3)
+    assert f1(two, truth) > 0.97 > max(single) > f1(three, truth)
+    assert len(two - truth) <= 1 and not three - truth
 
 
 def test_a_caller_is_only_asked_for_what_it_calls_and_delivered(
