@@ -391,7 +391,7 @@ def _samples(step: Step) -> Iterator[tuple[str, Sample]]:
     for specimen in sorted({file.specimen_id for file in tables}):
         own = [(file.path, file.sample_name) for file in tables if file.specimen_id == specimen]
         said = [file.path for file in reports if file.specimen_id == specimen]
-        yield specimen, read_sample(own, maps, step.settings.unmapped_transcripts_max, names, said)
+        yield specimen, read_sample(own, maps, step.settings, names, said)
 
 
 def _names(step: Step) -> SymbolNames:

@@ -19,7 +19,9 @@ def verify_quant(path: Path, claim: Claim, context: Context) -> Finding:
 
 def verify_gene_counts(path: Path, claim: Claim, context: Context) -> Finding:
     """A table of gene counts (STAR, featureCounts, HTSeq); it is read whole."""
-    return _verify(path, claim, "gene_counts")
+    finding = _verify(path, claim, "gene_counts")
+    _check_beside(path, context.siblings.get("gene_tpm"), claim.sample_name, path)
+    return finding
 
 
 def _verify(path: Path, claim: Claim, role: str) -> Finding:
@@ -65,7 +67,29 @@ def _verify(path: Path, claim: Claim, role: str) -> Finding:
 
 def verify_gene_tpm(path: Path, claim: Claim, context: Context) -> Finding:
     """A merged matrix of TPM, one sample of it; the matrix of reads comes beside it."""
-    return _verify(path, claim, "gene_tpm")
+    finding = _verify(path, claim, "gene_tpm")
+    _check_beside(context.siblings.get("gene_counts"), path, claim.sample_name, path)
+    return finding
+
+
+def _check_beside(reads: Path | None, tpm: Path | None, sample_name: str, judged: Path) -> None:
+    """The matrices of reads and of TPM of one sample are in two units; raises ``E_SCHEMA`` where they aren't.
+
+    The other matrix is verified as itself: when it can't be read, nothing is said of this one.
+    """
+    from palbo_assets.rnaseq.abundance_units import refuse_one_unit_for_two
+    from palbo_assets.rnaseq.quantifiers import read_quantification
+    from palbo_assets.rnaseq.settings import Settings
+
+    if reads is None or tpm is None:
+        return
+    try:
+        counted, abundance = read_quantification(reads, sample_name), read_quantification(tpm, sample_name)
+    except InputError:
+        return
+    if counted.tool == "matrix" and abundance.tpm is not None and set(counted.ids) == set(abundance.ids):
+        values = counted.ids.map(dict(zip(abundance.ids, abundance.tpm, strict=True))).to_numpy(dtype=float)
+        refuse_one_unit_for_two(counted.counts, values, Settings(), file=judged.name)
 
 
 def verify_metrics(path: Path, claim: Claim, context: Context) -> Finding:

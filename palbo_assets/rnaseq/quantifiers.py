@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import InputError
 from palbo_assets.rnaseq import abundance_units, delimited, expression_matrices
+from palbo_assets.rnaseq.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,8 +93,9 @@ class Quantification:
         return float(self.counts.sum())
 
 
-def read_quantification(path: Path, sample_name: str = "") -> Quantification:
-    """Recognise and read the whole table; of a merged matrix the column of ``sample_name``.
+def read_quantification(path: Path, sample_name: str = "", settings: Settings | None = None) -> Quantification:
+    """Recognise and read the whole table; of a merged matrix the column of ``sample_name``. ``settings`` say when
+    numbers are of another unit.
 
     Raises
     ------
@@ -103,6 +105,7 @@ def read_quantification(path: Path, sample_name: str = "") -> Quantification:
         ones are missing; TPM that don't sum to a million), ``E_SAMPLE_MISMATCH`` (a matrix without that column),
         ``E_EMPTY``, ``E_ENCODING``, ``E_CHECKSUM``, ``E_TOO_BIG``; with row and column where there is one.
     """
+    settings = settings or Settings()
     content = delimited.content_of(path)
     skipped, header = delimited.header_of(content, path)
     names = set(header)
@@ -110,14 +113,14 @@ def read_quantification(path: Path, sample_name: str = "") -> Quantification:
         raise InputError("E_SCHEMA", "a column name stands twice", file=path.name, row=skipped + 1, fix="name it once")
     for layout in LAYOUTS:
         if names.issuperset(layout.required):
-            return _with_abundance(path, content, layout, skipped, header)
+            return _with_abundance(path, content, layout, skipped, header, settings)
     abundance_units.refuse_other_units_by_name(header, path, skipped + 1)
     if tuple(header[:6]) == FEATURECOUNTS_ANNOTATION:
         return _featurecounts(path, content, skipped, header)
     if len(header) == 4 and header[0] in STAR_COUNTERS:
         return _star(path, content, skipped)
     if expression_matrices.is_matrix(header):
-        return _matrix(path, content, skipped, header, sample_name)
+        return _matrix(path, content, skipped, header, sample_name, settings)
     if len(header) == 2:
         return _htseq(path, content, skipped, header)
     raise InputError(
@@ -129,7 +132,9 @@ def read_quantification(path: Path, sample_name: str = "") -> Quantification:
     )
 
 
-def _with_abundance(path: Path, content: bytes, layout: Layout, skipped: int, header: list[str]) -> Quantification:
+def _with_abundance(
+    path: Path, content: bytes, layout: Layout, skipped: int, header: list[str], settings: Settings
+) -> Quantification:
     numbers = [layout.count, layout.tpm, layout.effective_length]
     texts = [name for name in (layout.id, layout.gene) if name]
     columns = delimited.columns_of(content, path, header, texts=texts, numbers=numbers, skip_rows=skipped + 1)
@@ -139,7 +144,7 @@ def _with_abundance(path: Path, content: bytes, layout: Layout, skipped: int, he
         _refuse_negative(columns[name], path, first_row, name)
     tpm = columns[layout.tpm]
     abundance_units.refuse_other_units(
-        tpm, columns[layout.count], columns[layout.effective_length], path=path, column=layout.tpm
+        tpm, columns[layout.count], columns[layout.effective_length], settings, path=path, column=layout.tpm
     )
     # Tools print TPM that sum to a million; two decimals of RSEM keep the sum within 0.1 %.
     if columns[layout.count].sum() > 0 and abs(tpm.sum() / 1e6 - 1) > 0.01:
@@ -232,7 +237,9 @@ def _star(path: Path, content: bytes, skipped: int) -> Quantification:
     )
 
 
-def _matrix(path: Path, content: bytes, skipped: int, header: list[str], sample_name: str) -> Quantification:
+def _matrix(
+    path: Path, content: bytes, skipped: int, header: list[str], sample_name: str, settings: Settings
+) -> Quantification:
     import numpy as np
 
     kind, ids, symbols, values = expression_matrices.read_column(path, content, skipped, header, sample_name)
@@ -240,6 +247,7 @@ def _matrix(path: Path, content: bytes, skipped: int, header: list[str], sample_
     _refuse_negative(values, path, skipped + 2, "sample_name")
     if kind == expression_matrices.TPM:
         return Quantification(kind, GENE, ids, np.zeros(len(ids)), tpm=values, symbols=symbols)
+    abundance_units.refuse_normalised_reads(values, settings, path=path)
     return Quantification(kind, GENE, ids, values, symbols=symbols)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from palbo_assets.platform.errors import NotEvaluableError
 from palbo_assets.rnaseq.expression_matrices import TPM
+from palbo_assets.rnaseq.settings import Settings
 from palbo_assets.rnaseq.symbols import BUILT_IN, SymbolNames
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Sample:
 def read_sample(
     paths: Sequence[tuple[Path, str]],
     maps: Sequence[TranscriptMap],
-    unmapped_max: float = 0.5,
+    settings: Settings | None = None,
     names: SymbolNames = BUILT_IN,
     reports: Sequence[Path] = (),
 ) -> Sample:
@@ -49,20 +50,24 @@ def read_sample(
         Its tables, in a stable order, at least one, each with the sample's name in it (matrices hold many).
     maps
         Transcript maps to choose from; the one that knows most of the table's reads is used.
+    settings
+        Which share of reads may lie on unknown transcripts, and when numbers are of another unit.
     reports
         What other tools say of the library (`library_metrics`).
 
     Raises
     ------
     InputError
-        What `quantifiers.read_quantification` raises.
+        What `quantifiers.read_quantification` raises; ``E_SCHEMA`` where a matrix of TPM is the matrix of reads in
+        another unit.
     """
     from palbo_assets.rnaseq.gene_summary import summarise
     from palbo_assets.rnaseq.library_metrics import combine, read_metrics
     from palbo_assets.rnaseq.quantifiers import read_quantification
 
     metrics = combine(read_metrics(path) for path in reports)
-    tables = _joined([read_quantification(path, name) for path, name in paths])
+    settings = settings or Settings()
+    tables = _joined([(read_quantification(path, name, settings), path) for path, name in paths], settings)
     if not tables:
         return Sample(TPM, None, "NO_COUNTS: a matrix of TPM came without the matrix of reads", metrics=metrics)
     chosen = min(tables, key=_preference)
@@ -71,7 +76,7 @@ def read_sample(
     choices: Sequence[TranscriptMap | None] = maps or [None]
     for transcripts in choices:
         try:
-            found = summarise(chosen, transcripts, unmapped_max, names)
+            found = summarise(chosen, transcripts, settings.unmapped_transcripts_max, names)
         except NotEvaluableError as error:
             failure = failure or error
             continue
@@ -82,16 +87,20 @@ def read_sample(
     return Sample(chosen.tool, summary, reason, dict(counting.counters), strandedness, metrics)
 
 
-def _joined(tables: Sequence[Quantification]) -> list[Quantification]:
+def _joined(tables: Sequence[tuple[Quantification, Path]], settings: Settings) -> list[Quantification]:
     """The tables, a matrix of TPM put into the matrix of reads of the same genes; alone it holds no reads."""
-    abundance = next((table for table in tables if table.tool == TPM), None)
+    from palbo_assets.rnaseq.abundance_units import refuse_one_unit_for_two
+
+    abundance, source = next(((table, path.name) for table, path in tables if table.tool == TPM), (None, ""))
     found = []
-    for table in tables:
+    for table, _ in tables:
         if table.tool == TPM:
             continue
         if abundance is not None and table.tpm is None and set(table.ids) == set(abundance.ids):
             by_id = dict(zip(abundance.ids, abundance.tpm if abundance.tpm is not None else (), strict=True))
-            table = replace(table, tpm=table.ids.map(by_id).to_numpy(dtype=float))
+            tpm = table.ids.map(by_id).to_numpy(dtype=float)
+            refuse_one_unit_for_two(table.counts, tpm, settings, file=source)
+            table = replace(table, tpm=tpm)
         found.append(table)
     return found
 

@@ -150,6 +150,34 @@ class Settings(BaseModel):
         default=("B.cells", "T.cells.CD4", "T.cells.CD8", "Tregs", "NK.cells", "Macrophages.M1", "Macrophages.M2"),
         description="cell types that are listed as NOT_EVALUABLE when the reference bundle has no immune_signature",
     )
+    unit_tolerance: float = Field(
+        default=0.01,
+        gt=0,
+        description="share; values of a table that agree with a unit (TPM, FPKM, CPM) within it are of that unit."
+        " Source: quantifiers print TPM to at least two decimals, and units differ by more in nearly every gene",
+    )
+    unit_rounding_tpm: float = Field(
+        default=0.01, ge=0, description="TPM; last printed digit. Source: RSEM prints two decimals"
+    )
+    unit_genes_min: int = Field(
+        default=100,
+        ge=2,
+        description="expressed genes; with fewer the unit of a merged matrix isn't judged. Source: product default",
+    )
+    unit_alike_min: float = Field(
+        default=0.9,
+        gt=0,
+        le=1,
+        description="share of genes with one ratio of TPM to reads from which two matrices are one in two units."
+        " Source: product default; lengths of genes differ more than tenfold, small values are rounded",
+    )
+    whole_reads_min: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="share of expressed genes with a whole number below which a column holds no reads. Source: product"
+        " default; measured 0.22 to 0.48 of reads of salmon and RSEM, 0.002 to 0.009 of TPM and FPKM (docs/rnaseq.md)",
+    )
     pairs_min: int = Field(
         default=6,
         ge=2,
