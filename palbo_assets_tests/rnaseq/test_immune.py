@@ -40,7 +40,9 @@ def mixture(signature: Signature, cells: np.ndarray, rng: np.random.Generator, n
     return pd.concat([tpm, pd.Series(tumour, index=[f"T{i}" for i in range(len(tumour))])])
 
 
-def test_simulated_mixtures_are_recovered_for_every_cell_type_that_reaches_five_percent(til10: Signature) -> None:
+def test_simulated_mixtures_are_recovered_for_every_cell_type_and_where_it_reaches_five_percent_for_all_but_one(
+    til10: Signature,
+) -> None:
     rng = np.random.default_rng(11)
     settings = Settings()
     left_out = {*settings.noisy_signature_genes, *settings.tumour_signature_genes}
@@ -54,8 +56,17 @@ def test_simulated_mixtures_are_recovered_for_every_cell_type_that_reaches_five_
     truth, estimate = np.array(planted), np.array(found)
     names = [*til10.profiles.columns, OTHER]
     r = {name: np.corrcoef(truth[:, i], estimate[:, i])[0, 1] for i, name in enumerate(names)}
-    assert all((truth[:, i] > 0.05).sum() > 20 for i in range(len(names)))
     assert min(r.values()) > 0.9, r
+    # Where a type reaches 5 %: a narrower range of truth, so a harder demand than over all mixtures.
+    there = [truth[:, i] > 0.05 for i in range(len(names))]
+    above = {
+        name: np.corrcoef(truth[mask, i], estimate[mask, i])[0, 1]
+        for i, (name, mask) in enumerate(zip(names, there, strict=True))
+    }
+    assert min(mask.sum() for mask in there) > 20
+    # CD4 cells and regulatory ones share most of their profile.
+    assert min(value for name, value in above.items() if name != "T.cells.CD4") > 0.9, above
+    assert above["T.cells.CD4"] > 0.85
 
 
 def test_the_constrained_fit_equals_a_general_optimiser(til10: Signature) -> None:
