@@ -230,6 +230,8 @@ def _measured(feature: Feature, rows: Sequence[Mapping[Any, Any]]) -> dict[str, 
         return _value(feature, values[0])
     if feature.aggregate is Aggregate.SUM:
         return _value(feature, sum(values))
+    if feature.aggregate is Aggregate.FURTHEST:
+        return _value(feature, max(values, key=abs))
     return _value(feature, max(values) if feature.aggregate is Aggregate.MAX else min(values))
 
 

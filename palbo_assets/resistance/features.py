@@ -36,6 +36,7 @@ class Aggregate(StrEnum):
     FIRST = "first"
     MAX = "max"
     MIN = "min"
+    FURTHEST = "furthest"  # from zero, with its sign
     SUM = "sum"
     COUNT = "count"  # rows, or distinct values of the column where one is named
     JOIN = "join"  # distinct texts in alphabetical order, separated by ";"

@@ -8,6 +8,7 @@ import pytest
 
 from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_CALLS, CTDNA_FITNESS, CTDNA_QC
 from palbo_assets.cytometry.tables import FACS_ABUNDANCES, FACS_QC
+from palbo_assets.histology.tables import IHC_IMAGES
 from palbo_assets.platform.tables import validate
 from palbo_assets.resistance.facts import sample_facts
 from palbo_assets.resistance.features import NONE_DETECTED, Grain
@@ -165,6 +166,17 @@ def blood(*calls, verdict: str = "pass"):
         ctdna_calls=rows_of(CTDNA_CALLS, *calls),
         ctdna_burden=rows_of(CTDNA_BURDEN, burden),
     )
+
+
+def test_of_several_images_the_one_that_differs_most_speaks_with_its_sign() -> None:
+    images = [
+        {**specimen("PD"), "image_sha256": str(place), "marker": "CYCLIN_E1", "mpp": 0.5, "n_tiles": 9, "n_nuclei": 900,
+         "difference_points": points, "agrees": abs(points) <= 10, "status": "OBSERVED"}
+        for place, points in enumerate((3.0, -12.0, 7.0))
+    ]  # fmt: skip
+    found = facts_of(ihc_images=rows_of(IHC_IMAGES, *images))
+    assert found["ihc__cyclin_e1_image_minus_reading"]["value"] == -12.0
+    assert found["ihc__cyclin_e1_image_agrees"]["value"] == 0
 
 
 def test_plasma_states_become_values_limits_and_reasons() -> None:
