@@ -19,6 +19,7 @@ from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
 # In the order in which data flows: a product can only be declared after what it reads.
 ASSET_MODULES = (
     "clinical.assets",
+    "ctdna.molecule_assets",  # the exome room's identity reads plasmas
     "wes.assets",
     "rnaseq.assets",
     "ctdna.assets",

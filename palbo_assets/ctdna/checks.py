@@ -22,6 +22,7 @@ from palbo_assets.ctdna.tables import (
     CTDNA_RUN_QC,
     CTDNA_WET_LAB,
     PATIENT_GENOTYPES,
+    PLASMA_SNP_GENOTYPES,
 )
 from palbo_assets.platform.checks import row_check, schema_check
 from palbo_assets.study.partitions import BATCH, COHORT, PATIENT, SAMPLE
@@ -53,6 +54,11 @@ def regions_are_intervals(rows: pd.DataFrame) -> pd.DataFrame:
 @row_check(CTDNA_PANELS, COHORT, description="A panel version is one BED: of two, nobody can tell what was assayed")
 def a_version_is_one_bed(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows.groupby("panel_version")["bed_sha256"].transform("nunique") > 1]
+
+
+@row_check(PLASMA_SNP_GENOTYPES, SAMPLE, description="Molecules with the alternative are part of the depth")
+def snp_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows[rows["alt_count"] > rows["depth"]]
 
 
 @row_check(CTDNA_BACKGROUND, COHORT, description="No kind of error is commoner than a consensus can leave")
@@ -214,6 +220,8 @@ CHECKS = (
     alleles_are_the_librarys_own,
     schema_check(CTDNA_MOLECULES, SAMPLE),
     every_base_is_reached,
+    schema_check(PLASMA_SNP_GENOTYPES, SAMPLE),
+    snp_counts_are_consistent,
     schema_check(CTDNA_QC, SAMPLE),
     quality_did_not_fail,
     strands_are_balanced,

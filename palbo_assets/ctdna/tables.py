@@ -14,6 +14,7 @@ from palbo_assets.platform.tables import (
     real,
     text,
 )
+from palbo_assets.study.snp_counts import SNP_COUNTS
 from palbo_assets.study.vocabulary import OBSERVED, Absence, CallState, Qc
 
 CTDNA_WET_LAB = Table(
@@ -63,6 +64,14 @@ CTDNA_MOLECULES = Table(
              nullable=False),
     ),
 )  # fmt: skip
+
+PLASMA_SNP_GENOTYPES = Table(
+    name="plasma_snp_genotypes",
+    description="Allele counts at identity SNPs in molecules of plasmas. Identifies people: never leaves the study.",
+    grain="SNP x specimen",
+    columns=SNP_COUNTS,
+    storage=Storage.PARQUET,
+)
 
 CTDNA_BACKGROUND = Table(
     name="ctdna_background",
@@ -442,6 +451,7 @@ TABLES = (
     CTDNA_QC,
     CTDNA_CALLS,
     CTDNA_MOLECULES,
+    PLASMA_SNP_GENOTYPES,
     CTDNA_BURDEN,
     CTDNA_FITNESS,
     PATIENT_GENOTYPES,

@@ -239,8 +239,8 @@ def _fragments(
     middles = []
     reached = 0
     for start, end in sorted(targets):
-        low, high = max(start - _CAPTURED, reached), end + _CAPTURED
-        reached = high
+        low = max(start - _CAPTURED, reached)
+        reached = high = max(low, end + _CAPTURED)  # a target may lie within another one's flanks
         middles.append(rng.integers(low, high, size=rng.poisson(per_base * (high - low))))
     middle = np.concatenate([np.zeros(0, dtype=np.int64), *middles])
     lengths = np.clip(np.round(rng.normal(167, 12, size=middle.size)), 120, 220).astype(np.int64)

@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from palbo_assets.ctdna.tables import CTDNA_CALLS, CTDNA_MOLECULES, CTDNA_ORIGINS, PATIENT_GENOTYPES
+from palbo_assets.ctdna.tables import (
+    CTDNA_CALLS,
+    CTDNA_MOLECULES,
+    CTDNA_ORIGINS,
+    PATIENT_GENOTYPES,
+    PLASMA_SNP_GENOTYPES,
+)
 from palbo_assets.resistance.tables import ACQUIRED_ALTERATIONS
-from palbo_assets.wes.tables import PLASMA_SNP_GENOTYPES, RNA_SNP_GENOTYPES, SNP_GENOTYPES
+from palbo_assets.wes.tables import RNA_SNP_GENOTYPES, SNP_GENOTYPES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,6 @@ from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import SAMPLE
 from palbo_assets.wes.identity_assets import (
     plasma_contamination,
-    plasma_snp_genotypes,
     rna_snp_genotypes,
     sample_identity,
     snp_genotypes,
@@ -282,7 +281,6 @@ from palbo_assets.wes.process_assets import (  # noqa: E402
 
 ASSETS = (
     snp_genotypes,
-    plasma_snp_genotypes,
     plasma_contamination,
     rna_snp_genotypes,
     identity_matches,

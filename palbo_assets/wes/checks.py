@@ -15,7 +15,6 @@ from palbo_assets.wes.tables import (
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
     PLASMA_CONTAMINATION,
-    PLASMA_SNP_GENOTYPES,
     READ_QC,
     RNA_SNP_GENOTYPES,
     SAMPLE_IDENTITY,
@@ -72,11 +71,6 @@ def _impossible_counts(rows: pd.DataFrame) -> pd.DataFrame:
 
 @row_check(SNP_GENOTYPES, SAMPLE, description="Alternative fragments are part of the depth")
 def genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
-    return _impossible_counts(rows)
-
-
-@row_check(PLASMA_SNP_GENOTYPES, SAMPLE, description="Alternative fragments are part of the depth")
-def plasma_genotype_counts_are_consistent(rows: pd.DataFrame) -> pd.DataFrame:
     return _impossible_counts(rows)
 
 
@@ -146,12 +140,11 @@ def witnesses_of_sex_agree(rows: pd.DataFrame) -> pd.DataFrame:
 
 CHECKS = (
     *(schema_check(table, SAMPLE) for table in (SAMPLE_IDENTITY, READ_QC, SOMATIC_CALLS)),
-    *(schema_check(table, SAMPLE) for table in (SNP_GENOTYPES, PLASMA_SNP_GENOTYPES, RNA_SNP_GENOTYPES)),
+    *(schema_check(table, SAMPLE) for table in (SNP_GENOTYPES, RNA_SNP_GENOTYPES)),
     *(schema_check(table, COHORT) for table in (IDENTITY_MATCHES, IDENTITY_FAILURES, SEX_CONCORDANCE)),
     schema_check(PLASMA_CONTAMINATION, PATIENT),
     plasma_holds_no_foreign_dna,
     genotype_counts_are_consistent,
-    plasma_genotype_counts_are_consistent,
     rna_genotype_counts_are_consistent,
     every_sample_is_its_patients,
     samples_can_be_compared,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from palbo_assets.clinical.tables import PATIENTS
+from palbo_assets.ctdna.tables import PLASMA_SNP_GENOTYPES
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import COHORT
@@ -12,7 +13,6 @@ from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.tables import (
     IDENTITY_FAILURES,
     IDENTITY_MATCHES,
-    PLASMA_SNP_GENOTYPES,
     READ_QC,
     RNA_SNP_GENOTYPES,
     SEX_CONCORDANCE,

@@ -1,9 +1,10 @@
-"""Assets of identity: alleles at common SNPs in every sequenced sample, and what they say of one patient's samples."""
+"""Assets of identity: alleles at common SNPs in exomes and RNA, and what they say of one patient's samples."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.ctdna.tables import PLASMA_SNP_GENOTYPES
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows
 from palbo_assets.study.partitions import PATIENT, SAMPLE
@@ -11,7 +12,6 @@ from palbo_assets.wes.settings import Settings
 from palbo_assets.wes.step_files import MISSING, normal_file, normal_path, specimen_columns
 from palbo_assets.wes.tables import (
     PLASMA_CONTAMINATION,
-    PLASMA_SNP_GENOTYPES,
     RNA_SNP_GENOTYPES,
     SAMPLE_IDENTITY,
     SNP_GENOTYPES,
@@ -25,42 +25,28 @@ def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
     """Rows of allele counts of one alignment at the identity SNPs; none without the references."""
     from palbo_assets.genomics.allele_counts import count_alleles
     from palbo_assets.genomics.bam import as_bam
+    from palbo_assets.genomics.identity_snps import read_snps
     from palbo_assets.genomics.regions import reference
     from palbo_assets.study.reference_lists import hold_lists_to_build
-    from palbo_assets.wes import identity
+    from palbo_assets.study.snp_counts import snp_rows
 
     settings: Settings = step.settings
     bed, fasta = step.references.get("snp_bed"), step.references.get("genome_fasta")
     if bed is None or fasta is None:
         return []
     hold_lists_to_build(step, ("snp_bed",))
-    snps, frequencies = identity.read_snps(bed), identity.read_frequencies(bed)
     with reference(fasta) as fetch:
         counted = count_alleles(
             as_bam(file.path, step.workdir, fasta),
-            snps,
+            read_snps(bed),
             fetch,
             min_base_quality=settings.min_base_quality,
             min_mapping_quality=settings.min_mapping_quality,
         )
-    found = [counted.get(snp) for snp in snps]
-    # Bases that are neither allele are errors and don't count.
-    alt = [one.alt if one else 0 for one in found]
-    depth = [one.alt + one.ref_forward + one.ref_reverse if one else 0 for one in found]
+    seen = {snp: (one.ref_forward + one.ref_reverse, one.alt) for snp, one in counted.items() if one is not None}
     # The blood's rows belong to this partition, whatever timepoint it was drawn at.
     who = {**specimen_columns(step, file), "timepoint": step.timepoint, "source": source}
-    return [
-        {
-            **who,
-            "chrom": snp.chrom,
-            "pos": snp.pos,
-            "alt": snp.alt,
-            "depth": int(depth[index]),
-            "alt_count": int(alt[index]),
-            "frequency": frequencies[index],
-        }
-        for index, snp in enumerate(snps)
-    ]
+    return snp_rows(who, bed, seen)
 
 
 @product(
@@ -82,24 +68,6 @@ def snp_genotypes(step: Step) -> pd.DataFrame:
         rows += _counted(step, normal, "blood")
     step.report(rows=len(rows), reason="" if rows else MISSING)
     return frame_from_rows(SNP_GENOTYPES, rows)
-
-
-@product(
-    PLASMA_SNP_GENOTYPES,
-    SAMPLE,
-    reads=("ctdna",),
-    roles=("consensus_bam",),
-    references=("genome_fasta", "snp_bed"),
-    settings=Settings,
-    code_version="1",
-    group="wes",
-    kinds={"bam", "parquet"},
-)
-def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
-    """Allele counts at the identity SNPs in the consensus reads of each plasma; only SNPs of its panel have depth."""
-    rows = [row for file in step.files("consensus_bam") for row in _counted(step, file, "plasma") if row["depth"]]
-    step.report(rows=len(rows))
-    return frame_from_rows(PLASMA_SNP_GENOTYPES, rows)
 
 
 @product(

@@ -15,6 +15,7 @@ from palbo_assets.platform.tables import (
     real,
     text,
 )
+from palbo_assets.study.snp_counts import SNP_COUNTS, SOURCES
 from palbo_assets.wes.copy_tables import CLONAL_VARIANTS, CLONE_PREVALENCE, COPY_NUMBER_SEGMENTS, GENE_COPY_NUMBER
 from palbo_assets.wes.process_tables import (
     APOBEC_ENRICHMENT,
@@ -121,31 +122,11 @@ SAMPLE_IDENTITY = Table(
     ),
 )
 
-SOURCES = ("blood", "tumour", "plasma", "rna")
-_COUNTS: tuple[Column, ...] = (
-    PATIENT_ID,
-    TIMEPOINT,
-    SPECIMEN_ID,
-    text("source", "What was sequenced", nullable=False, key=True, allowed=SOURCES),
-    text("chrom", "Contig as the study's reference names it", nullable=False, key=True),
-    integer("pos", "Position, 1-based", nullable=False, key=True, minimum=1),
-    text("alt", "Alternative allele", nullable=False, key=True),
-    integer("depth", "Fragments with either allele", unit="fragments", nullable=False, minimum=0),
-    integer("alt_count", "Fragments with the alternative allele", unit="fragments", nullable=False, minimum=0),
-    real("frequency", "Alternative allele frequency that snp_bed states; null where it states none", **_FRACTION),
-)
 SNP_GENOTYPES = Table(
     name="snp_genotypes",
     description="Allele counts at identity SNPs in tumour and blood exomes. Identifies people: never leaves the study.",
     grain="SNP x specimen",
-    columns=_COUNTS,
-    storage=Storage.PARQUET,
-)
-PLASMA_SNP_GENOTYPES = Table(
-    name="plasma_snp_genotypes",
-    description="Allele counts at identity SNPs in plasma consensus reads. Identifies people: never leaves the study.",
-    grain="SNP x specimen",
-    columns=_COUNTS,
+    columns=SNP_COUNTS,
     storage=Storage.PARQUET,
 )
 RNA_SNP_GENOTYPES = Table(
@@ -153,7 +134,7 @@ RNA_SNP_GENOTYPES = Table(
     description="Allele counts at identity SNPs in RNA reads, where there are any. Identifies people: never leaves the"
     " study.",
     grain="SNP x specimen",
-    columns=_COUNTS,
+    columns=SNP_COUNTS,
     storage=Storage.PARQUET,
 )
 
@@ -313,7 +294,6 @@ TABLES = (
     SAMPLE_IDENTITY,
     READ_QC,
     SNP_GENOTYPES,
-    PLASMA_SNP_GENOTYPES,
     RNA_SNP_GENOTYPES,
     PLASMA_CONTAMINATION,
     IDENTITY_MATCHES,

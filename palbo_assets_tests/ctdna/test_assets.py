@@ -28,7 +28,6 @@ from palbo_assets.ctdna.assets import (
     ctdna_wet_lab,
     patient_genotypes,
 )
-from palbo_assets.ctdna.assets.steps import background_of
 from palbo_assets.ctdna.checks import (
     CHECKS,
     a_version_is_one_bed,
@@ -38,7 +37,9 @@ from palbo_assets.ctdna.checks import (
 )
 from palbo_assets.ctdna.formats import verify_raw_umi_bam
 from palbo_assets.ctdna.healthy_plasmas import fit_background
+from palbo_assets.ctdna.molecule_assets import ctdna_molecules, plasma_snp_genotypes
 from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.steps import background_of
 from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
     CTDNA_BURDEN,
@@ -75,7 +76,7 @@ OF_WES = tuple(
         ("plasma_contamination", PATIENT.definition),
     )
 )  # fmt: skip
-OWN = tuple(asset for asset in ASSETS if asset is not patient_genotypes)
+OWN = (ctdna_molecules, plasma_snp_genotypes, *(asset for asset in ASSETS if asset is not patient_genotypes))
 OF_COHORT = (ctdna_panels, ctdna_background, ctdna_controls, ctdna_run_qc)
 OF_PATIENT = (ctdna_fitness, ctdna_origins, ctdna_residual_disease)
 BATCH_KEY = "ctdna-wet-lab-1"

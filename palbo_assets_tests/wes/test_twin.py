@@ -8,6 +8,7 @@ import pytest
 
 from palbo_assets.demo import wes as writer
 from palbo_assets.genomics.allele_counts import Evidence
+from palbo_assets.genomics.identity_snps import read_snps
 from palbo_assets.genomics.regions import read_bed, reference
 from palbo_assets.study.vocabulary import Qc
 from palbo_assets.wes import identity, read_quality
@@ -110,7 +111,7 @@ def test_a_tumour_without_normal_passes_nothing(twin: Twin, tmp_path: Path) -> N
 
 
 def test_swapped_tumours_are_told_from_their_normals(twin: Twin) -> None:
-    snps = identity.read_snps(twin.genome.snp_bed)
+    snps = read_snps(twin.genome.snp_bed)
     fractions = {}
     with reference(twin.genome.fasta) as fetch:
         for name in ("PALBO-001-BL-T", "PALBO-001-PD-T", "PALBO-002-BL-T", "PALBO-001-N", "PALBO-002-N"):

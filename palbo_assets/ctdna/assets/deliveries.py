@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.ctdna.assets.steps import GROUP, READS, bed_of_version
 from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.steps import GROUP, READS, bed_of_version
 from palbo_assets.ctdna.tables import CTDNA_BACKGROUND, CTDNA_PANELS, CTDNA_WET_LAB
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows

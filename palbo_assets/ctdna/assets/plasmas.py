@@ -1,22 +1,21 @@
-"""The products of one plasma: its molecules, their quality, the calls and the burden."""
+"""The products of one plasma: the quality of its molecules, the calls and the burden."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.ctdna.assets.steps import (
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.steps import (
     GROUP,
     READS,
     background_of,
-    panel_of,
     panel_of_version,
     plasmas,
     sample_keys,
     stated_background,
     wet_lab_row,
 )
-from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
     CTDNA_BURDEN,
@@ -38,54 +37,6 @@ if TYPE_CHECKING:
     from palbo_assets.ctdna.background import Background
     from palbo_assets.ctdna.calling import Call
     from palbo_assets.genomics.consequence import Consequence
-
-
-@product(
-    CTDNA_MOLECULES,
-    SAMPLE,
-    reads=READS,
-    roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
-    references=("genome_fasta",),
-    settings=Settings,
-    code_version="2",
-    group=GROUP,
-    kinds={"bam", "numba", "parquet"},
-)
-def ctdna_molecules(step: Step) -> pd.DataFrame:
-    """Molecules per allele and strand at every panel base: of a consensus BAM as it is, of raw UMI reads called here.
-
-    Where the bundle lacks the genome the bases are N and no indel has a name; depth and quality are known all the same.
-    """
-    import pandas as pd
-
-    from palbo_assets.ctdna.fragments import library_of
-    from palbo_assets.ctdna.molecule_table import frame_of
-    from palbo_assets.ctdna.molecules import count_molecules, fasta_reference
-    from palbo_assets.ctdna.umi import find_umi, stated_source
-    from palbo_assets.ctdna.umi_consensus import consensus_molecules
-    from palbo_assets.platform.tables import coerce, empty_frame
-
-    fasta = step.references.get("genome_fasta")
-    bases = fasta_reference(fasta) if fasta else lambda chrom, start, end: "N" * (end - start)
-    frames = []
-    for file in plasmas(step):
-        panel = panel_of(step, file)
-        if panel is None:
-            continue
-        barcodes = None
-        if file.role == "raw_umi_bam":
-            source = stated_source(file.facts) or find_umi(file.path)
-            counts, barcodes = consensus_molecules(file.path, source, panel, bases, step.settings)
-        else:
-            counts = count_molecules(file.path, panel, bases, step.settings)
-        if fasta is None:
-            counts = replace(counts, indels={})
-        library = library_of(file.path, panel.regions, step.settings, raw=file.role == "raw_umi_bam")
-        frames.append(frame_of(panel.version, counts, barcodes, library).assign(**sample_keys(step, file.specimen_id)))
-    step.report(plasmas=len(frames), panel_bases=sum(map(len, frames)))
-    if not frames:
-        return empty_frame(CTDNA_MOLECULES)
-    return coerce(CTDNA_MOLECULES, pd.concat(frames, ignore_index=True))
 
 
 @product(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.ctdna.assets.steps import GROUP, READS, panel_of, plasmas
 from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.steps import GROUP, READS, panel_of, plasmas
 from palbo_assets.ctdna.tables import CTDNA_CALLS, CTDNA_CONTROLS, CTDNA_INDEX_HOPPING, CTDNA_RUN_QC
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.product import Step, product

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.ctdna.assets.steps import GROUP
 from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.steps import GROUP
 from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_FITNESS, CTDNA_INDEX_HOPPING, CTDNA_QC, CTDNA_RUN_QC
 from palbo_assets.platform.product import Step, product
 from palbo_assets.platform.tables import frame_from_rows

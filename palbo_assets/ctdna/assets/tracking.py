@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.ctdna.assets.steps import (
+from palbo_assets.ctdna.patient_genotypes import IDENTITY
+from palbo_assets.ctdna.settings import Settings
+from palbo_assets.ctdna.steps import (
     GROUP,
     READS,
     background_of,
@@ -13,8 +15,6 @@ from palbo_assets.ctdna.assets.steps import (
     stated_background,
     wet_lab_row,
 )
-from palbo_assets.ctdna.patient_genotypes import IDENTITY
-from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.tables import (
     CTDNA_BACKGROUND,
     CTDNA_CALLS,
