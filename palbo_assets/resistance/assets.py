@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 __all__ = ["acquired_alterations", "cohort_facts", "facts", "patient_facts"]
 GROUP = "resistance"
 # The catalogue and the definitions are part of the method: a changed line makes everything that follows from it due.
-_STATES_VERSION = f"4+{MECHANISMS.digest}"
+_STATES_VERSION = f"5+{MECHANISMS.digest}"
 _WIDE_VERSION = f"2+{CATALOGUE.digest}+{MECHANISMS.digest}"
 
 _OF_PATIENTS = CLINICAL_COLUMNS[: len(CLINICAL_OF_PATIENTS)]

@@ -321,6 +321,7 @@ def _of_loci(
     if not rows:
         return replace(nothing, reason=NO_LOCUS)
     about: dict[str, Any] = {"hgvsp": _changes(rows), "evidence": _keys(rows)}
+    rows = _assayed(rows)
     states = {str(row["state"]) for row in rows}
     if CallState.NOT_ASSAYED in states:
         return replace(nothing, reason=NOT_ASSAYED, **about)
@@ -336,6 +337,12 @@ def _of_loci(
     if power is None:
         return replace(nothing, reason=NO_DEPTH, **about)
     return replace(_absent_with(nothing, power, settings), **about)
+
+
+def _assayed(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Without the plasmas whose panel version lacks a locus, where another plasma of the timepoint has it."""
+    there = {key_of(row) for row in rows if row["state"] != CallState.NOT_ASSAYED}
+    return [row for row in rows if row["state"] != CallState.NOT_ASSAYED or key_of(row) not in there]
 
 
 def _covers(mechanism: Mechanism, row: Mapping[str, Any]) -> bool:

@@ -185,6 +185,21 @@ def test_a_locus_outside_the_panel_version_is_not_assayed_and_never_absent(state
     assert (row.state, row.reason) == (State.NOT_EVALUABLE, reason)
 
 
+def test_a_second_plasma_on_a_panel_that_has_the_locus_speaks_for_the_timepoint() -> None:
+    """The first tube was run on v1, the second on v2: the locus was assayed, whatever v1 lacks."""
+    first = plasma("PD", D538G, "NOT_ASSAYED")
+    second = {"specimen_id": "P2", "panel_version": "v2"}
+    shed = plasma("PD", H1047R, "PRESENT", vaf=0.05)
+    quality = (plasma_qc("PD"), {**plasma_qc("PD"), **second})
+    for said, expected in (("ABSENT", (State.ABSENT, "")), ("NOT_EVALUABLE", (State.NOT_EVALUABLE, "LOW_POWER"))):
+        calls = (first, shed, {**plasma("PD", D538G, said), **second})
+        row = one(states(plasma_calls=calls, plasma_quality=quality), "ESR1_MUT", "PD", "ctdna")
+        assert (row.state, row.reason) == expected
+    elsewhere = {**plasma("PD", {**D538G, "pos": D538G["pos"] + 3, "hgvsp_short": "p.L536H"}, "ABSENT"), **second}
+    row = one(states(plasma_calls=(first, shed, elsewhere), plasma_quality=quality), "ESR1_MUT", "PD", "ctdna")
+    assert (row.state, row.reason) == (State.NOT_EVALUABLE, "NOT_ASSAYED")  # this locus nobody looked at
+
+
 def test_a_mechanism_without_tracked_locus_says_so() -> None:
     calls = (plasma("PD", H1047R, "PRESENT", vaf=0.05),)
     row = one(states(plasma_calls=calls, plasma_quality=(plasma_qc("PD"),)), "ESR1_MUT", "PD", "ctdna")
