@@ -24,8 +24,9 @@ from palbo_assets.ctdna.umi_records import (
     region_at,
 )
 from palbo_assets.ctdna.umi_strands import CHANNELS, NO_VOTE, NOT_COVERED, add_read, agree, call_strand, spanning
-from palbo_assets.genomics.unaligned import borrowed
+from palbo_assets.genomics.unaligned import borrowed, prefetch
 
+AHEAD, RECORD_LINES = 16, 6  # fragments, and cache lines of each record, that are asked for before they are read
 LARGEST_SIZE = 50  # sizes from here on share the last place of the histogram
 EVENT = 6  # numbers of one called indel: region, anchor, deleted, inserted bases, their code, strand
 
@@ -75,6 +76,14 @@ def directional(umis: np.ndarray, counts: np.ndarray, first_seen: np.ndarray, ba
                             queue[waiting] = other
                             waiting += 1
     return root
+
+
+@njit(cache=True, nogil=True)
+def ask_for(data: np.ndarray, fragment: np.ndarray) -> None:
+    """Ask for both records of a fragment: they lie where the file had them, far from their family's others."""
+    for side in (5, 6):
+        for line in range(RECORD_LINES):
+            prefetch(data, fragment[side] + 64 * line)
 
 
 @njit(cache=True, nogil=True)
@@ -133,7 +142,7 @@ def consensus(
     widest = 1
     for index in range(n):
         widest = max(widest, fragments[index, 4] - fragments[index, 3] + 1)
-    evidence = np.zeros((2, widest, CHANNELS), dtype=np.int64)
+    evidence = np.zeros((2, CHANNELS, widest), dtype=np.int64)
     codes = np.empty((2, widest), dtype=np.uint8)
     indels = np.empty((256, 4), dtype=np.int64)
     support = np.zeros((256, 2), dtype=np.int64)
@@ -144,6 +153,7 @@ def consensus(
         stop = at
         distinct = 0
         while stop < n and fragments[stop, 0] == fragments[at, 0]:
+            ask_for(data, fragments[min(stop + AHEAD, n - 1)])
             if stop == at or fragments[stop, 1] != fragments[stop - 1, 1]:
                 run[distinct] = stop
                 distinct += 1
@@ -200,7 +210,7 @@ def consensus(
             for strand in range(2):
                 if pairs[one, strand] == 0:
                     continue
-                evidence[strand, :width] = 0
+                evidence[strand, :, :width] = 0
                 fragment = head[one, strand]
                 while fragment >= 0:
                     for side in (5, 6):

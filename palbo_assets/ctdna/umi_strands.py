@@ -13,9 +13,9 @@ from numba import njit
 from palbo_assets.ctdna.umi_records import CHANNEL, alignment, u16
 from palbo_assets.genomics.bam import int32
 
-# Channels of a strand's evidence at one base: A, C, G, T, deleted, and one that nobody reads (`umi_records.CHANNEL`).
-_DELETED, CHANNELS = 4, 8
-NO_VOTE, DELETED_CODE, NOT_COVERED = 4, 5, 6
+# Rows of a strand's evidence, a column a base: A, C, G, T, deleted, and one that nobody reads (`umi_records.CHANNEL`).
+_DELETED, CHANNELS = 4, 6
+NO_VOTE, DELETED_CODE, NOT_COVERED, _DISPUTED = 4, 5, 6, 7
 _CHANNEL = CHANNEL.astype(np.uint64)
 _FOUR = np.log(4.0)
 _ROUNDING = 1e-6  # far above what rounding does to log odds, far below what one quality does
@@ -69,7 +69,7 @@ def add_read(
                 if 0 < query < length:
                     weight = weights[min(data[qualities + query - 1], data[qualities + query])]
                 for place in range(max(position, first), min(position + size, first + width)):
-                    evidence[place - first, _DELETED] += weight
+                    evidence[_DELETED, place - first] += weight
                 position += size
             query += inserted
             if known and first <= anchor and anchor + deleted + 1 < first + width:
@@ -104,63 +104,78 @@ def add_bases(
     Indices are unsigned, or each would be tested for a count from the end; two bases come from one byte.
     """
     flat = evidence.reshape(-1)
-    to, quality = np.uint64(place * CHANNELS), np.uint64(qualities + query)
+    row = np.uint64(evidence.shape[1])
+    to, quality = np.uint64(place), np.uint64(qualities + query)
     byte = np.uint64(bases + (query >> 1))
     stop = quality + np.uint64(count)
-    one, width = np.uint64(1), np.uint64(CHANNELS)
+    one = np.uint64(1)
     if query & 1:
-        flat[to + _CHANNEL[data[byte] & 15]] += weights[data[quality]]
-        to, quality, byte = to + width, quality + one, byte + one
+        flat[to + row * _CHANNEL[data[byte] & 15]] += weights[data[quality]]
+        to, quality, byte = to + one, quality + one, byte + one
     while quality + one < stop:
         two = data[byte]
-        flat[to + _CHANNEL[two >> 4]] += weights[data[quality]]
-        flat[to + width + _CHANNEL[two & 15]] += weights[data[quality + one]]
-        to, quality, byte = to + width + width, quality + one + one, byte + one
+        flat[to + row * _CHANNEL[two >> 4]] += weights[data[quality]]
+        flat[to + one + row * _CHANNEL[two & 15]] += weights[data[quality + one]]
+        to, quality, byte = to + one + one, quality + one + one, byte + one
     if quality < stop:
-        flat[to + _CHANNEL[data[byte] >> 4]] += weights[data[quality]]
+        flat[to + row * _CHANNEL[data[byte] >> 4]] += weights[data[quality]]
 
 
 @njit(cache=True, nogil=True)
 def call_strand(evidence: np.ndarray, width: Any, rules: np.ndarray, codes: np.ndarray) -> Any:
     """Consensus codes of one strand; returns the share of raw bases that disagree with it."""
-    scale, share, alone, margin = rules[0], rules[1], rules[2], rules[3]
-    disagreeing = total = 0
+    alone = np.int64(np.ceil(rules[2]))
+    a, c, g, t, deleted = evidence[0], evidence[1], evidence[2], evidence[3], evidence[4]
+    total = np.int64(0)
+    for place in range(width):  # without a branch, so that the processor calls several places at once
+        every = a[place] + c[place] + g[place] + t[place] + deleted[place]
+        most = max(max(max(a[place], c[place]), max(g[place], t[place])), deleted[place])
+        code = np.int64(0)
+        code = np.int64(1) if c[place] == every else code
+        code = np.int64(2) if g[place] == every else code
+        code = np.int64(3) if t[place] == every else code
+        code = np.int64(DELETED_CODE) if deleted[place] == every else code
+        code = code if every & _WEIGHT >= alone else np.int64(NO_VOTE)
+        code = code if every > 0 else np.int64(NOT_COVERED)
+        codes[place] = code if most == every else np.int64(_DISPUTED)
+        total += every >> 40
+    disagreeing = np.int64(0)
     for place in range(width):
-        seen = 0
-        best = -1
-        for channel in range(5):
-            value = evidence[place, channel]
-            seen += value >> 40
-            if best < 0 or value & _WEIGHT > evidence[place, best] & _WEIGHT:
-                best = channel
-        if seen == 0:
-            codes[place] = NOT_COVERED
-            continue
-        agree = evidence[place, best] >> 40
-        weight = evidence[place, best] & _WEIGHT
-        total += seen
-        disagreeing += seen - agree
-        vote = True
-        if agree == seen:
-            vote = weight >= alone
-        elif seen - agree > share * seen:
-            vote = False
-        else:
-            # Four others are at least as likely as the best of them, and at most four times so.
-            second = np.int64(0)
-            for channel in range(5):
-                if channel != best:
-                    second = max(second, evidence[place, channel] & _WEIGHT)
-            odds = (weight - second) / scale
-            vote = odds >= margin
-            if abs(odds - margin - _FOUR / 2) <= _FOUR / 2 + _ROUNDING:
-                against = 0.0
-                for channel in range(5):
-                    if channel != best:
-                        against += np.exp(((evidence[place, channel] & _WEIGHT) - weight) / scale)
-                vote = -np.log(against) >= margin
-        codes[place] = NO_VOTE if not vote else DELETED_CODE if best == _DELETED else best
+        if codes[place] == _DISPUTED:
+            codes[place], against = _weighed(evidence, place, rules)
+            disagreeing += against
     return disagreeing / total if total else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _weighed(evidence: np.ndarray, place: Any, rules: np.ndarray) -> Any:
+    """(code, raw bases against it) at a place where raw bases disagree."""
+    scale, share, margin = rules[0], rules[1], rules[3]
+    seen = 0
+    best = 0
+    for channel in range(5):
+        value = evidence[channel, place]
+        seen += value >> 40
+        if value & _WEIGHT > evidence[best, place] & _WEIGHT:
+            best = channel
+    weight = evidence[best, place] & _WEIGHT
+    against = seen - (evidence[best, place] >> 40)
+    if against > share * seen:
+        return NO_VOTE, against
+    # Four others are at least as likely as the best of them, and at most four times so.
+    second = np.int64(0)
+    for channel in range(5):
+        if channel != best:
+            second = max(second, evidence[channel, place] & _WEIGHT)
+    odds = (weight - second) / scale
+    vote = odds >= margin
+    if abs(odds - margin - _FOUR / 2) <= _FOUR / 2 + _ROUNDING:
+        others = 0.0
+        for channel in range(5):
+            if channel != best:
+                others += np.exp(((evidence[channel, place] & _WEIGHT) - weight) / scale)
+        vote = -np.log(others) >= margin
+    return NO_VOTE if not vote else DELETED_CODE if best == _DELETED else best, against
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 
@@ -35,6 +36,20 @@ load64 = _load(64, types.uint64)
 """uint64 likewise."""
 
 
+def _prefetch(_: Any, data: Any, at: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(array.data, [arguments[1]])
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        reading, near, content = (ir.Constant(number, one) for one in (0, 3, 1))
+        builder.call(function, [builder.bitcast(place, byte), reading, near, content])
+        return context.get_dummy_value()
+
+    return types.none(data, types.int64), code
+
+
 def _trailing_zeros(_: Any, value: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -52,6 +67,8 @@ def _borrowed(_: Any, array: Any) -> Any:
     return array(array), code
 
 
+prefetch: Any = intrinsic(_prefetch)
+"""Ask for the cache line that holds byte ``at`` of ``data``, so that it is there when it is read."""
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 """How many of a uint64's lowest bits are zero; 64 for zero."""
 borrowed: Any = intrinsic(_borrowed)
