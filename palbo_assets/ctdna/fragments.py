@@ -33,8 +33,9 @@ class Library:
     fragment_peak_bp
         Commonest fragment length (SAM's TLEN of pairs), over windows of `_WINDOW` bases; None for too few pairs.
     raw_depth_mean
-        Raw reads per panel base, both mates counted; of a consensus BAM each read counts as often as its tag cD says.
-        None where a read has no such tag.
+        Raw reads per panel base, both mates counted, each from its first to its last aligned base (gaps within it too);
+        of a consensus BAM each read counts as often as its tag cD says. Contigs that the file lacks aren't counted.
+        None where a read on the panel has no such tag, or one that is no positive whole number.
     read_1_length, read_2_length
         Bases of the longest read.
     """
@@ -96,36 +97,54 @@ def summary(lengths: np.ndarray, totals: np.ndarray, panel_bp: int, settings: Se
     )
 
 
+def _widths() -> np.ndarray:
+    """Bytes of a tag's value, by the letter of its type; 0 where these aren't fixed."""
+    table = np.zeros(256, dtype=np.int64)
+    for width, letters in ((1, "AcC"), (2, "sS"), (4, "iIf")):
+        for letter in letters:
+            table[ord(letter)] = width
+    return table
+
+
+_WIDTH = _widths()
+
+
 @njit(cache=True, nogil=True)
 def copies_of(data: np.ndarray, at: Any, end: Any) -> Any:
-    """Integer value of the tag cD among a record's tags; 0 without it."""
-    while at + 3 <= end:
-        kind = data[at + 2]
-        value = at + 3
-        wanted = data[at] == 99 and data[at + 1] == 68  # cD
-        if kind == 90 or kind == 72:  # Z, H
+    """The tag cD among a record's tags, [at, end); 0 where it is absent or no whole number, or where tags are cut."""
+    while at + 4 <= end:
+        kind, value = data[at + 2], at + 3
+        width = _WIDTH[kind]
+        if data[at] == 99 and data[at + 1] == 68:  # cD
+            return _whole_number(data, value, kind) if value + width <= end else np.int64(0)
+        if width:
+            at = value + width
+        elif kind == 90 or kind == 72:  # Z, H
             at = value
             while at < end and data[at] != 0:
                 at += 1
             at += 1
-        elif kind == 65 or kind == 99 or kind == 67:  # A, c, C
-            if wanted:
-                return np.int64(data[value])
-            at = value + 1
-        elif kind == 115 or kind == 83:  # s, S
-            if wanted:
-                return u16(data, value)
-            at = value + 2
-        elif kind == 105 or kind == 73 or kind == 102:  # i, I, f
-            if wanted:
-                return int32(data, value)
-            at = value + 4
-        elif kind == 66:  # B
-            width = 1 if data[value] in (99, 67) else 2 if data[value] in (115, 83) else 4
-            at = value + 5 + width * int32(data, value + 1)
+        elif kind == 66 and value + 5 <= end and int32(data, value + 1) >= 0:  # B
+            at = value + 5 + _WIDTH[data[value]] * int32(data, value + 1)
         else:
-            return np.int64(0)
+            break
     return np.int64(0)
+
+
+@njit(cache=True, nogil=True)
+def _whole_number(data: np.ndarray, at: Any, kind: Any) -> Any:
+    """A tag's value; 0 for a type that isn't one of whole numbers."""
+    if kind == 99:  # c
+        return np.int64(np.int8(data[at]))
+    if kind == 67:  # C
+        return np.int64(data[at])
+    if kind == 115:  # s
+        return np.int64(np.int16(u16(data, at)))
+    if kind == 83:  # S
+        return u16(data, at)
+    if kind == 105:  # i
+        return int32(data, at)
+    return int32(data, at) & 0xFFFFFFFF if kind == 73 else np.int64(0)  # I
 
 
 @njit(cache=True, nogil=True)
@@ -154,7 +173,7 @@ def measure(
             lengths[size] += 1
         start, end, _, _ = alignment(data, record)
         region = region_at(starts, ends, contigs[reference, 0], contigs[reference, 1], start, end)
-        if region < 0:
+        if region < 0 or end == start:
             continue
         copies = np.int64(1)
         if not raw:
