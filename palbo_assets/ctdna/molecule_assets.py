@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     roles=("consensus_bam", "raw_umi_bam", "panel_bed"),
     references=("genome_fasta",),
     settings=Settings,
-    code_version="2",
+    code_version="3",
     group=GROUP,
     kinds={"bam", "numba", "parquet"},
 )
