@@ -175,7 +175,7 @@ def _picture(png: bytes) -> Any:
     return MetadataValue.md(f"{legend}\n\n![heat map](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
-@product(IHC_SCORES, BATCH, reads=("ihc",), group="histology", kinds=_TABLES)
+@product(IHC_SCORES, BATCH, reads=("ihc",), code_version="2", group="histology", kinds=_TABLES)
 def ihc_scores(step: Step) -> pd.DataFrame:
     """Readings of a delivered scoring table, whatever program wrote it, in one normal form with the line they are
     from."""
@@ -194,6 +194,7 @@ def ihc_scores(step: Step) -> pd.DataFrame:
     SAMPLE,
     upstream=(IHC_SCORES,),
     settings=TilMarkerIhcSettings,
+    code_version="2",
     group="histology",
     kinds=_TABLES,
 )
@@ -201,7 +202,7 @@ def til_marker_ihc(step: Step, ihc_scores: pd.DataFrame) -> pd.DataFrame:
     """Density of immune markers by compartment: positive cells per mm2, not evaluable in too small an area."""
     from palbo_assets.histology import ihc_summary
 
-    rows = ihc_summary.marker_densities(ihc_scores, step.settings.markers)
+    rows = ihc_summary.marker_densities(ihc_scores, step.settings.markers, step.settings.sections)
     step.report(rows=len(rows))
     return frame_from_rows(TIL_MARKER_IHC, rows)
 
@@ -211,6 +212,7 @@ def til_marker_ihc(step: Step, ihc_scores: pd.DataFrame) -> pd.DataFrame:
     SAMPLE,
     upstream=(IHC_SCORES,),
     settings=CyclinEIhcSettings,
+    code_version="2",
     group="histology",
     kinds=_TABLES,
 )
@@ -219,12 +221,12 @@ def cyclin_e_ihc(step: Step, ihc_scores: pd.DataFrame) -> pd.DataFrame:
     nuclei or agreement there is no score, and the row says why."""
     from palbo_assets.histology import ihc_summary
 
-    rows = ihc_summary.cyclin_scores(ihc_scores, step.settings.cyclin)
+    rows = ihc_summary.cyclin_scores(ihc_scores, step.settings.cyclin, step.settings.sections)
     step.report(rows=len(rows), to_adjudicate=sum(row["adjudicate"] for row in rows))
     return frame_from_rows(CYCLIN_E_IHC, rows)
 
 
-@product(CYCLIN_E_PAIRS, PATIENT, upstream=(CYCLIN_E_IHC,), group="histology", kinds=_TABLES)
+@product(CYCLIN_E_PAIRS, PATIENT, upstream=(CYCLIN_E_IHC,), code_version="2", group="histology", kinds=_TABLES)
 def cyclin_e_pairs(step: Step, cyclin_e_ihc: pd.DataFrame) -> pd.DataFrame:
     """Change of cyclin E since baseline: only of sections stained in the same run, with the same clone and lot; a row
     that is no pair says why."""

@@ -106,6 +106,12 @@ def pairs_share_a_run(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["status"] != "OBSERVED"]
 
 
+@row_check(CYCLIN_E_PAIRS, PATIENT, description="Sections of a pair are as old as each other, and handled alike")
+def pairs_were_handled_alike(rows: pd.DataFrame) -> pd.DataFrame:
+    """An antigen fades in an old block: a rise since baseline may be the block's age."""
+    return rows[rows["remarks"].notna()]
+
+
 CHECKS = (
     schema_check(TIL_MODEL, COHORT),
     model_is_what_it_says,
@@ -125,6 +131,7 @@ CHECKS = (
     h_score_fits_its_percentage,
     schema_check(CYCLIN_E_PAIRS, PATIENT),
     pairs_share_a_run,
+    pairs_were_handled_alike,
     schema_check(IHC_IMAGES, SAMPLE),
     image_agrees_with_its_reading,
 )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from palbo_assets.histology import ihc_vocabulary
+from palbo_assets.histology import ihc_vocabulary, section_handling
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.text import number
 
@@ -32,6 +32,7 @@ IDENTITY = (
     "lot",
     "run",
     "control_ok",
+    *section_handling.COLUMNS,
 )
 IMAGE_NAME = re.compile(
     r"(?P<patient_id>[A-Z0-9-]+)[_ ](?P<timepoint>[A-Z0-9]+)[_ ](?P<marker>[A-Za-z0-9-]+)(?:[_ .].*)?"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.histology import density, h_score, ihc_vocabulary
+from palbo_assets.histology import density, h_score, ihc_vocabulary, section_handling
 from palbo_assets.histology.ihc_vocabulary import AREA_COMPARTMENTS, CYCLINS, TIL_MARKERS, TUMOUR_CELL_COMPARTMENTS
-from palbo_assets.histology.settings import CyclinSettings, MarkerSettings
+from palbo_assets.histology.settings import CyclinSettings, MarkerSettings, SectionSettings
 from palbo_assets.study.vocabulary import OBSERVED, TIMEPOINTS, Absence
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 KEY = ("patient_id", "timepoint", "specimen_id", "marker", "compartment")
 
 
-def marker_densities(readings: pd.DataFrame, settings: MarkerSettings) -> list[dict[str, Any]]:
+def marker_densities(
+    readings: pd.DataFrame, settings: MarkerSettings, sections: SectionSettings
+) -> list[dict[str, Any]]:
     """Rows of ``til_marker_ihc`` from rows of ``ihc_scores``."""
     rows = []
     for key, group in _groups(readings, TIL_MARKERS, AREA_COMPARTMENTS):
@@ -36,6 +38,9 @@ def marker_densities(readings: pd.DataFrame, settings: MarkerSettings) -> list[d
         clone = _joined(group, "clone")
         if key["marker"] == "PD-L1" and found.status == OBSERVED:
             found = _of_one_known_clone(found, clone)
+        why = section_handling.unusable(group, sections, of_tumour_cells=False)
+        if why and found.status == OBSERVED:
+            found = _without_value(found, why)
         rows.append(
             key
             | {
@@ -46,6 +51,7 @@ def marker_densities(readings: pd.DataFrame, settings: MarkerSettings) -> list[d
                 "clone": clone,
                 "scoring_rule": ihc_vocabulary.pd_l1_rule(clone) if key["marker"] == "PD-L1" else None,
                 "control_ok": found.control_ok,
+                "remarks": section_handling.remarks(group, sections),
                 "status": found.status,
                 "reason": found.reason,
             }
@@ -58,10 +64,14 @@ def _of_one_known_clone(found: density.Density, clone: str | None) -> density.De
     if clone and ";" not in clone:
         return found
     why = "several PD-L1 clones, which are not interchangeable" if clone else "the clone of PD-L1 is not stated"
+    return _without_value(found, why)
+
+
+def _without_value(found: density.Density, why: str) -> density.Density:
     return replace(found, density_mm2=None, pct_positive=None, status=str(Absence.NOT_EVALUABLE), reason=why)
 
 
-def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings) -> list[dict[str, Any]]:
+def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings, sections: SectionSettings) -> list[dict[str, Any]]:
     """Rows of ``cyclin_e_ihc`` from rows of ``ihc_scores``."""
     rows = []
     for key, group in _groups(readings, CYCLINS, TUMOUR_CELL_COMPARTMENTS):
@@ -76,6 +86,11 @@ def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings) -> list[dict
             for line in group
         ]
         agreed = h_score.agree(list(dict.fromkeys(given)), settings)  # the same reading delivered twice is one
+        why = section_handling.unusable(group, sections, of_tumour_cells=True)
+        if why and agreed.status == OBSERVED:
+            agreed = replace(
+                agreed, h_score=None, positive_pct=None, status=str(Absence.NOT_EVALUABLE), reason=why
+            )  # fmt: skip
         rows.append(
             key
             | {
@@ -89,6 +104,7 @@ def cyclin_scores(readings: pd.DataFrame, settings: CyclinSettings) -> list[dict
                 "clone": _joined(group, "clone"),
                 "run": _joined(group, "run"),
                 "lot": _joined(group, "lot"),
+                "remarks": section_handling.remarks(group, sections),
                 "status": agreed.status,
                 "reason": agreed.reason,
             }
@@ -123,6 +139,7 @@ def cyclin_pairs(scores: pd.DataFrame) -> list[dict[str, Any]]:
                     "h_score": _python(after[0]["h_score"]) if paired else None,
                     "h_score_change": _python(after[0]["h_score"] - before[0]["h_score"]) if paired else None,
                     "run": after[0]["run"] if paired else None,
+                    "remarks": _unlike(before[0], after[0]) if paired else None,
                     "status": OBSERVED if paired else str(Absence.NOT_EVALUABLE),
                     "reason": reason,
                 }
@@ -150,6 +167,14 @@ def _unpaired(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> str 
         if first[name] != second[name] or ";" in first[name]:
             return f"the {label} differ"
     return None
+
+
+def _unlike(before: dict[str, Any], after: dict[str, Any]) -> str | None:
+    """What only one of two sections went through, or both in unlike ways: a change may be of the section alone."""
+    if before["remarks"] == after["remarks"]:
+        return None
+    said = ((BASELINE, before["remarks"]), (after["timepoint"], after["remarks"]))
+    return "; ".join(f"{timepoint}: {remarks.replace(';', ', ')}" for timepoint, remarks in said if remarks)
 
 
 def _groups(

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.histology import h_score, ihc_exports, ihc_vocabulary
+from palbo_assets.histology import h_score, ihc_exports, ihc_vocabulary, section_handling
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.text import decode, number, read_table
 from palbo_assets.study.vocabulary import TIMEPOINTS
@@ -21,10 +21,13 @@ if TYPE_CHECKING:
 REQUIRED = ("specimen_id", "patient_id", "timepoint", "marker", "compartment", "scorer")
 OPTIONAL_TEXT = ("region", "antibody", "clone", "lot", "run")
 PERCENTAGES = ("pct_0", "pct_1plus", "pct_2plus", "pct_3plus")
-NUMBERS = (*PERCENTAGES, "n_cells", "n_positive", "area_mm2", "h_score")
+NUMBERS = (*PERCENTAGES, "n_cells", "n_positive", "area_mm2", "h_score", *section_handling.AGES)
 READING = ("patient_id", "timepoint", "specimen_id", "marker", "region", "compartment", "scorer", "run")
 """What makes a reading one: the same twice in a file is a mistake."""
-COLUMNS = (*READING, "antibody", "clone", "lot", *NUMBERS, "pct_positive", "control_ok", "layout", "row")
+FLAGS = ("control_ok", *section_handling.FLAGS)
+COLUMNS = (
+    *READING, "antibody", "clone", "lot", *NUMBERS, "pct_positive", *FLAGS, "counted", "layout", "row"
+)  # fmt: skip
 PATIENT = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)*")
 _TRUE, _FALSE = (
     frozenset({"true", "yes", "y", "1", "ok", "pass"}),
@@ -40,7 +43,8 @@ def read(path: Path) -> pd.DataFrame:
     pandas.DataFrame
         `COLUMNS`: study names of marker and compartment; percentages 0-100, ``area_mm2`` [mm2], ``h_score`` 0-300
         (from the percentages; the export's own where it has no percentages), ``pct_positive`` of cells, None where
-        unknown; ``control_ok`` True, False or None; ``row`` the line of the file.
+        unknown; ``control_ok``, ``decalcified`` and ``necrosis`` True, False or None; ``block_years`` and
+        ``section_days`` ages at staining; ``counted`` which cells were counted; ``row`` the line of the file.
 
     Raises
     ------
@@ -97,7 +101,7 @@ def _uses_decimal_comma(raw: pd.DataFrame, path: Path) -> bool:
     """Whether numbers of the file have a decimal comma; a file that uses comma and point says neither."""
     commas = points = None
     for name in raw.columns:
-        if name.lower() in (*OPTIONAL_TEXT, *REQUIRED, "comment"):
+        if name.lower() in (*OPTIONAL_TEXT, *REQUIRED, "comment", "counted"):
             continue
         for row, cell in zip(map(int, raw.index), raw[name], strict=True):
             if commas is None and re.fullmatch(r"-?\d+,\d+", cell):
@@ -182,8 +186,14 @@ def _reading(row: int, line: dict[str, str], renamed: ihc_exports.Renamed, path:
     else:
         reading["pct_positive"] = 100 * n_positive / n_cells if n_cells and n_positive is not None else None
 
-    control = line.get("control_ok", "").lower()
-    if control and control not in _TRUE | _FALSE:
-        raise wrong("E_SCHEMA", "the control is neither yes nor no", "control_ok", "use yes or no")
-    reading["control_ok"] = None if not control else control in _TRUE
+    for name in FLAGS:
+        said = line.get(name, "").lower()
+        if said and said not in _TRUE | _FALSE:
+            raise wrong("E_SCHEMA", "the cell is neither yes nor no", name, "use yes or no")
+        reading[name] = None if not said else said in _TRUE
+    counted = " ".join(line.get("counted", "").lower().replace("_", " ").split())
+    if counted and counted not in section_handling.COUNTED:
+        allowed = ", ".join(section_handling.COUNTED)
+        raise wrong("E_SCHEMA", "it isn't said which cells were counted", "counted", f"use {allowed}")
+    reading["counted"] = counted or None
     return reading

@@ -10,6 +10,7 @@ from palbo_assets.histology.ihc_vocabulary import (
     TIL_MARKERS,
     TUMOUR_CELL_COMPARTMENTS,
 )
+from palbo_assets.histology.section_handling import COUNTED
 from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Column, Table, boolean, integer, real, text
 from palbo_assets.study.vocabulary import OBSERVED, Absence, Qc
 
@@ -122,6 +123,12 @@ TIL_SCORES = Table(
     ),
 )
 
+_REMARKS = text(
+    "remarks",
+    "What the section went through, ';'-joined: decalcified, necrosis, old_block, old_section; null for none or where "
+    "the table doesn't say",
+)
+
 IHC_SCORES = Table(
     name="ihc_scores",
     description="Readings of immunohistochemistry in one normal form, as delivered in scoring tables of many patients",
@@ -149,6 +156,11 @@ IHC_SCORES = Table(
         integer("n_positive", "Stained cells counted", minimum=0),
         real("area_mm2", "Area that was read", unit="mm2", minimum=0),
         boolean("control_ok", "Whether the run's control stained as it should; null where not stated"),
+        boolean("decalcified", "Whether the bone was decalcified; null where not stated"),
+        boolean("necrosis", "Whether what was read holds necrosis; null where not stated"),
+        real("block_years", "Age of the paraffin block at staining", unit="years", minimum=0),
+        real("section_days", "Days from cutting the section to staining it", unit="days", minimum=0),
+        text("counted", "Which epithelial cells were counted; null where not stated", allowed=COUNTED),
         text("layout", "Kind of table", nullable=False, allowed=("study", "qupath", "halo", "inform")),
         integer("file_row", "Line of the delivered file", nullable=False, minimum=1),
     ),
@@ -171,6 +183,7 @@ TIL_MARKER_IHC = Table(
         text("clone", "Clones of the antibody, separated by ;"),
         text("scoring_rule", "PD-L1 only: the rule that its clone was validated with; null for an unknown clone"),
         boolean("control_ok", "Whether the run's control stained as it should; null where not stated"),
+        _REMARKS,
         _STATUS,
         _REASON,
     ),
@@ -196,6 +209,7 @@ CYCLIN_E_IHC = Table(
         text("clone", "Clones of the antibody, separated by ;"),
         text("run", "Staining runs, separated by ;: pairs share one (cyclin_e_pairs)"),
         text("lot", "Lots of the antibody, separated by ;"),
+        _REMARKS,
         _STATUS,
         _REASON,
     ),
@@ -214,6 +228,11 @@ CYCLIN_E_PAIRS = Table(
         real("h_score", "H-score at this timepoint", unit="1", minimum=0, maximum=300),
         real("h_score_change", "H-score minus that at baseline", unit="1", minimum=-300, maximum=300),
         text("run", "Staining run of both"),
+        text(
+            "remarks",
+            "Remarks of both timepoints, where the two sections went through unlike things: a change may be the"
+            " sections' alone. Null where they didn't",
+        ),
         _STATUS,
         _REASON,
     ),

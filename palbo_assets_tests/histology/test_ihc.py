@@ -15,7 +15,7 @@ from palbo_assets.demo import ihc
 from palbo_assets.histology import density, h_score, ihc_summary, ihc_tables
 from palbo_assets.histology.formats import scores_key, verify_scores
 from palbo_assets.histology.ihc_exports import inform_counts
-from palbo_assets.histology.settings import CyclinSettings, MarkerSettings
+from palbo_assets.histology.settings import CyclinSettings, MarkerSettings, SectionSettings
 from palbo_assets.platform.errors import InputError
 from palbo_assets.platform.formats import Claim, Context
 from palbo_assets.platform.text import read_table
@@ -147,11 +147,17 @@ def test_the_planted_table_is_read_back(tmp_path: Path) -> None:
     written = ihc.write(_samples(), tmp_path, np.random.default_rng(1), "week1")
     readings = ihc_tables.read(tmp_path / written[0].file)
     assert len(readings) == 2 * (4 + 3)
-    rows = {(r["timepoint"], r["marker"]): r for r in ihc_summary.cyclin_scores(readings, CyclinSettings())}
+    rows = {
+        (r["timepoint"], r["marker"]): r
+        for r in ihc_summary.cyclin_scores(readings, CyclinSettings(), SectionSettings())
+    }
     assert rows["BL", "CYCLIN_E1"]["h_score"] == pytest.approx(120, abs=15)
     assert rows["PD", "CYCLIN_E2"]["h_score"] == pytest.approx(30, abs=15)
     assert rows["BL", "CYCLIN_E1"]["n_readers"] == 2
-    densities = {(r["timepoint"], r["marker"]): r for r in ihc_summary.marker_densities(readings, MarkerSettings())}
+    densities = {
+        (r["timepoint"], r["marker"]): r
+        for r in ihc_summary.marker_densities(readings, MarkerSettings(), SectionSettings())
+    }
     assert densities["BL", "CD8"]["density_mm2"] == pytest.approx(250, rel=0.25)
     assert densities["BL", "CD8"]["status"] == "OBSERVED" and densities["BL", "CD8"]["compartment"] == "stroma"
 
@@ -277,7 +283,7 @@ def test_a_real_inform_table_of_a_named_image_is_read_whole(shared_data: Path, t
     path.write_text((shared_data / CELLS).read_text().replace("FIHC4__0929309_HP_IM3_2.im3", "PALBO-001_BL_TCELLS.im3"))
     readings = ihc_tables.read(path)
     assert dict(zip(readings["marker"], readings["n_positive"], strict=True)) == {"CD20": 249, "CD4": 15, "CD8": 6}
-    rows = ihc_summary.marker_densities(readings, MarkerSettings())
+    rows = ihc_summary.marker_densities(readings, MarkerSettings(), SectionSettings())
     assert {row["status"] for row in rows} == {"NOT_EVALUABLE"}  # inForm gave no area in micrometres
 
 

@@ -12,9 +12,9 @@ from skimage.data import immunohistochemistry
 
 from palbo_assets.demo import slides
 from palbo_assets.demo.ihc import dab_field
-from palbo_assets.histology import checks, dab, ihc_summary
+from palbo_assets.histology import checks, dab, ihc_summary, section_handling
 from palbo_assets.histology.formats import verify_image
-from palbo_assets.histology.settings import DabSettings, MarkerSettings
+from palbo_assets.histology.settings import DabSettings, MarkerSettings, SectionSettings
 from palbo_assets.histology.slide import Field
 from palbo_assets.platform.checks import offending_rows
 from palbo_assets.platform.errors import InputError
@@ -34,6 +34,7 @@ def _scores(**later: Any) -> pd.DataFrame:
         "clone": "HE12",
         "run": "R7",
         "lot": "L1",
+        "remarks": None,
         "status": "OBSERVED",
     }
     return pd.DataFrame([line, line | {"timepoint": "PD", "specimen_id": "S2", "h_score": 150.0} | later])
@@ -79,9 +80,10 @@ def _pd_l1(*clones: str) -> list[dict[str, Any]]:
         "n_cells": 4000,
         "area_mm2": 2.0,
         "control_ok": True,
+        **dict.fromkeys(section_handling.COLUMNS),
     }
     lines = [common | {"clone": clone, "region": f"r{k}", "scorer": "A"} for k, clone in enumerate(clones)]
-    return ihc_summary.marker_densities(pd.DataFrame(lines), MarkerSettings())
+    return ihc_summary.marker_densities(pd.DataFrame(lines), MarkerSettings(), SectionSettings())
 
 
 def test_pd_l1_carries_the_rule_of_its_clone() -> None:
