@@ -85,7 +85,7 @@ def _pack(data: np.ndarray, at: Any, end: Any) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _tag_text(data: np.ndarray, at: Any, end: Any, first: Any, second: Any) -> Any:
+def tag_text(data: np.ndarray, at: Any, end: Any, first: Any, second: Any) -> Any:
     """(start, end) of the text of a tag of type Z; (0, 0) without it."""
     while at + 3 <= end:
         kind = data[at + 2]
@@ -103,7 +103,7 @@ def _tag_text(data: np.ndarray, at: Any, end: Any, first: Any, second: Any) -> A
             at = value + 2
         elif kind == 105 or kind == 73 or kind == 102:  # i, I, f
             at = value + 4
-        elif kind == 66:  # B
+        elif kind == 66 and value + 5 <= end and int32(data, value + 1) >= 0:  # B
             width = 1 if data[value] in (99, 67) else 2 if data[value] in (115, 83) else 4
             at = value + 5 + width * int32(data, value + 1)
         else:
@@ -126,7 +126,7 @@ def umi_of(data: np.ndarray, record: Any, source: Any, umi_length: Any) -> Any:
     length = int32(data, record + 20)
     bases = record + 36 + name_length + 4 * u16(data, record + 16)
     if source == TAG:
-        at, stop = _tag_text(data, bases + (length + 1) // 2 + length, end, 82, 88)  # RX
+        at, stop = tag_text(data, bases + (length + 1) // 2 + length, end, 82, 88)  # RX
         return (np.int64(0), -1, 0, 0) if at == stop else _pack(data, at, stop)
     if length < umi_length:
         return 0, -1, 0, 0

@@ -20,6 +20,7 @@ from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.umi import UmiPlace, UmiQuality, UmiSource, find_umi, read_structure
 from palbo_assets.ctdna.umi_consensus import consensus_molecules, survey
 from palbo_assets.ctdna.umi_families import directional
+from palbo_assets.ctdna.umi_records import tag_text
 from palbo_assets.genomics import bgzf
 from palbo_assets.genomics.bam import record_offsets
 from palbo_assets.platform.errors import InputError
@@ -295,3 +296,11 @@ def test_a_read_structure_that_says_nothing_is_refused(stated: str) -> None:
     with pytest.raises(InputError) as caught:
         read_structure(stated)
     assert caught.value.code == "E_SCHEMA"
+
+
+def test_an_array_of_less_than_no_values_ends_the_tags() -> None:
+    """A damaged count would else lead back to where the tag began, for ever."""
+    damaged = b"XBBC" + (-12).to_bytes(4, "little", signed=True) + b"RXZACGT\0"
+    whole = b"XBBC" + (2).to_bytes(4, "little") + b"\1\2RXZACGT\0"
+    for tags, expected in ((damaged, (0, 0)), (whole, (13, 17)), (whole[:6], (0, 0))):
+        assert tag_text(np.frombuffer(tags, dtype=np.uint8), 0, len(tags), *b"RX") == expected
