@@ -25,7 +25,7 @@ from palbo_assets.platform.parquet import parquet_bytes, read_parquet
 from palbo_assets.platform.partitioning import SEPARATOR, Level, patient_and_timepoint
 from palbo_assets.platform.store import ObjectStore, link_atomically
 from palbo_assets.platform.system_tables import audit_log, partition_lease, product_failure, product_version
-from palbo_assets.platform.tables import Storage, Table, coerce, empty_frame, sql_table, validate
+from palbo_assets.platform.tables import Storage, Table, coerce, empty_frame, records, sql_table, validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,7 @@ class Warehouse:
         if stored.empty:
             return
         try:
-            connection.execute(sa.insert(target), _records(stored))
+            connection.execute(sa.insert(target), records(stored))
         except sa.exc.IntegrityError:
             raise PalboError(
                 "E_CONTRACT",
@@ -428,12 +428,6 @@ def _may_hold(partition_key: str, wanted: Mapping[str, str]) -> bool:
         return partition_key == wanted["partition_key"]
     patient_id, _, timepoint = partition_key.partition(SEPARATOR)
     return wanted.get("patient_id", patient_id) == patient_id and wanted.get("timepoint", timepoint) == timepoint
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries of plain Python values; null is None."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [dict(zip(plain.columns, row, strict=True)) for row in plain.itertuples(index=False, name=None)]
 
 
 def content_sha256(typed: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from palbo_assets.resistance.state_rows import records
+from palbo_assets.platform.tables import records
 from palbo_assets.study.vocabulary import TIMEPOINTS, Absence
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.platform.tables import records
 from palbo_assets.resistance.settings import AcquiredSettings
-from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, records
+from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH
 from palbo_assets.resistance.variant_states import VariantKey, key_of
 from palbo_assets.study.vocabulary import CallState, Timepoint, Transition
 

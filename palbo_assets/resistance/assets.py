@@ -225,10 +225,10 @@ def integrated_resistance_pairs(
     """
     import pandas as pd
 
+    from palbo_assets.platform.tables import records
     from palbo_assets.resistance.absence import planned_reasons
     from palbo_assets.resistance.integrated import pair_row
     from palbo_assets.resistance.paired_states import unpaired_features
-    from palbo_assets.resistance.state_rows import records
     from palbo_assets.study.protocol import load_protocol
 
     enrolled, responses = records(patients), records(treatment_response)

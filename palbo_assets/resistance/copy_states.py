@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.platform.tables import records
 from palbo_assets.resistance.mechanisms import Mechanism
-from palbo_assets.resistance.state_rows import NO_COPY_NUMBER, StateRow, records
+from palbo_assets.resistance.state_rows import NO_COPY_NUMBER, StateRow
 from palbo_assets.study.vocabulary import State
 
 if TYPE_CHECKING:

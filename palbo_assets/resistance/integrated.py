@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite, log2
 from typing import TYPE_CHECKING, Any
 
-from palbo_assets.platform.tables import Column, Type
+from palbo_assets.platform.tables import Column, Type, records
 from palbo_assets.resistance.absence import Reasons
 from palbo_assets.resistance.features import Catalogue, Feature, Pairing
 from palbo_assets.resistance.mechanisms import ASSAY_OF_SOURCE, Mechanism, Mechanisms
-from palbo_assets.resistance.state_rows import NOT_MEASURED, StateRow, records
+from palbo_assets.resistance.state_rows import NOT_MEASURED, StateRow
 from palbo_assets.resistance.states import at, combine, from_rows, index_facts
 from palbo_assets.study.vocabulary import OBSERVED, TIMEPOINTS, Absence, State, Timepoint, Transition
 

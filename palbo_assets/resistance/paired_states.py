@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from math import inf, log2
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.platform.tables import records
 from palbo_assets.resistance.features import Catalogue
 from palbo_assets.resistance.mechanisms import Kind, Measure, Mechanism, Rule
 from palbo_assets.resistance.settings import Settings
-from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, NOT_MEASURED, StateRow, records
+from palbo_assets.resistance.state_rows import IDENTITY_MISMATCH, NOT_MEASURED, StateRow
 from palbo_assets.study.vocabulary import OBSERVED, Absence, State, Timepoint
 
 if TYPE_CHECKING:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from palbo_assets.study.vocabulary import State
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Why a state isn't evaluable. With a reason of MEASURED the sample was looked at and nothing was called: "seen only
 # later" may be said of it, "acquired" may not.
@@ -58,9 +54,3 @@ class StateRow:
     hgvsp: str = ""
     evidence: str = ""
     chosen_from_cohort: bool | None = None  # whether it rests on loci that are on the panel for this cohort's sake
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries, nulls of any kind as None."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]

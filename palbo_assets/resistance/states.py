@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.platform.tables import records
 from palbo_assets.resistance.mechanisms import Kind, Mechanisms
 from palbo_assets.resistance.paired_states import Facts, measured_state
 from palbo_assets.resistance.settings import Settings
-from palbo_assets.resistance.state_rows import StateRow, records
+from palbo_assets.resistance.state_rows import StateRow
 from palbo_assets.resistance.variant_states import (
     PlasmaEvidence,
     TumourEvidence,

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from palbo_assets.platform.tables import records
 from palbo_assets.resistance.features import Catalogue, Feature, Pairing
 from palbo_assets.resistance.mechanisms import Kind, Mechanisms
 from palbo_assets.resistance.settings import Settings
-from palbo_assets.resistance.state_rows import NOT_MEASURED, records
+from palbo_assets.resistance.state_rows import NOT_MEASURED
 from palbo_assets.study.vocabulary import OBSERVED, Absence, Transition
 
 if TYPE_CHECKING:

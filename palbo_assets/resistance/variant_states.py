@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from palbo_assets.platform.tables import records
 from palbo_assets.resistance.copy_states import CopyEvidence, SecondHit, amplification_state, deletion_state
 from palbo_assets.resistance.mechanisms import Kind, Mechanism, one_letter
 from palbo_assets.resistance.settings import Settings
@@ -29,7 +30,6 @@ from palbo_assets.resistance.state_rows import (
     QC_FAIL,
     TRACE,
     StateRow,
-    records,
 )
 from palbo_assets.study.vocabulary import CallState, Qc, State, Timepoint
 

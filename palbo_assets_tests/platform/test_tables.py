@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from hypothesis import given
@@ -20,6 +21,7 @@ from palbo_assets.platform.tables import (
     frame_from_rows,
     integer,
     real,
+    records,
     sql_table,
     text,
     validate,
@@ -75,6 +77,32 @@ def test_a_broken_contract_names_column_and_row_but_no_value(changes: dict[str, 
     assert column in str(caught.value)
     assert "[1]" in str(caught.value)
     assert "WILD_TYPE" not in str(caught.value)
+
+
+def test_a_nan_that_a_computation_left_in_a_typed_column_is_in_no_range() -> None:
+    frame = frame_from_rows(TABLE, [row(), row(timepoint="PD")])
+    frame["vaf"] = pd.array([0.5, 0.0], dtype="Float64") / pd.array([1.0, 0.0], dtype="Float64")
+    with pytest.raises(PalboError, match=r"vaf: is not >= 0 at rows \[1\]; vaf: is not <= 1 at rows \[1\]$"):
+        validate(TABLE, frame)
+
+
+def test_every_rule_that_is_broken_is_said_each_with_its_rows() -> None:
+    rows = [row(), row(depth=-1), row(timepoint="PD", depth=None, state="WILD_TYPE")]
+    with pytest.raises(PalboError) as caught:
+        validate(TABLE, frame_from_rows(TABLE, rows))
+    said = str(caught.value).partition("its contract: ")[2]
+    assert said == (
+        "depth: is empty at rows [2]; depth: is not >= 0 at rows [1]; "
+        "state: is not one of PRESENT, ABSENT at rows [2]; "
+        "patient_id, timepoint: the same key more than once at rows [0, 1]"
+    )
+
+
+def test_rows_are_plain_values_and_nulls_are_none() -> None:
+    (first,) = records(frame_from_rows(TABLE, [row(vaf=None)]))
+    assert first == row(vaf=None)
+    assert [type(value) for value in first.values()] == [str, str, type(None), int, str, bool]
+    assert records(empty_frame(TABLE)) == []
 
 
 def test_a_key_that_stands_twice_is_refused() -> None:

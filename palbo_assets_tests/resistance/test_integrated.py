@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from palbo_assets.histology.tables import CYCLIN_E_PAIRS
-from palbo_assets.platform.tables import frame_from_rows, validate
+from palbo_assets.platform.tables import frame_from_rows, records, validate
 from palbo_assets.resistance.absence import ledger_reasons, planned_reasons
 from palbo_assets.resistance.integrated import pair_row, primary_mechanism, wide_rows
 from palbo_assets.resistance.paired_states import unpaired_features
@@ -74,7 +74,7 @@ def integrated(people, facts=(), state_rows=(), specimens=(), deliveries=(), ans
 
 def at(frame: pd.DataFrame, timepoint: str, patient_id: str = P) -> dict[str, Any]:
     found = frame[(frame["timepoint"] == timepoint) & (frame["patient_id"] == patient_id)]
-    return found.astype(object).where(found.notna(), None).to_dict("records")[0]
+    return records(found)[0]
 
 
 def values_and_statuses(row: dict[str, Any]) -> list[tuple[Any, str]]:
@@ -204,7 +204,7 @@ def pair(facts=(), person=None, transitions=(), *, blocked: bool = False, cyclin
     row = pair_row(
         CATALOGUE,
         MECHANISMS,
-        patient=patients(who).astype(object).where(lambda cells: cells.notna(), None).to_dict("records")[0],
+        patient=records(patients(who))[0],
         response=None,
         facts=rows_of(FACTS, *facts),
         resistance_transitions=rows_of(RESISTANCE_TRANSITIONS, *transitions),

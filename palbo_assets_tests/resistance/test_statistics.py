@@ -83,10 +83,12 @@ def cohort(transitions: list[str], changes: list[float | None], withdrawn: int =
     """``chosen``: of so many patients, the first, the transition rests on loci that this cohort put on the panel."""
     n = max(len(transitions), len(changes))
     names = [f"P-{i:03d}" for i in range(n)]
+    elsewhere = {f"{feature.name}__pair_status": "NOT_EXPECTED" for feature in CATALOGUE.side_by_side}
     pairs = frame_from_rows(
         INTEGRATED_RESISTANCE_PAIRS,
         [
-            {
+            elsewhere
+            | {
                 "patient_id": name,
                 "withdrawn": i < withdrawn,
                 f"{NRG1}__delta": changes[i] if i < len(changes) else None,
@@ -95,9 +97,6 @@ def cohort(transitions: list[str], changes: list[float | None], withdrawn: int =
             for i, name in enumerate(names)
         ],
     )
-    for feature in CATALOGUE.features:
-        if feature.name != NRG1:
-            pairs[f"{feature.name}__pair_status"] = "NOT_EXPECTED"
     stated = frame_from_rows(
         RESISTANCE_TRANSITIONS,
         [
