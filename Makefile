@@ -10,6 +10,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 export PALBO_HOME ?= $(CURDIR)/.palbo
+# Where it is set, every process that starts compiles all its modules anew: seconds each time, and dozens start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-fast test-postgres test-faults test-accuracy bench bench-smoke lint format up lock clean tools
 
