@@ -23,7 +23,16 @@ from palbo_assets.ctdna.umi_records import (
     VOTING,
     region_at,
 )
-from palbo_assets.ctdna.umi_strands import CHANNELS, NO_VOTE, NOT_COVERED, add_read, agree, call_strand, spanning
+from palbo_assets.ctdna.umi_strands import (
+    CHANNELS,
+    LONGEST_ALIKE,
+    NO_VOTE,
+    NOT_COVERED,
+    add_strand,
+    agree,
+    call_strand,
+    spanning,
+)
 from palbo_assets.genomics.unaligned import borrowed, prefetch
 
 AHEAD, RECORD_LINES = 16, 6  # fragments, and cache lines of each record, that are asked for before they are read
@@ -144,6 +153,7 @@ def consensus(
         widest = max(widest, fragments[index, 4] - fragments[index, 3] + 1)
     evidence = np.zeros((2, CHANNELS, widest), dtype=np.int64)
     codes = np.empty((2, widest), dtype=np.uint8)
+    sums = np.zeros((2, LONGEST_ALIKE), dtype=np.int64)
     indels = np.empty((256, 4), dtype=np.int64)
     support = np.zeros((256, 2), dtype=np.int64)
     events = np.empty((256, EVENT), dtype=np.int64)
@@ -210,15 +220,10 @@ def consensus(
             for strand in range(2):
                 if pairs[one, strand] == 0:
                     continue
-                evidence[strand, :, :width] = 0
-                fragment = head[one, strand]
-                while fragment >= 0:
-                    for side in (5, 6):
-                        n_indels = add_read(
-                            data, fragments[fragment, side], strand, first, width, weights, least[4],
-                            evidence[strand], indels, support, n_indels,
-                        )  # fmt: skip
-                    fragment = following[fragment]
+                n_indels = add_strand(
+                    data, fragments, head[one, strand], following, strand, first, width, weights, least[4],
+                    evidence[strand], sums, indels, support, n_indels,
+                )  # fmt: skip
                 if call_strand(evidence[strand], width, rules, codes[strand]) > rules[4]:
                     pairs[one, strand] = 0
                 usable += pairs[one, strand]

@@ -12,14 +12,57 @@ from numba import njit
 
 from palbo_assets.ctdna.umi_records import CHANNEL, alignment, u16
 from palbo_assets.genomics.bam import int32
+from palbo_assets.genomics.unaligned import load32, load64
 
 # Rows of a strand's evidence, a column a base: A, C, G, T, deleted, and one that nobody reads (`umi_records.CHANNEL`).
 _DELETED, CHANNELS = 4, 6
 NO_VOTE, DELETED_CODE, NOT_COVERED, _DISPUTED = 4, 5, 6, 7
 _CHANNEL = CHANNEL.astype(np.uint64)
+LONGEST_ALIKE = 1 << 10  # bases of reads whose weights are summed before they are entered
 _FOUR = np.log(4.0)
 _ROUNDING = 1e-6  # far above what rounding does to log odds, far below what one quality does
 _WEIGHT = (1 << 40) - 1  # above it raw bases are counted, below it their weight
+
+
+@njit(cache=True, nogil=True)
+def add_strand(
+    data: np.ndarray,
+    fragments: np.ndarray,
+    head: Any,
+    following: np.ndarray,
+    strand: Any,
+    first: Any,
+    width: Any,
+    weights: np.ndarray,
+    longest: Any,
+    evidence: np.ndarray,
+    sums: np.ndarray,
+    indels: np.ndarray,
+    support: np.ndarray,
+    n_indels: Any,
+) -> Any:
+    """Evidence of a strand's raw reads, from ``head`` on; returns the number of distinct indels seen so far.
+
+    Of the reads that say what the strand's first one says, on its side of the fragment, the weights are summed first
+    and entered once. ``sums`` (2, `LONGEST_ALIKE`) is empty before and after.
+    """
+    evidence[:, :width] = 0
+    for side in range(2):
+        like = fragments[head, 5 + side]
+        summed = alike(data, like, like)
+        fragment = head
+        while fragment >= 0:
+            record = fragments[fragment, 5 + side]
+            if summed and alike(data, like, record):
+                add_weights(data, record, weights, sums[side])
+            else:
+                n_indels = add_read(
+                    data, record, strand, first, width, weights, longest, evidence, indels, support, n_indels
+                )
+            fragment = following[fragment]
+        if summed:
+            add_alike(data, like, first, width, sums[side], evidence)
+    return n_indels
 
 
 @njit(cache=True, nogil=True)
@@ -92,6 +135,50 @@ def add_read(
         elif operation == 4:
             query += size
     return n_indels
+
+
+@njit(cache=True, nogil=True)
+def alike(data: np.ndarray, one: Any, other: Any) -> Any:
+    """Whether two records say the same bases at the same places, without an indel or a clip: most of a family do."""
+    length = int32(data, one + 20)
+    if int32(data, one + 8) != int32(data, other + 8) or int32(data, other + 20) != length or length > LONGEST_ALIKE:
+        return False
+    if u16(data, one + 16) != 1 or u16(data, other + 16) != 1:
+        return False
+    mine, theirs = one + 36 + np.int64(data[one + 12]), other + 36 + np.int64(data[other + 12])
+    if load32(data, mine) != load32(data, theirs) or load32(data, mine) & 15 not in (0, 7, 8):
+        return False
+    left = (length + 1) // 2
+    mine, theirs = mine + 4, theirs + 4
+    while left >= 8:
+        if load64(data, mine) != load64(data, theirs):
+            return False
+        mine, theirs, left = mine + 8, theirs + 8, left - 8
+    while left > 0:
+        if data[mine] != data[theirs]:
+            return False
+        mine, theirs, left = mine + 1, theirs + 1, left - 1
+    return True
+
+
+@njit(cache=True, nogil=True)
+def add_weights(data: np.ndarray, record: Any, weights: np.ndarray, sums: np.ndarray) -> None:
+    """Add the weights of a record's bases to those of the records that are `alike`."""
+    length = int32(data, record + 20)
+    quality = np.uint64(record + 40 + np.int64(data[record + 12]) + (length + 1) // 2)
+    for place in range(np.uint64(length)):
+        sums[place] += weights[data[quality + place]]
+
+
+@njit(cache=True, nogil=True)
+def add_alike(data: np.ndarray, record: Any, first: Any, width: Any, sums: np.ndarray, evidence: np.ndarray) -> None:
+    """Enter the summed weights of records that are `alike` into the evidence, at the bases of one; empties the sums."""
+    start, length = int32(data, record + 8), int32(data, record + 20)
+    bases = record + 40 + np.int64(data[record + 12])
+    for place in range(max(0, first - start), min(length, first + width - start)):
+        channel = CHANNEL[data[bases + (place >> 1)] >> (4 - 4 * (place & 1)) & 15]
+        evidence[channel, start + place - first] += sums[place]
+    sums[:length] = 0
 
 
 @njit(cache=True, nogil=True)
