@@ -7,16 +7,16 @@ Dagster UI shows (`dagster_schema`), and the data dictionary (`dictionary_rows`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from palbo_assets.platform.errors import PalboError
 
 if TYPE_CHECKING:
     import dagster as dg
-    import numpy as np
     import pandas as pd
     import sqlalchemy as sa
 
@@ -196,6 +196,37 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
+@cache
+def pandera_schema(table: Table) -> Any:
+    """The pandera schema of ``table``: types, nullability, ranges, vocabularies, unique key."""
+    import pandera.pandas as pa
+
+    def checks(column: Column) -> list[Any]:
+        found = []
+        if column.allowed:
+            found.append(pa.Check.isin(column.allowed))
+        if column.minimum is not None:
+            found.append(pa.Check.ge(column.minimum))
+        if column.maximum is not None:
+            found.append(pa.Check.le(column.maximum))
+        return found
+
+    return pa.DataFrameSchema(
+        {
+            column.name: pa.Column(
+                _PANDAS_TYPE[column.type],
+                checks=checks(column),
+                nullable=column.nullable and not column.key,
+                description=column.description,
+            )
+            for column in table.columns
+        },
+        unique=list(table.key),
+        strict=True,
+        name=table.name,
+    )
+
+
 def validate(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     """``frame`` in the table's types, or an error that names the columns, rules and rows that break the contract.
 
@@ -204,40 +235,19 @@ def validate(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
     PalboError
         ``E_CONTRACT``; it lists at most five violations with row numbers and never quotes a value.
     """
+    import pandera.errors
+
     typed = coerce(table, frame)
-    found = [
-        f"{column.name}: {rule} at rows {_first_rows(broken)}"
-        for column, (_, values) in zip(table.columns, typed.items(), strict=True)
-        for rule, broken in _violations(column, values)
-        if broken.any()
-    ]
-    repeated = typed.duplicated(list(table.key), keep=False).to_numpy()
-    if repeated.any():
-        found.append(f"{', '.join(table.key)}: the same key more than once at rows {_first_rows(repeated)}")
-    if found:
-        raise PalboError("E_CONTRACT", f"table {table.name} breaks its contract: " + "; ".join(found[:5]))
+    try:
+        pandera_schema(table).validate(typed, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        found = []
+        for (column, rule), group in cases.groupby(["column", "check"], dropna=False, sort=True):
+            rows = sorted({int(index) for index in group["index"].dropna()})[:5]
+            found.append(f"{column}: {rule} at rows {rows}")
+        raise PalboError("E_CONTRACT", f"table {table.name} breaks its contract: " + "; ".join(found[:5])) from None
     return typed
-
-
-def _violations(column: Column, values: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
-    """What ``column`` demands beyond its type, and for each row whether it breaks it. Null keeps every rule but one."""
-    null = values.isna().to_numpy()
-    if column.key or not column.nullable:
-        yield "is empty", null
-    # Asked as "keeps the rule", so that a NaN inside a typed column, which is neither above nor below, breaks it.
-    if column.allowed:
-        yield (
-            f"is not one of {', '.join(column.allowed)}",
-            ~(values.isin(column.allowed).to_numpy(bool, na_value=False) | null),
-        )
-    if column.minimum is not None:
-        yield f"is not >= {column.minimum:g}", ~(values >= column.minimum).to_numpy(bool, na_value=True)
-    if column.maximum is not None:
-        yield f"is not <= {column.maximum:g}", ~(values <= column.maximum).to_numpy(bool, na_value=True)
-
-
-def _first_rows(broken: np.ndarray) -> list[int]:
-    return broken.nonzero()[0][:5].tolist()
 
 
 def sql_table(table: Table, metadata: sa.MetaData) -> sa.Table:
