@@ -74,6 +74,7 @@ def wide_rows(
     """
     own_facts, own_states, own_manifest = (by_patient(frame) for frame in (facts, resistance_states, sample_manifest))
     responses = {str(row["patient_id"]): row for row in records(treatment_response)}
+    of_visit = _by_visit(reasons)
     rows = []
     for patient in sorted(records(patients), key=lambda row: str(row["patient_id"])):
         name = str(patient["patient_id"])
@@ -88,7 +89,9 @@ def wide_rows(
                 "timepoint_order": order,
                 "withdrawn": bool(patient["withdrawn"]),
             }
-            _put(row, "clinical__sample_day", _day_cell(name, timepoint, patient, days, reasons))
+            _put(
+                row, "clinical__sample_day", _day_cell(timepoint, patient, days, of_visit.get((name, timepoint), set()))
+            )
             for column, cell in clinical.items():
                 _put(row, column, cell)
             modalities = set()
@@ -174,20 +177,23 @@ def _sample_days(manifest: pd.DataFrame) -> dict[str, int]:
     return days
 
 
-def _day_cell(name: str, timepoint: str, patient: Mapping[str, Any], days: Mapping[str, int], reasons: Reasons) -> Cell:
+def _by_visit(reasons: Reasons) -> dict[tuple[str, str], set[Absence]]:
+    """Why anything is missing at each patient's timepoint."""
+    found: dict[tuple[str, str], set[Absence]] = {}
+    for (name, timepoint, _), reason in reasons.items():
+        found.setdefault((name, timepoint), set()).add(reason)
+    return found
+
+
+def _day_cell(timepoint: str, patient: Mapping[str, Any], days: Mapping[str, int], reasons: set[Absence]) -> Cell:
     if patient["withdrawn"]:
         return None, str(Absence.WITHDRAWN)
     if timepoint in days:
         return days[timepoint], OBSERVED
-    cell_reasons = {reason for (one, point, _), reason in _of_patient(reasons, name) if point == timepoint}
-    planned = cell_reasons - {Absence.NOT_EXPECTED}
+    planned = reasons - {Absence.NOT_EXPECTED}
     if not planned:
-        return None, str(Absence.NOT_EXPECTED if cell_reasons else Absence.PENDING)
+        return None, str(Absence.NOT_EXPECTED if reasons else Absence.PENDING)
     return None, str(Absence.NOT_COLLECTED if planned == {Absence.NOT_COLLECTED} else Absence.PENDING)
-
-
-def _of_patient(reasons: Reasons, name: str) -> Iterable[tuple[tuple[str, str, str], Absence]]:
-    return ((key, reason) for key, reason in reasons.items() if key[0] == name)
 
 
 def _mechanism_cell(
