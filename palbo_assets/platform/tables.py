@@ -188,6 +188,8 @@ def coerce(table: Table, frame: pd.DataFrame, columns: Iterable[Column] | None =
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries of plain Python values; nulls of any kind are None."""
+    if not len(frame):
+        return []
     columns = [
         [None if null else value for value, null in zip(values.tolist(), values.isna().tolist(), strict=True)]
         for _, values in frame.items()
