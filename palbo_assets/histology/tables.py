@@ -231,7 +231,7 @@ CYCLIN_E_PAIRS = Table(
         text(
             "remarks",
             "Remarks of both timepoints, where the two sections went through unlike things: a change may be the"
-            " sections' alone. Null where they didn't",
+            " sections' alone. Null where they didn't.",
         ),
         _STATUS,
         _REASON,

@@ -17,7 +17,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('remarks', sa.Text(), nullable=True, comment="What the section went through, ';'-joined: decalcified, necrosis, old_block, old_section; null for none or where the table doesn't say"))
 
     with op.batch_alter_table('cyclin_e_pairs', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('remarks', sa.Text(), nullable=True, comment="Remarks of both timepoints, where the two sections went through unlike things: a change may be the sections' alone. Null where they didn't"))
+        batch_op.add_column(sa.Column('remarks', sa.Text(), nullable=True, comment="Remarks of both timepoints, where the two sections went through unlike things: a change may be the sections' alone. Null where they didn't."))
 
     with op.batch_alter_table('ihc_scores', schema=None) as batch_op:
         batch_op.add_column(sa.Column('decalcified', sa.Boolean(), nullable=True, comment='Whether the bone was decalcified; null where not stated'))
