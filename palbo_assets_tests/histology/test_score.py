@@ -112,6 +112,26 @@ def test_a_dab_slide_is_not_taken_for_he(training: Training) -> None:
     assert "NOT_HE" in found.reasons and found.stil_area_pct is None
 
 
+def test_red_and_blue_exchanged_leave_no_haematoxylin(training: Training) -> None:
+    """A program that wrote BGR for RGB: nuclei are no longer blue, so nothing is scored."""
+    picture = np.ascontiguousarray(slides.render(20, np.random.default_rng(9), size_px=1024)[..., ::-1])
+    found = score(Field(picture, 0.5), training.model, FIELD)
+    assert "PALE_STAIN" in found.reasons and found.stil_area_pct is None
+
+
+@pytest.mark.parametrize("number", [2, 7, 15])
+def test_red_and_blue_of_a_real_field_exchanged_leave_no_haematoxylin(
+    shared_data: Path, training: Training, number: int
+) -> None:
+    bgr = cv2.imread(str(shared_data / f"he_til/htt_breast_stil/Image_{number:03d}.jpg"))
+    small = SlideSettings(min_scored_mm2=0.05, min_nuclei=50)
+    right, exchanged = (
+        score(Field(np.ascontiguousarray(image), 1.3), training.model, small) for image in (bgr[..., ::-1], bgr)
+    )
+    assert right.status == "OBSERVED"
+    assert exchanged.reasons == ("PALE_STAIN",) and exchanged.stil_area_pct is None
+
+
 def test_tiles_are_sampled_evenly_when_there_are_too_many(training: Training) -> None:
     field = Field(slides.render(30, np.random.default_rng(10), size_px=1536), 0.5)
     sampled = score(field, training.model, FIELD.model_copy(update={"max_tiles": 4}))
