@@ -121,7 +121,7 @@ def differential(counts: pd.DataFrame, pairs: Sequence[Pair], cpm_min: float = 1
     from pydeseq2.ds import DeseqStats
 
     specimens = [specimen for pair in pairs for specimen in (pair.before, pair.after)]
-    counts = counts.loc[specimens]
+    counts = counts.loc[specimens].set_axis(pd.Index(specimens, dtype=object))  # anndata compares types of names, too
     per_million = counts.div(counts.sum(axis=1), axis=0) * 1e6
     kept = counts.loc[:, (per_million >= cpm_min).sum(axis=0) >= len(pairs)]
     design = pd.DataFrame(
@@ -130,7 +130,7 @@ def differential(counts: pd.DataFrame, pairs: Sequence[Pair], cpm_min: float = 1
             "patient": [f"p{number:04d}" for number in range(len(pairs)) for _ in range(2)],
             "timepoint": ["before", "after"] * len(pairs),
         },
-        index=specimens,
+        index=counts.index,
     )
     inference = DefaultInference(n_cpus=1)
     with warnings.catch_warnings():
