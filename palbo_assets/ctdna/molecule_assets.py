@@ -81,7 +81,7 @@ def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
     """
     from palbo_assets.ctdna.snp_alleles import of_consensus_reads, of_raw_reads
     from palbo_assets.ctdna.umi import find_umi, stated_source
-    from palbo_assets.genomics.identity_snps import read_snps
+    from palbo_assets.genomics.identity_snps import read_frequencies, read_snps
     from palbo_assets.genomics.regions import reference
     from palbo_assets.platform.tables import frame_from_rows
     from palbo_assets.study.reference_lists import hold_lists_to_build
@@ -92,7 +92,7 @@ def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
         step.report(rows=0, reason="E_REFERENCE_MISSING")
         return frame_from_rows(PLASMA_SNP_GENOTYPES, [])
     hold_lists_to_build(step, ("snp_bed",))
-    snps = read_snps(bed)
+    snps, frequencies = read_snps(bed), read_frequencies(bed)
     rows = []
     for file in plasmas(step):
         if file.role == "raw_umi_bam":
@@ -100,7 +100,7 @@ def plasma_snp_genotypes(step: Step) -> pd.DataFrame:
         else:
             with reference(fasta) as fetch:
                 seen = of_consensus_reads(file.path, snps, fetch, step.settings)
-        rows += snp_rows({**sample_keys(step, file.specimen_id), "source": "plasma"}, bed, seen)
+        rows += snp_rows({**sample_keys(step, file.specimen_id), "source": "plasma"}, snps, frequencies, seen)
     rows = [row for row in rows if row["depth"]]
     step.report(rows=len(rows), reason="")
     return frame_from_rows(PLASMA_SNP_GENOTYPES, rows)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from palbo_assets.ctdna.settings import Settings
 from palbo_assets.genomics.alleles import Variant
 from palbo_assets.genomics.force_genotype import NOT_COUNTABLE, Rules, judge
+from palbo_assets.platform.tables import records
 from palbo_assets.study.vocabulary import CallState, Qc
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def union_of_variants(
     present = ctdna_calls[ctdna_calls["state"] == CallState.PRESENT]
     present = present[~present["filter"].fillna("").str.contains("germline_band", regex=False)]
     for kind, frame, column in ((TUMOUR, passing, "t_vaf"), (PLASMA, present, "vaf")):
-        for row in _plain(frame[~frame["specimen_id"].isin(list(foreign))]):
+        for row in records(frame[~frame["specimen_id"].isin(list(foreign))]):
             variant = Variant(row["chrom"], int(row["pos"]), row["ref"], row["alt"])
             known = union.setdefault(variant, Known({name: row.get(name) for name in _EFFECT}))
             known.called.setdefault(kind, {})[row["specimen_id"]] = row[column] or 0.0
@@ -99,7 +100,7 @@ def expected_in_tissue(known: Known, specimen_id: str, clonal: Mapping[str, floa
 def shed_fractions(ctdna_calls: pd.DataFrame) -> dict[str, float]:
     """Plasma specimen -> largest fraction of an allele that is PRESENT there and not from blood or germline."""
     found: dict[str, float] = {}
-    for row in _plain(ctdna_calls):
+    for row in records(ctdna_calls):
         doubtful = row["chip_gene"] or "germline_band" in (row["filter"] or "")
         if row["state"] == CallState.PRESENT and row["vaf"] and not doubtful:
             found[row["specimen_id"]] = max(row["vaf"], found.get(row["specimen_id"], 0.0))
@@ -284,8 +285,3 @@ def _row(kind: str, variant: Variant, known: Known, expected: float | None) -> d
         **variant._asdict(), **known.effect, "sample_kind": kind, "found_in": known.found_in, "expected_vaf": expected,
         "called": False, "trace": False,
     }  # fmt: skip
-
-
-def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows: list[dict[Any, Any]] = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]

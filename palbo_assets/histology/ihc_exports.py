@@ -145,7 +145,7 @@ def _counts_table(raw: pd.DataFrame, layout: str, path: Path, decimal_comma: boo
     if "area_um2" in source:
         source["area_mm2"] = source["area_um2"]
     if decimal_comma:
-        for name in ("n_cells", "n_positive", "h_score", "area_mm2"):
+        for name in ("n_cells", "n_positive", "h_score", "area_mm2", *section_handling.AGES):
             if name in table and not (name == "area_mm2" and "area_um2" in source):
                 table[name] = table[name].str.replace(",", ".", regex=False)
     table = table.drop(columns=[name for name in (*COUNTS.values(), "area_um2") if name in table]).fillna("")

@@ -5,12 +5,10 @@ They identify people and leave the study in no export.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from palbo_assets.genomics.alleles import Variant
-from palbo_assets.genomics.identity_snps import read_frequencies, read_snps
 from palbo_assets.platform.tables import PATIENT_ID, SPECIMEN_ID, TIMEPOINT, Column, integer, real, text
 
 SOURCES = ("blood", "tumour", "plasma", "rna")
@@ -29,19 +27,26 @@ SNP_COUNTS: tuple[Column, ...] = (
 )  # fmt: skip
 
 
-def snp_rows(who: Mapping[str, Any], bed: Path, seen: Mapping[Variant, tuple[int, int]]) -> list[dict[str, Any]]:
-    """A row for each SNP of ``bed``, in its order.
+def snp_rows(
+    who: Mapping[str, Any],
+    snps: Sequence[Variant],
+    frequencies: Sequence[float | None],
+    seen: Mapping[Variant, tuple[int, int]],
+) -> list[dict[str, Any]]:
+    """A row for each SNP, in their order.
 
     Parameters
     ----------
     who
         ``patient_id``, ``timepoint``, ``specimen_id`` and ``source``.
+    snps, frequencies
+        As `identity_snps.read_snps` and `identity_snps.read_frequencies` give them.
     seen
         SNP -> fragments with the reference and with the alternative; those that show neither are errors. A SNP that
         isn't in it has depth 0.
     """
     rows = []
-    for snp, frequency in zip(read_snps(bed), read_frequencies(bed), strict=True):
+    for snp, frequency in zip(snps, frequencies, strict=True):
         ref, alt = seen.get(snp, (0, 0))
         counts = {"depth": ref + alt, "alt_count": alt, "frequency": frequency}
         rows.append({**who, "chrom": snp.chrom, "pos": snp.pos, "alt": snp.alt, **counts})

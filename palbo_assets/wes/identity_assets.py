@@ -25,7 +25,7 @@ def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
     """Rows of allele counts of one alignment at the identity SNPs; none without the references."""
     from palbo_assets.genomics.allele_counts import count_alleles
     from palbo_assets.genomics.bam import as_bam
-    from palbo_assets.genomics.identity_snps import read_snps
+    from palbo_assets.genomics.identity_snps import read_frequencies, read_snps
     from palbo_assets.genomics.regions import reference
     from palbo_assets.study.reference_lists import hold_lists_to_build
     from palbo_assets.study.snp_counts import snp_rows
@@ -35,10 +35,11 @@ def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
     if bed is None or fasta is None:
         return []
     hold_lists_to_build(step, ("snp_bed",))
+    snps = read_snps(bed)
     with reference(fasta) as fetch:
         counted = count_alleles(
             as_bam(file.path, step.workdir, fasta),
-            read_snps(bed),
+            snps,
             fetch,
             min_base_quality=settings.min_base_quality,
             min_mapping_quality=settings.min_mapping_quality,
@@ -46,7 +47,7 @@ def _counted(step: Step, file: Any, source: str) -> list[dict[str, Any]]:
     seen = {snp: (one.ref_forward + one.ref_reverse, one.alt) for snp, one in counted.items() if one is not None}
     # The blood's rows belong to this partition, whatever timepoint it was drawn at.
     who = {**specimen_columns(step, file), "timepoint": step.timepoint, "source": source}
-    return snp_rows(who, bed, seen)
+    return snp_rows(who, snps, read_frequencies(bed), seen)
 
 
 @product(

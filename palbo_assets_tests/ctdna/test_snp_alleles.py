@@ -69,7 +69,8 @@ def seen_in(plasma: Plasma, bam: Path, *, raw: bool) -> dict[Variant, tuple[int,
 
 def rows_of(plasma: Plasma, seen: dict[Variant, tuple[int, int]], **who: str) -> pd.DataFrame:
     keys = {"patient_id": "PALBO-001", "timepoint": "PD", "specimen_id": "P1", "source": "plasma", **who}
-    rows = pd.DataFrame(snp_rows(keys, plasma.genome.snp_bed, seen)).astype({"frequency": "Float64"})
+    snps = read_snps(plasma.genome.snp_bed)
+    rows = pd.DataFrame(snp_rows(keys, snps, [None] * len(snps), seen)).astype({"frequency": "Float64"})
     return rows[rows["depth"] > 0]
 
 

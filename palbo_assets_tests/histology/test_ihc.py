@@ -246,6 +246,18 @@ def test_qupath_measurements_are_read(tmp_path: Path) -> None:
     assert second["area_mm2"] == pytest.approx(2.0) and second["h_score"] is None
 
 
+@pytest.mark.parametrize("mark", [".", ","])
+def test_an_export_may_say_what_its_sections_went_through(tmp_path: Path, mark: str) -> None:
+    head = "Image;Class;Num Detections;Num Negative;Num 1+;Num 2+;Num 3+;Decalcified;block_years;Counted"
+    lines = (
+        f"PALBO-001_PD_CCNE1.svs;Tumor;1000;500;200;200;100;yes;7{mark}5;invasive",
+        "PALBO-002_PD_CCNE1.svs;Tumor;1000;500;200;200;100;;;",
+    )
+    readings = ihc_tables.read(_table(tmp_path, *lines, head=head, name="q.csv"))
+    said = readings[["decalcified", "block_years", "counted", "necrosis"]].to_numpy().tolist()
+    assert said == [[True, 7.5, "invasive", None], [None, None, None, None]]
+
+
 def test_halo_summaries_with_decimal_commas_are_read(tmp_path: Path) -> None:
     head = "Image Tag;Analysis Region;Tissue Class;Total Cells;% CD8 Positive Cells;CD8 Positive Cells"
     head += ";CD8 Weak Positive Cells;Area Analyzed (mm²)"

@@ -8,7 +8,7 @@ from palbo_assets.ctdna.settings import Settings
 from palbo_assets.ctdna.steps import GROUP
 from palbo_assets.ctdna.tables import CTDNA_BURDEN, CTDNA_FITNESS, CTDNA_INDEX_HOPPING, CTDNA_QC, CTDNA_RUN_QC
 from palbo_assets.platform.product import Step, product
-from palbo_assets.platform.tables import frame_from_rows
+from palbo_assets.platform.tables import frame_from_rows, records
 from palbo_assets.study.partitions import PATIENT
 from palbo_assets.study.vocabulary import Qc
 from palbo_assets.wes.tables import PLASMA_CONTAMINATION
@@ -38,11 +38,11 @@ def ctdna_fitness(
     its run's other libraries, its run's controls."""
     from palbo_assets.ctdna.fitness import fitness
 
-    largest = {row["specimen_id"]: row["max_vaf"] for row in _records(ctdna_burden)}
-    foreign = {row["specimen_id"]: row for row in _records(plasma_contamination)}
-    runs = {row["specimen_id"]: row for row in _records(ctdna_run_qc)}
+    largest = {row["specimen_id"]: row["max_vaf"] for row in records(ctdna_burden)}
+    foreign = {row["specimen_id"]: row for row in records(plasma_contamination)}
+    runs = {row["specimen_id"]: row for row in records(ctdna_run_qc)}
     hopping: dict[str, list[dict[str, Any]]] = {}
-    for row in _records(ctdna_index_hopping):
+    for row in records(ctdna_index_hopping):
         hopping.setdefault(row["specimen_id"], []).append(row)
     rows = []
     for qc in ctdna_qc.to_dict("records"):
@@ -53,8 +53,3 @@ def ctdna_fitness(
         rows.append({**{name: qc[name] for name in ("patient_id", "timepoint", "specimen_id")}, **found})
     step.report(plasmas=len(rows), unfit=sum(row["verdict"] == Qc.FAIL for row in rows))
     return frame_from_rows(CTDNA_FITNESS, rows)
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
